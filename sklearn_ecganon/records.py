@@ -1,0 +1,378 @@
+"""The two containers everything else speaks: one recording, and the beats of many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["BeatSet", "ECGRecord"]
+
+
+@dataclass(frozen=True, eq=False)
+class ECGRecord:
+    """One continuous acquisition of one subject.
+
+    Parameters
+    ----------
+    signal : array-like of shape (n_times, n_leads) or (n_times,)
+        The recording in mV. NaN marks samples that were not recorded. A one-dimensional
+        signal becomes a single lead. The record keeps a read-only float64 array.
+    sampling_rate : float
+        Samples a second and lead, in Hz.
+    lead_names : sequence of str, optional
+        One name a lead, for example ``("I", "II")``; ``lead 1``, ``lead 2`` ... by default.
+    r_peaks : array-like of int, optional
+        Increasing positions of the R peaks, in samples from the start of the record.
+    beat_labels : array-like of str, optional
+        One clinical class a beat (``N S V F Q``), in the order of `r_peaks`.
+    subject : str, optional
+        The person. In this package the subject is the target `y`.
+    session : str, optional
+        The acquisition date, or whatever tells one visit from another. Sessions sort
+        as text: `"2004-12-07"` comes before `"2005-01-11"`.
+    name : str, optional
+        What errors and outputs call this record.
+
+    Raises
+    ------
+    ValueError
+        If the signal is not a real, non-empty array of one or two dimensions, if the rate
+        is not a positive finite number, or if names, R peaks and labels do not fit it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ecganon import ECGRecord
+    >>> record = ECGRecord(np.zeros((500, 2)), 250.0, ("I", "II"), name="A12")
+    >>> record
+    ECGRecord('A12': 2.0 s, 250 Hz, I II)
+    >>> record.crop(0, 250).duration
+    1.0
+    """
+
+    signal: NDArray[np.float64]
+    sampling_rate: float
+    lead_names: tuple[str, ...] = ()
+    r_peaks: NDArray[np.intp] | None = None
+    beat_labels: NDArray[np.str_] | None = None
+    subject: str | None = None
+    session: str | None = None
+    name: str = "unnamed"
+
+    def __post_init__(self) -> None:
+        where = f"record {self.name!r}"
+        signal = np.asarray(self.signal)
+        if signal.ndim == 1:
+            signal = signal[:, np.newaxis]
+        if signal.ndim != 2 or signal.size == 0:
+            raise ValueError(
+                f"{where}: signal has shape {np.shape(self.signal)}; "
+                "give a non-empty array of shape (n_times, n_leads)."
+            )
+        if signal.dtype.kind not in "fiub":
+            raise ValueError(
+                f"{where}: signal has dtype {signal.dtype}; give real numbers in mV."
+            )
+        if np.isinf(signal).any():
+            raise ValueError(f"{where}: signal holds infinite values; use NaN for gaps.")
+        try:
+            rate = float(self.sampling_rate)
+        except (TypeError, ValueError):
+            rate = np.nan
+        if not (np.isfinite(rate) and rate > 0):
+            raise ValueError(
+                f"{where}: sampling_rate is {self.sampling_rate!r} Hz; "
+                "give a positive number, for example ECGRecord(..., sampling_rate=360)."
+            )
+        if isinstance(self.lead_names, str):
+            raise ValueError(f"{where}: lead_names is a string; give one name a lead.")
+        n_times, n_leads = signal.shape
+        leads = tuple(str(lead) for lead in self.lead_names) or tuple(
+            f"lead {i + 1}" for i in range(n_leads)
+        )
+        if len(leads) != n_leads:
+            raise ValueError(f"{where}: {len(leads)} lead names for {n_leads} leads.")
+        if len(set(leads)) != n_leads:
+            raise ValueError(f"{where}: lead names {leads} are not all different.")
+        peaks, labels = self.r_peaks, self.beat_labels
+        if peaks is not None:
+            peaks = np.asarray(peaks)
+            if peaks.ndim != 1 or (peaks.size and peaks.dtype.kind not in "iu"):
+                raise ValueError(f"{where}: r_peaks must be one row of sample numbers.")
+            peaks = peaks.astype(np.intp)
+            outside = peaks.size and (peaks[0] < 0 or peaks[-1] >= n_times)
+            if outside or (np.diff(peaks) <= 0).any():
+                raise ValueError(
+                    f"{where}: r_peaks must increase and lie in 0..{n_times - 1}."
+                )
+        if labels is not None:
+            labels = np.asarray(labels).astype(np.str_)
+            if peaks is None or labels.shape != peaks.shape:
+                raise ValueError(f"{where}: beat_labels needs one label for each R peak.")
+        frozen = signal.astype(np.float64)
+        for array in (frozen, peaks, labels):
+            if array is not None:
+                array.setflags(write=False)
+        for field, value in {
+            "signal": frozen,
+            "sampling_rate": rate,
+            "lead_names": leads,
+            "r_peaks": peaks,
+            "beat_labels": labels,
+        }.items():
+            object.__setattr__(self, field, value)
+
+    @property
+    def n_times(self) -> int:
+        """Number of samples in each lead."""
+        return self.signal.shape[0]
+
+    @property
+    def n_leads(self) -> int:
+        """Number of leads."""
+        return self.signal.shape[1]
+
+    @property
+    def duration(self) -> float:
+        """Length of the recording in seconds."""
+        return self.n_times / self.sampling_rate
+
+    def crop(self, start: int, stop: int) -> ECGRecord:
+        """Return the stretch from sample `start` up to, not including, `stop`.
+
+        Parameters
+        ----------
+        start, stop : int
+            Sample numbers from the start of this record, ``0 <= start < stop <= n_times``.
+
+        Returns
+        -------
+        record : ECGRecord
+            The stretch, its R peaks counted from its own start.
+        """
+        if not 0 <= start < stop <= self.n_times:
+            raise ValueError(
+                f"record {self.name!r}: cannot crop {start}..{stop} "
+                f"out of 0..{self.n_times} samples."
+            )
+        peaks, labels = self.r_peaks, self.beat_labels
+        if peaks is not None:
+            first, last = np.searchsorted(peaks, [start, stop])
+            peaks = peaks[first:last] - start
+            labels = None if labels is None else labels[first:last]
+        return replace(
+            self, signal=self.signal[start:stop], r_peaks=peaks, beat_labels=labels
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"ECGRecord({self.name!r}: {self.duration:.1f} s, "
+            f"{self.sampling_rate:g} Hz, {' '.join(self.lead_names)})"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class BeatSet:
+    """The beats of several records, aligned at their R peaks.
+
+    A BeatSet is a sequence of RECORDS: ``len``, indexing, splitting and `y` count records,
+    while the arrays inside are flat over beats. It holds beat windows and what is needed
+    to put them back in place, never the signal between them.
+
+    Parameters
+    ----------
+    beats : ndarray of shape (n_beats, n_leads, n_times)
+        Beat windows in mV, the R peak at column ``n_times // 2``.
+    record : ndarray of int of shape (n_beats,)
+        For each beat the index of its record, in increasing order.
+    r_peaks : ndarray of int of shape (n_beats,)
+        Position of each R peak, in samples from the start of its record.
+    lengths : ndarray of int of shape (n_records,)
+        Length of each record in samples.
+    sampling_rate : float
+        Common rate of all the beats, in Hz.
+    lead_names : tuple of tuple of str
+        For each record the names of its leads.
+    names : tuple of str
+        For each record its name.
+    labels : ndarray of str of shape (n_beats,), optional
+        Clinical class of each beat.
+    gaps : ndarray of int of shape (n_gaps, 3), optional
+        Stretches that were not recorded: record index, first sample, one past the last.
+
+    See Also
+    --------
+    QRSSegmenter : Makes a BeatSet from records and records from a BeatSet.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon import QRSSegmenter, make_ecg_records
+    >>> bunch = make_ecg_records(n_subjects=2, duration=10.0, random_state=0)
+    >>> beats = QRSSegmenter().fit_transform(bunch.data)
+    >>> len(beats) == len(bunch.data)
+    True
+    >>> beats.beats.shape[1:] == (1, beats.n_times)
+    True
+    """
+
+    beats: NDArray[np.float64]
+    record: NDArray[np.intp]
+    r_peaks: NDArray[np.intp]
+    lengths: NDArray[np.intp]
+    sampling_rate: float
+    lead_names: tuple[tuple[str, ...], ...]
+    names: tuple[str, ...]
+    labels: NDArray[np.str_] | None = None
+    gaps: NDArray[np.intp] | None = None
+
+    def __post_init__(self) -> None:
+        n_beats, n_records = len(self.beats), len(self.lengths)
+        if self.beats.ndim != 3:
+            raise ValueError(
+                f"beats has shape {self.beats.shape}; want (n_beats, n_leads, n_times)."
+            )
+        if not np.isfinite(self.beats).all():
+            raise ValueError("beats holds NaN or infinite values.")
+        labels = () if self.labels is None else (self.labels,)
+        if any(len(flat) != n_beats for flat in (self.record, self.r_peaks, *labels)):
+            raise ValueError(f"record, r_peaks and labels must have {n_beats} entries.")
+        if len(self.names) != n_records or len(self.lead_names) != n_records:
+            raise ValueError(f"names and lead_names must have {n_records} entries.")
+        if n_beats and not (
+            0 <= self.record[0]
+            and self.record[-1] < n_records
+            and (np.diff(self.record) >= 0).all()
+        ):
+            raise ValueError(f"record must increase and lie in 0..{n_records - 1}.")
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def shape(self) -> tuple[int]:
+        """One sample a record, which is what scikit-learn counts."""
+        return (len(self),)
+
+    @property
+    def n_leads(self) -> int:
+        """Number of leads of every beat."""
+        return self.beats.shape[1]
+
+    @property
+    def n_times(self) -> int:
+        """Number of samples of every beat."""
+        return self.beats.shape[2]
+
+    @property
+    def n_beats(self) -> NDArray[np.intp]:
+        """Number of beats of each record."""
+        return np.bincount(self.record, minlength=len(self))
+
+    @property
+    def rr(self) -> NDArray[np.float64]:
+        """Time since the beat before, in ms; NaN for the first beat of a record."""
+        rr = np.diff(self.r_peaks, prepend=0) * (1000.0 / self.sampling_rate)
+        rr[np.diff(self.record, prepend=-1) != 0] = np.nan
+        return rr
+
+    def bounds(self) -> NDArray[np.intp]:
+        """Return where each record's beats start, plus the end: shape (n_records + 1,)."""
+        return np.searchsorted(self.record, np.arange(len(self) + 1))
+
+    def with_beats(self, beats: ArrayLike) -> BeatSet:
+        """Return the same records with other beat windows.
+
+        Parameters
+        ----------
+        beats : array-like of shape (n_beats, n_leads, n_times)
+            Windows in mV that replace the present ones, same shape.
+
+        Returns
+        -------
+        beatset : BeatSet
+            A new set; this one is not changed.
+        """
+        new = np.asarray(beats, dtype=np.float64)
+        if new.shape != self.beats.shape:
+            raise ValueError(f"beats has shape {new.shape}; want {self.beats.shape}.")
+        return replace(self, beats=new)
+
+    def __getitem__(self, index: Any) -> BeatSet:
+        chosen = np.atleast_1d(np.arange(len(self))[index])
+        bounds = self.bounds()
+        counts = np.diff(bounds)[chosen]
+        record = np.repeat(np.arange(len(chosen)), counts)
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        rows = np.repeat(bounds[:-1][chosen], counts) + within
+        gaps = None
+        if self.gaps is not None:
+            parts = [self.gaps[self.gaps[:, 0] == old] for old in chosen]
+            gaps = np.concatenate(
+                [np.empty((0, 3), np.intp)]
+                + [np.c_[np.full(len(p), new), p[:, 1:]] for new, p in enumerate(parts)]
+            )
+        return BeatSet(
+            beats=self.beats[rows],
+            record=record,
+            r_peaks=self.r_peaks[rows],
+            lengths=self.lengths[chosen],
+            sampling_rate=self.sampling_rate,
+            lead_names=tuple(self.lead_names[i] for i in chosen),
+            names=tuple(self.names[i] for i in chosen),
+            labels=None if self.labels is None else self.labels[rows],
+            gaps=gaps,
+        )
+
+    def __iter__(self) -> Iterator[BeatSet]:
+        return (self[i] for i in range(len(self)))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[BeatSet]) -> BeatSet:
+        """Join sets of the same rate, lead count and window into one.
+
+        Parameters
+        ----------
+        parts : sequence of BeatSet
+            At least one; labels are kept when every part has them.
+
+        Returns
+        -------
+        beatset : BeatSet
+            The records of all parts, in order.
+        """
+        kinds = {(part.sampling_rate, part.n_leads, part.n_times) for part in parts}
+        if len(kinds) != 1:
+            raise ValueError(
+                "parts must share (sampling_rate, n_leads, n_times) to be joined; "
+                f"found {sorted(kinds)}."
+            )
+        offsets = np.cumsum([0] + [len(part) for part in parts])
+        labels = [part.labels for part in parts if part.labels is not None]
+        gaps = [
+            part.gaps + [offset, 0, 0]
+            for part, offset in zip(parts, offsets, strict=False)
+            if part.gaps is not None
+        ]
+        return cls(
+            beats=np.concatenate([part.beats for part in parts]),
+            record=np.concatenate(
+                [p.record + offset for p, offset in zip(parts, offsets, strict=False)]
+            ),
+            r_peaks=np.concatenate([part.r_peaks for part in parts]),
+            lengths=np.concatenate([part.lengths for part in parts]),
+            sampling_rate=parts[0].sampling_rate,
+            lead_names=sum((part.lead_names for part in parts), ()),
+            names=sum((part.names for part in parts), ()),
+            labels=np.concatenate(labels) if len(labels) == len(parts) else None,
+            gaps=np.concatenate(gaps) if gaps else None,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"BeatSet({len(self)} records, {len(self.beats)} beats, {self.n_leads} leads, "
+            f"{self.n_times} samples at {self.sampling_rate:g} Hz)"
+        )
