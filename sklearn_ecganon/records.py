@@ -106,9 +106,7 @@ class ECGRecord:
             peaks = peaks.astype(np.intp)
             outside = peaks.size and (peaks[0] < 0 or peaks[-1] >= n_times)
             if outside or (np.diff(peaks) <= 0).any():
-                raise ValueError(
-                    f"{where}: r_peaks must increase and lie in 0..{n_times - 1}."
-                )
+                raise ValueError(f"{where}: r_peaks must increase and lie in 0..{n_times - 1}.")
         if labels is not None:
             labels = np.asarray(labels).astype(np.str_)
             if peaks is None or labels.shape != peaks.shape:
@@ -164,9 +162,7 @@ class ECGRecord:
             first, last = np.searchsorted(peaks, [start, stop])
             peaks = peaks[first:last] - start
             labels = None if labels is None else labels[first:last]
-        return replace(
-            self, signal=self.signal[start:stop], r_peaks=peaks, beat_labels=labels
-        )
+        return replace(self, signal=self.signal[start:stop], r_peaks=peaks, beat_labels=labels)
 
     def __repr__(self) -> str:
         return (
@@ -243,7 +239,7 @@ class BeatSet:
         if len(self.names) != n_records or len(self.lead_names) != n_records:
             raise ValueError(f"names and lead_names must have {n_records} entries.")
         if n_beats and not (
-            0 <= self.record[0]
+            self.record[0] >= 0
             and self.record[-1] < n_records
             and (np.diff(self.record) >= 0).all()
         ):

@@ -1,0 +1,42 @@
+# CI runs exactly these targets. Each makes the virtual environment it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: install demo test test-slow test-gpu lint docs benchmarks clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test,docs]"
+	touch $@
+
+demo: install
+	OMP_NUM_THREADS=2 $(BIN)/ecganon demo
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest
+
+test-slow: install
+	$(BIN)/pytest -m slow
+
+test-gpu: install
+	$(BIN)/pytest -m gpu
+
+docs: install
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+benchmarks: install
+	$(BIN)/python benchmarks/segmentation.py
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/non_qrs_vae.py
+
+clean:
+	rm -rf $(VENV) docs/_build docs/auto_examples docs/generated figures

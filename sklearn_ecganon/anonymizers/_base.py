@@ -1,0 +1,204 @@
+"""The contract of an anonymizer. A method writes only what is its own."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import secrets
+from abc import abstractmethod
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+from sklearn.base import (
+    BaseEstimator,
+    OneToOneFeatureMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_ecganon._validation import Beats, check_beats, shape_sentence
+from sklearn_ecganon.records import BeatSet
+
+SALT_BYTES = 16
+
+
+class BaseAnonymizer(
+    OneToOneFeatureMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
+):
+    """Base of all anonymizers: input, strength, salt and output are kept here.
+
+    A method inherits from this class and writes ``__init__`` (with `strength` and
+    `random_state`), ``_parameter_constraints`` and
+
+    ``_fit_beats(beats, labels, seed)``
+        Learn from ``beats.values`` of shape (n_beats, n_leads, n_times), in mV.
+    ``_anonymize(beats)``
+        Return the new windows, same shape. Called only with ``strength > 0``. Randomness
+        comes from ``_draw_for_records(beats, size)`` and from nowhere else, so that the
+        answer depends on nothing but the fitted model and the record.
+
+    `CONTRIBUTING.md` walks through an example.
+    """
+
+    _parameter_constraints: dict = {
+        "strength": [Interval(Real, 0, 1, closed="both")],
+        "random_state": ["random_state"],
+    }
+
+    strength: float
+    random_state: Any
+
+    @abstractmethod
+    def _fit_beats(self, beats: Beats, labels: NDArray | None, seed: int) -> None: ...
+
+    @abstractmethod
+    def _anonymize(self, beats: Beats) -> NDArray: ...
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: BeatSet | ArrayLike, y: Any = None, labels: ArrayLike | None = None
+    ) -> Self:
+        """Learn what hearts look like from beats of many records.
+
+        Parameters
+        ----------
+        X : BeatSet, or array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
+            Beats in mV, R peak at column ``n_times // 2``.
+        y : array-like, optional
+            Subjects; not used by this method.
+        labels : array-like of shape (n_beats,), optional
+            Clinical class of each beat. A BeatSet brings its own.
+
+        Returns
+        -------
+        self : object
+            The fitted anonymizer.
+
+        Raises
+        ------
+        ValueError
+            If X is not made of finite real beats, or labels do not fit it.
+        """
+        beats = check_beats(self, X, reset=True)
+        if labels is None and isinstance(X, BeatSet):
+            labels = X.labels
+        if labels is not None:
+            labels = np.asarray(labels)
+            if labels.shape != (len(beats.values),):
+                raise ValueError(
+                    f"labels has shape {labels.shape}; want one for each of the "
+                    f"{len(beats.values)} beats."
+                )
+        self.n_leads_, self.n_times_, self.sampling_rate_ = self._layout(beats)
+        self.salt_ = _salt(self.random_state)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self._fit_beats(beats, labels, seed)
+        return self
+
+    def transform(self, X: BeatSet | ArrayLike) -> BeatSet | NDArray:
+        """Give each record's beats to its pseudo-identity.
+
+        Parameters
+        ----------
+        X : BeatSet, or array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
+            Beats as in `fit`. All beats of one record of a BeatSet share one draw. An
+            array does not say which beats belong together, so that each row is drawn for
+            on its own, and an attacker who holds many rows of a person can average: hand
+            in a BeatSet to be safe from that.
+
+        Returns
+        -------
+        X_new : BeatSet or ndarray
+            What came in, with other windows: same shape, same dtype.
+        """
+        check_is_fitted(self)
+        beats = check_beats(self, X, reset=False)
+        layout, fitted = (
+            self._layout(beats),
+            (self.n_leads_, self.n_times_, self.sampling_rate_),
+        )
+        if layout != fitted:
+            raise ValueError(
+                f"{type(self).__name__} was fitted on {shape_sentence(fitted)}, but X has "
+                f"{shape_sentence(layout)}."
+            )
+        new = beats.values if self.strength == 0 else self._anonymize(beats)
+        if isinstance(X, BeatSet):
+            return X.with_beats(new)
+        squeezed = new[:, 0] if beats.flat else new
+        return np.array(squeezed, dtype=beats.values.dtype)
+
+    def inverse_transform(self, X: Any) -> Any:
+        """Return X as it is: what was removed is gone, and a Pipeline goes on to stitch.
+
+        Parameters
+        ----------
+        X : BeatSet or array-like
+            Anonymized beats.
+
+        Returns
+        -------
+        X : BeatSet or array-like
+            The same object.
+        """
+        return X
+
+    def resalt(self, random_state: int | np.random.RandomState | None = None) -> Self:
+        """Return a copy of the fitted model that draws other pseudo-identities.
+
+        This is how one ships a model without its salt, and what a semi-informed attacker
+        does: the same software, a secret of his own.
+
+        Parameters
+        ----------
+        random_state : int, RandomState or None, default=None
+            Source of the new salt. None takes it from the operating system, which is the
+            only choice for a release: a salt made from a number can be made again.
+
+        Returns
+        -------
+        model : object
+            A copy with the same weights.
+        """
+        check_is_fitted(self)
+        other = copy.deepcopy(self)
+        other.salt_ = _salt(random_state)
+        return other
+
+    def _layout(self, beats: Beats) -> tuple[int, int, float | None]:
+        """Leads, samples and rate of beats; an array has the rate of the parameter."""
+        n_leads, n_times, rate = beats.layout
+        return n_leads, n_times, getattr(self, "sampling_rate", None) if rate is None else rate
+
+    def _draw_for_records(self, beats: Beats, size: int) -> NDArray[np.float64]:
+        """Return standard normal numbers keyed by salt and content: (n_records, size)."""
+        values = np.ascontiguousarray(beats.values, dtype=np.float64)
+        bounds = np.searchsorted(beats.record, np.arange(beats.n_records + 1))
+        key = self.salt_.tobytes()
+        streams = []
+        for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+            content = hashlib.blake2b(values[start:stop].data, key=key).digest()
+            streams.append(hashlib.shake_128(content).digest(8 * size))
+        integers = np.frombuffer(b"".join(streams), dtype="<u8").reshape(-1, size)
+        return ndtri(((integers >> 11) + 0.5) / 2**53)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _salt(random_state: int | np.random.RandomState | None) -> NDArray[np.uint8]:
+    if random_state is None:
+        return np.frombuffer(secrets.token_bytes(SALT_BYTES), dtype=np.uint8)
+    drawn = check_random_state(random_state).randint(256, size=SALT_BYTES)
+    return drawn.astype(np.uint8)

@@ -1,0 +1,6 @@
+"""Attackers who try to name the person behind a recording, and what they achieve."""
+
+from sklearn_ecganon.attacks._result import ReidentificationResult, WeakAttackWarning
+from sklearn_ecganon.attacks._scorer import ReidentificationScorer
+
+__all__ = ["ReidentificationResult", "ReidentificationScorer", "WeakAttackWarning"]

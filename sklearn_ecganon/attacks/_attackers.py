@@ -1,0 +1,155 @@
+"""Attackers behind one small protocol: learn subjects, score beats, enrol a new gallery."""
+
+from __future__ import annotations
+
+import copy
+from typing import Protocol, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from skorch import NeuralNet
+from skorch.callbacks import LRScheduler
+
+from sklearn_ecganon.attacks._features import EXTRAS_PER_LEAD
+from sklearn_ecganon.networks._conv import ConvClassifier
+from sklearn_ecganon.training._nets import FIXED, resolve_device, seeded, train
+
+
+class Attacker(Protocol):
+    """Learns who is who from beats.
+
+    ``fit(X, y)`` learns from features of shape (n_beats, n_features) and subject numbers
+    ``0 .. n_subjects - 1``; ``log_proba(X)`` scores beats, (n_beats, n_subjects);
+    ``enroll(X, y)`` returns an attacker who kept what he learnt but compares with the
+    templates of another gallery.
+    """
+
+    def fit(self, X: NDArray, y: NDArray) -> Self: ...
+
+    def log_proba(self, X: NDArray) -> NDArray: ...
+
+    def enroll(self, X: NDArray, y: NDArray) -> Attacker: ...
+
+
+class LDAAttacker:
+    """Linear discriminant analysis with Ledoit-Wolf shrinkage, every subject alike likely."""
+
+    def fit(self, X: NDArray, y: NDArray) -> Self:
+        n_subjects = y.max() + 1
+        lda = LinearDiscriminantAnalysis(
+            solver="lsqr", shrinkage="auto", priors=np.full(n_subjects, 1 / n_subjects)
+        )
+        # A number that hardly varies in the gallery must not decide by its rounding.
+        self.scale_ = np.maximum(X.std(axis=0), 1e-6)
+        self.covariance_ = lda.fit(X / self.scale_, y).covariance_
+        return self._set_templates(lda.means_)
+
+    def enroll(self, X: NDArray, y: NDArray) -> Self:
+        scaled = X / self.scale_
+        means = [scaled[y == subject].mean(axis=0) for subject in range(y.max() + 1)]
+        return copy.copy(self)._set_templates(np.array(means))
+
+    def log_proba(self, X: NDArray) -> NDArray:
+        return log_softmax(X / self.scale_ @ self.weights_.T + self.offset_, axis=1)
+
+    def _set_templates(self, means: NDArray) -> Self:
+        self.weights_ = np.linalg.lstsq(self.covariance_, means.T)[0].T
+        self.offset_ = -0.5 * np.sum(means * self.weights_, axis=1)
+        return self
+
+
+class ConvAttacker:
+    """The six-layer convolutional classifier of the non-QRS work.
+
+    Trained longer on few beats than on many, so that the number of steps is the same.
+    Against another gallery its 128 hidden units are compared by :class:`LDAAttacker`.
+
+    Parameters
+    ----------
+    n_leads : int
+        Leads of a beat.
+    device : str
+        Where to train.
+    seed : int
+        For weights, order and dropout.
+    """
+
+    n_steps = 1800
+    batch_size = 64
+    lr = 2e-3
+
+    def __init__(self, n_leads: int, device: str, seed: int) -> None:
+        self.n_leads = n_leads
+        self.device = device
+        self.seed = seed
+
+    def fit(self, X: NDArray, y: NDArray) -> Self:
+        steps_per_epoch = -(-len(X) // self.batch_size)
+        max_epochs = -(-self.n_steps // steps_per_epoch)
+        device = resolve_device(self.device)
+        n_extra = EXTRAS_PER_LEAD * self.n_leads
+        with seeded(self.seed):
+            self.net_ = NeuralNet(
+                ConvClassifier,
+                module__n_leads=self.n_leads,
+                module__n_times=(X.shape[1] - n_extra) // self.n_leads,
+                module__n_extra=n_extra,
+                module__n_classes=int(y.max()) + 1,
+                criterion=torch.nn.CrossEntropyLoss,
+                # Log-scores are summed over beats: one overconfident beat must not decide.
+                criterion__label_smoothing=0.1,
+                optimizer=torch.optim.Adam,
+                lr=self.lr,
+                callbacks=[
+                    LRScheduler(
+                        torch.optim.lr_scheduler.OneCycleLR,
+                        step_every="batch",
+                        max_lr=self.lr,
+                        total_steps=max_epochs * steps_per_epoch,
+                    )
+                ],
+                max_epochs=max_epochs,
+                batch_size=self.batch_size,
+                device=device,
+                **FIXED,
+            ).initialize()
+            rows, targets = torch.as_tensor(X).to(device), torch.as_tensor(y).to(device)
+            train(self.net_, rows, targets)
+        self.templates_ = LDAAttacker().fit(self._embed(X), y)
+        return self
+
+    def log_proba(self, X: NDArray) -> NDArray:
+        return log_softmax(self._infer(X, self.net_.module_), axis=1)
+
+    def enroll(self, X: NDArray, y: NDArray) -> Attacker:
+        return _Enrolled(self, self.templates_.enroll(self._embed(X), y))
+
+    def _embed(self, X: NDArray) -> NDArray:
+        return self._infer(X, self.net_.module_.embed)
+
+    def _infer(self, X: NDArray, forward: torch.nn.Module) -> NDArray:
+        self.net_.module_.eval()
+        with torch.no_grad():
+            rows = torch.as_tensor(X).to(self.net_.device).split(256)
+            return torch.cat([forward(part) for part in rows]).cpu().numpy()
+
+
+class _Enrolled:
+    """A convolutional attacker who compares embeddings with another gallery's."""
+
+    def __init__(self, conv: ConvAttacker, templates: LDAAttacker) -> None:
+        self.conv = conv
+        self.templates = templates
+
+    def log_proba(self, X: NDArray) -> NDArray:
+        return self.templates.log_proba(self.conv._embed(X))
+
+
+def make_attacker(name: str, *, n_leads: int, device: str, seed: int) -> Attacker:
+    """Return an untrained attacker by its name, ``"lda"`` or ``"conv"``."""
+    if name == "lda":
+        return LDAAttacker()
+    return ConvAttacker(n_leads, device, seed)

@@ -1,0 +1,180 @@
+"""The rungs of the ladder: beats of gallery and probes, trials, and one attacker's figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+
+from sklearn_ecganon._validation import check_beats, is_records
+from sklearn_ecganon.attacks._attackers import Attacker
+from sklearn_ecganon.attacks._features import beat_features
+from sklearn_ecganon.attacks._result import LadderRow
+from sklearn_ecganon.metrics import equal_error_rate, rank_k, subject_bootstrap
+from sklearn_ecganon.records import BeatSet
+from sklearn_ecganon.segmentation import QRSSegmenter
+
+# A beat may be an artefact that says nothing: it is taken for one with this probability, so
+# that no single beat can rule the right person out.
+OUTLIER_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Features of all beats at one stage (original, released, the attacker's own release).
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_beats, n_features)
+        What attackers see.
+    codes : ndarray of int of shape (n_beats,)
+        Subject of each beat.
+    probe : ndarray of int of shape (n_beats,)
+        Which beats an attacker may combine: those of one record, or of one subject where
+        the input did not say.
+    in_gallery : ndarray of bool of shape (n_beats,)
+        The other beats are to be named.
+    n_leads : int
+        Leads of a beat.
+    """
+
+    features: NDArray[np.float32]
+    codes: NDArray[np.intp]
+    probe: NDArray[np.intp]
+    in_gallery: NDArray[np.bool_]
+    n_leads: int
+
+    def gallery(self) -> tuple[NDArray, NDArray]:
+        """Return features and subjects of the gallery's beats."""
+        return self.features[self.in_gallery], self.codes[self.in_gallery]
+
+
+def make_scene(
+    X: Any, codes: NDArray, in_gallery: NDArray | None, random_state: np.random.RandomState
+) -> Scene:
+    """Return the scene of samples X, dealing beats at random where `in_gallery` is None."""
+    beats = check_beats(BaseEstimator(), as_beats(X), reset=True)
+    beat_codes = codes[beats.record]
+    if in_gallery is not None:
+        dealt = in_gallery[beats.record]
+    else:
+        dealt = np.zeros(len(beat_codes), dtype=bool)
+        for subject in np.unique(codes):
+            own = random_state.permutation(np.flatnonzero(beat_codes == subject))
+            dealt[own[: len(own) // 2]] = True
+    by_record = isinstance(X, BeatSet) or is_records(X)
+    return Scene(
+        features=beat_features(beats.values),
+        codes=beat_codes,
+        probe=beats.record if by_record else beat_codes,
+        in_gallery=dealt,
+        n_leads=beats.values.shape[1],
+    )
+
+
+def as_beats(X: Any) -> Any:
+    """Return records as a BeatSet cut by the defaults of QRSSegmenter, beats as they are."""
+    return QRSSegmenter().fit_transform(X) if is_records(X) else X
+
+
+def until_beats(X: Any, estimator: Any) -> tuple[Any, Any]:
+    """Run the leading steps of a Pipeline that turn records into beats.
+
+    Attackers compare the release with originals, so both must be cut alike.
+
+    Returns
+    -------
+    X : list of ECGRecord, BeatSet or ndarray
+        Original beats, or the records where the estimator works on records.
+    rest : estimator or "passthrough"
+        What is left to be done to them.
+    """
+    if isinstance(estimator, Pipeline):
+        for position, (_, step) in enumerate(estimator.steps):
+            if not is_records(X):
+                return X, estimator[position:]
+            X = X if step in (None, "passthrough") else step.transform(X)
+        return X, "passthrough"
+    return X, estimator
+
+
+def release(estimator: Any, X: Any) -> Any:
+    """Return what the estimator makes of X."""
+    return X if isinstance(estimator, str) else estimator.transform(X)
+
+
+def resalted(estimator: Any, random_state: np.random.RandomState) -> Any:
+    """Return the same fitted software with another secret, in every step that has one."""
+    if isinstance(estimator, Pipeline):
+        return Pipeline([(n, resalted(step, random_state)) for n, step in estimator.steps])
+    if hasattr(estimator, "resalt"):
+        return estimator.resalt(random_state.randint(2**31 - 1))
+    return estimator
+
+
+def beat_scores(attacker: Attacker, features: NDArray) -> NDArray[np.float64]:
+    """Return log-scores of beats, where each beat may be an artefact."""
+    proba = softmax(attacker.log_proba(features).astype(np.float64), axis=1)
+    return np.log((1 - OUTLIER_SHARE) * proba + OUTLIER_SHARE / proba.shape[1])
+
+
+def climb(
+    name: str,
+    knowledge: str,
+    attacker: Attacker,
+    scene: Scene,
+    *,
+    evidence: list[int],
+    random_state: np.random.RandomState,
+) -> list[LadderRow]:
+    """Let one attacker name the scene's probes, with more and more beats of each."""
+    probed = np.flatnonzero(~scene.in_gallery)
+    probed = probed[np.argsort(scene.probe[probed], kind="stable")]
+    scores = beat_scores(attacker, scene.features[probed])
+    codes, subjects = scene.codes[probed], np.arange(scores.shape[1])
+    rows = []
+    for n_beats in evidence:
+        starts, counts = _trials(scene.probe[probed], n_beats)
+        within = np.arange(len(probed)) - np.repeat(starts, np.diff(starts, append=len(probed)))
+        used = np.where((within < n_beats)[:, np.newaxis], scores, 0.0)
+        summed, own = np.add.reduceat(used, starts), codes[starts]
+        hits = rank_k(summed, own, subjects)
+        rank1, low, high = subject_bootstrap(hits, own, random_state=random_state)
+        rows.append(
+            LadderRow(
+                attacker=name,
+                knowledge=knowledge,
+                evidence=n_beats,
+                rank1=rank1,
+                low=low,
+                high=high,
+                rank1_probes=float(hits.mean()),
+                eer=equal_error_rate(summed / counts[:, np.newaxis], own, subjects),
+                n_probes=len(starts),
+                n_short=int((counts < n_beats).sum()),
+            )
+        )
+    return rows
+
+
+def _trials(probe: NDArray, n_beats: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Cut each probe's beats into runs of `n_beats`; a shorter probe is one run.
+
+    Returns
+    -------
+    starts : ndarray of int of shape (n_trials,)
+        First beat of each run. What is left over at a probe's end is not used.
+    counts : ndarray of int of shape (n_trials,)
+        Beats used in each run.
+    """
+    first = np.flatnonzero(np.diff(probe, prepend=probe[0] - 1))
+    lengths = np.diff(first, append=len(probe))
+    runs = np.maximum(lengths // n_beats, 1)
+    number = np.arange(runs.sum()) - np.repeat(np.cumsum(runs) - runs, runs)
+    starts = np.repeat(first, runs) + number * n_beats
+    return starts, np.repeat(np.minimum(lengths, n_beats), runs)

@@ -1,0 +1,17 @@
+"""Recordings to work on: made, fetched, or read from a folder."""
+
+from sklearn_ecganon.datasets._ecgid import fetch_ecgid
+from sklearn_ecganon.datasets._fetch import get_data_home
+from sklearn_ecganon.datasets._ludb import fetch_ludb
+from sklearn_ecganon.datasets._mitdb import fetch_mitdb
+from sklearn_ecganon.datasets._records import load_records
+from sklearn_ecganon.datasets._synthetic import make_ecg_records
+
+__all__ = [
+    "fetch_ecgid",
+    "fetch_ludb",
+    "fetch_mitdb",
+    "get_data_home",
+    "load_records",
+    "make_ecg_records",
+]

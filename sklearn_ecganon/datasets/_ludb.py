@@ -1,0 +1,126 @@
+"""The Lobachevsky University Electrocardiography Database."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from sklearn.utils import Bunch
+
+from sklearn_ecganon.datasets._fetch import Database, fetch_records
+from sklearn_ecganon.datasets._leads import STANDARD_LEADS
+from sklearn_ecganon.datasets._wfdb import ecg_record, read_beats, read_wfdb
+from sklearn_ecganon.records import ECGRecord
+
+LUDB = Database(
+    slug="ludb",
+    title="Lobachevsky University Electrocardiography Database",
+    licence="ODC-By 1.0",
+    extensions=("hea", "dat", "ii"),
+    record_size=0.12,
+    descr="""\
+Lobachevsky University Electrocardiography Database (LUDB)
+==========================================================
+200 ECG recordings of 200 persons (115 men, 85 women, 11 to 90 years), each 10 s of the 12
+standard leads at 500 Hz, healthy and with many diagnoses; some have a pacemaker. Onsets,
+peaks and offsets of P, QRS and T were marked by cardiologists in every lead: the reference
+for intervals.
+
+- One recording a person: for intervals and shapes, not for re-identification.
+- `r_peaks` are the QRS peaks marked in lead II. The beats at both ends of a recording are
+  mostly not marked, and the marks carry no beat class.
+
+Licence: Open Data Commons Attribution 1.0 (ODC-By).
+
+Cite:
+Kalyakulina AI et al. LUDB: A New Open-Access Validation Tool for Electrocardiogram
+Delineation Algorithms. IEEE Access 8:186181-186190 (2020). doi:10.13026/eegm-h675
+Goldberger AL et al. PhysioBank, PhysioToolkit, and PhysioNet. Circulation
+101(23):e215-e220 (2000).
+""",
+)
+
+PROPER_NAMES = {lead.lower(): lead for lead in STANDARD_LEADS}
+
+
+def fetch_ludb(
+    *,
+    data_home: str | os.PathLike[str] | None = None,
+    download_if_missing: bool = True,
+    records: Sequence[str] | None = None,
+    verify: bool = True,
+) -> Bunch:
+    """Load the Lobachevsky University Database: 12 leads of 200 persons, delineated by hand.
+
+    What is not on disk is downloaded from PhysioNet once (25 MB, ODC-By 1.0), file by file,
+    so that a download that was cut off goes on where it stopped.
+
+    Parameters
+    ----------
+    data_home : str or path-like, optional
+        The folder that holds (or shall hold) the folder ``ludb``. By default the
+        environment variable ``SKLEARN_ECGANON_DATA``, else ``~/sklearn_ecganon_data``.
+    download_if_missing : bool, default=True
+        If False, raise an error rather than download.
+    records : sequence of str, optional
+        Which records, for example ``["data/1", "data/17"]``; all 200 by default.
+    verify : bool, default=True
+        Check each file that is read against the publisher's SHA256SUMS.txt. Files that are
+        being downloaded are always checked.
+
+    Returns
+    -------
+    bunch : Bunch
+        With the attributes
+
+        data : list of ECGRecord
+            Signals of shape (5000, 12) in mV at 500 Hz, leads I II III aVR aVL aVF V1 to
+            V6, with `r_peaks` in samples as marked in lead II, without beat labels.
+        subject : ndarray of str of shape (n_records,)
+            The number of the record, ``"1"`` to ``"200"``.
+        session : ndarray of str of shape (n_records,)
+            "1" throughout.
+        DESCR : str
+            Facts that matter, licence, what to cite.
+
+    Raises
+    ------
+    FileNotFoundError
+        If files are missing and must not be downloaded.
+    OSError
+        If a download fails, or a file does not match the publisher's checksum; the message
+        names the file.
+    ValueError
+        If `records` asks for what is not there, or a record cannot be read.
+
+    References
+    ----------
+    .. [1] Kalyakulina AI et al. LUDB: A New Open-Access Validation Tool for
+       Electrocardiogram Delineation Algorithms. IEEE Access 8:186181-186190 (2020).
+
+    Examples
+    --------
+    >>> from sklearn_ecganon.datasets import fetch_ludb
+    >>> bunch = fetch_ludb(records=["data/1"])  # doctest: +SKIP
+    >>> bunch.data[0].lead_names[:3]  # doctest: +SKIP
+    ('I', 'II', 'III')
+    """
+    return fetch_records(
+        LUDB,
+        _read,
+        data_home=data_home,
+        download_if_missing=download_if_missing,
+        records=records,
+        verify=verify,
+    )
+
+
+def _read(folder: Path, name: str) -> ECGRecord:
+    raw = read_wfdb(folder / name, name)
+    leads = {i: PROPER_NAMES.get(lead, lead) for i, lead in enumerate(raw.sig_name)}
+    # Its "N" marks the peak of a QRS complex and says nothing about the beat's class.
+    r_peaks, _ = read_beats(folder / name, name, "ii")
+    return ecg_record(
+        raw, name, leads, r_peaks=r_peaks, subject=name.split("/")[-1], session="1"
+    )

@@ -1,0 +1,59 @@
+"""How much of a waveform survived."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def rmse(before: ArrayLike, after: ArrayLike) -> NDArray[np.float64]:
+    """Return the root mean square error along the last axis.
+
+    Parameters
+    ----------
+    before, after : array-like of shape (..., n_times)
+        Waveforms in mV.
+
+    Returns
+    -------
+    error : ndarray of shape (...)
+        Error in mV.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon.metrics import rmse
+    >>> float(rmse([0.0, 0.0], [3.0, 4.0]).round(3))
+    3.536
+    """
+    return np.sqrt(np.mean((np.asarray(after) - np.asarray(before)) ** 2, axis=-1))
+
+
+def pearson_correlation(before: ArrayLike, after: ArrayLike) -> NDArray[np.float64]:
+    """Return the Pearson correlation along the last axis.
+
+    Parameters
+    ----------
+    before, after : array-like of shape (..., n_times)
+        Waveforms in mV.
+
+    Returns
+    -------
+    correlation : ndarray of shape (...)
+        Between -1 and 1; 1 where both are constant, 0 where only one is.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon.metrics import pearson_correlation
+    >>> float(pearson_correlation([0.0, 1.0, 2.0], [1.0, 3.0, 5.0]))
+    1.0
+    """
+    before, after = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    a = before - before.mean(axis=-1, keepdims=True)
+    b = after - after.mean(axis=-1, keepdims=True)
+    norm_a, norm_b = np.linalg.norm(a, axis=-1), np.linalg.norm(b, axis=-1)
+    # Below this a waveform is constant up to rounding, and its direction is noise.
+    flat_a = norm_a <= 1e-12 * np.maximum(np.abs(before).max(axis=-1), 1e-300)
+    flat_b = norm_b <= 1e-12 * np.maximum(np.abs(after).max(axis=-1), 1e-300)
+    flat = flat_a | flat_b
+    value = np.sum(a * b, axis=-1) / np.where(flat, 1.0, norm_a * norm_b)
+    return np.where(flat, (flat_a & flat_b).astype(float), np.clip(value, -1.0, 1.0))

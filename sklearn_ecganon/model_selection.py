@@ -1,0 +1,314 @@
+"""Tune an anonymizer: splits by session, privacy and utility in one score, refit rules."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import BaseCrossValidator
+from sklearn.utils.metadata_routing import MetadataRequest
+
+from sklearn_ecganon.attacks import ReidentificationScorer
+from sklearn_ecganon.attacks._ladder import release, until_beats
+from sklearn_ecganon.attacks._split import first_session, session_labels
+from sklearn_ecganon.records import ECGRecord
+from sklearn_ecganon.utility import waveform_utility
+
+__all__ = [
+    "PrivacyUtilityScorer",
+    "SessionSplit",
+    "max_utility",
+    "pareto_front",
+    "time_split",
+]
+
+
+class SessionSplit(BaseCrossValidator):
+    """Train on each subject's first session, test on the later ones.
+
+    A subject with a single session is in the training set only. There is one split.
+
+    Sessions are the `groups`, or those that the records carry. They are compared as they
+    sort: ``"2004-12-07"`` comes before ``"2005-01-11"``.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon import make_ecg_records
+    >>> from sklearn_ecganon.model_selection import SessionSplit
+    >>> bunch = make_ecg_records(n_subjects=2, n_sessions=2, duration=5.0, random_state=0)
+    >>> [(train, test)] = SessionSplit().split(bunch.data, bunch.subject)
+    >>> set(bunch.session[train]) & set(bunch.session[test])
+    set()
+    """
+
+    __metadata_request__split = {"groups": True}
+
+    def split(
+        self, X: Any, y: ArrayLike, groups: ArrayLike | None = None
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Yield the indices of the training and the test samples.
+
+        Parameters
+        ----------
+        X : list of ECGRecord, BeatSet or array-like
+            Samples.
+        y : array-like of shape (n_samples,)
+            Subjects.
+        groups : array-like of shape (n_samples,), optional
+            Sessions; needed where X is not a list of records that carry them.
+
+        Yields
+        ------
+        train, test : ndarray of int
+            Positions of first-session and later samples.
+        """
+        sessions = session_labels(X, groups)
+        if sessions is None:
+            raise ValueError(
+                "SessionSplit needs sessions: pass groups=, or records with a session."
+            )
+        first = first_session(np.asarray(y), sessions)
+        if first.all():
+            raise ValueError(
+                "no subject has a second session; cut recordings in time with time_split."
+            )
+        yield np.flatnonzero(first), np.flatnonzero(~first)
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return 1.
+
+        Parameters
+        ----------
+        X, y, groups : object
+            Not used, here for compatibility.
+
+        Returns
+        -------
+        n_splits : int
+            Always 1.
+        """
+        return 1
+
+
+def time_split(
+    records: Sequence[ECGRecord], *, share: float = 0.45, duration: float | None = 60.0
+) -> list[ECGRecord]:
+    """Make two sessions of each long record: its beginning and its end.
+
+    Parameters
+    ----------
+    records : sequence of ECGRecord
+        Long recordings.
+    share : float, default=0.45
+        Share of a record that goes to each end; what is between is left out.
+    duration : float or None, default=60.0
+        Length in seconds of the records each end is cut into; a shorter rest is left out.
+        None keeps each end whole.
+
+    Returns
+    -------
+    parts : list of ECGRecord
+        With `session` ``"1 early"`` or ``"2 late"`` and the subject of their source.
+
+    Raises
+    ------
+    ValueError
+        If an end is shorter than `duration`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ecganon import ECGRecord
+    >>> from sklearn_ecganon.model_selection import time_split
+    >>> parts = time_split([ECGRecord(np.zeros(40_000), 100.0, subject="a")])
+    >>> [part.session for part in parts]
+    ['1 early', '1 early', '1 early', '2 late', '2 late', '2 late']
+    """
+    if not 0 < share <= 0.5:
+        raise ValueError(f"share={share}; want a number above 0 and up to 0.5.")
+    parts = []
+    for record in records:
+        end = int(record.n_times * share)
+        length = end if duration is None else round(duration * record.sampling_rate)
+        if not 0 < length <= end:
+            raise ValueError(
+                f"record {record.name!r}: {share:.0%} of it are "
+                f"{end / record.sampling_rate:.1f} s, shorter than duration={duration} s."
+            )
+        for session, offset in (("1 early", 0), ("2 late", record.n_times - end)):
+            for number, start in enumerate(range(offset, offset + end - length + 1, length)):
+                part = record.crop(start, start + length)
+                name = f"{record.name} {session.split()[1]} {number + 1}"
+                parts.append(replace(part, session=session, name=name))
+    return parts
+
+
+class PrivacyUtilityScorer:
+    """Score an anonymizer by what it hides and what it keeps, for ``scoring=``.
+
+    Parameters
+    ----------
+    reidentification : ReidentificationScorer, optional
+        The attackers; by default a retrained (semi-informed) and an ignorant LDA.
+    qrs_width : float, default=100.0
+        What counts as QRS in the utility figures, in ms.
+    sampling_rate : float, default=250.0
+        Rate of array input in Hz; records bring their own.
+
+    See Also
+    --------
+    max_utility : Pick the candidate to refit.
+    sklearn_ecganon.plot.PrivacyUtilityDisplay : Plot ``cv_results_``.
+
+    Notes
+    -----
+    The attackers need a gallery and probes of the same subjects within the test fold.
+    With `SessionSplit` that fold holds the later sessions, which are split once more: by
+    session where a subject has two left, otherwise in time.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon import NonQRSVAEAnonymizer, QRSSegmenter, make_ecg_records
+    >>> from sklearn_ecganon.model_selection import PrivacyUtilityScorer
+    >>> bunch = make_ecg_records(n_subjects=3, duration=20.0, random_state=0)
+    >>> beats = QRSSegmenter().fit_transform(bunch.data)
+    >>> vae = NonQRSVAEAnonymizer(strength=0.0, max_epochs=1).fit(beats)
+    >>> scores = PrivacyUtilityScorer()(vae, beats, bunch.subject, bunch.session)
+    >>> scores["utility"]
+    1.0
+    """
+
+    def __init__(
+        self,
+        reidentification: ReidentificationScorer | None = None,
+        *,
+        qrs_width: float = 100.0,
+        sampling_rate: float = 250.0,
+    ) -> None:
+        self.reidentification = reidentification
+        self.qrs_width = qrs_width
+        self.sampling_rate = sampling_rate
+
+    def __call__(
+        self, estimator: Any, X: Any, y: ArrayLike, groups: ArrayLike | None = None
+    ) -> dict[str, float]:
+        """Return all figures of a fitted anonymizer; greater is better everywhere.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted anonymizer or Pipeline from records to beats.
+        X : list of ECGRecord, BeatSet or array-like
+            Held-out originals.
+        y : array-like of shape (n_samples,)
+            Subjects.
+        groups : array-like of shape (n_samples,), optional
+            Sessions.
+
+        Returns
+        -------
+        scores : dict of str to float
+            ``privacy`` and ``utility`` in [0, 1]; ``neg_rank1_<knowledge>_<evidence>``;
+            ``correlation_qrs``, ``correlation_outside``, ``neg_rmse_qrs``,
+            ``neg_rmse_outside`` (mV).
+        """
+        attackers = self.reidentification or ReidentificationScorer(
+            knowledge=("ignorant", "semi-informed")
+        )
+        scores = attackers.scorer(estimator, X, y, groups=groups)
+        before, rest = until_beats(X, estimator)
+        figures = waveform_utility(
+            before,
+            release(rest, before),
+            qrs_width=self.qrs_width,
+            sampling_rate=self.sampling_rate,
+        )
+        for name, value in figures.items():
+            is_error = name.startswith("rmse")
+            scores[f"neg_{name}" if is_error else name] = -value if is_error else value
+        return scores
+
+    def get_metadata_routing(self) -> MetadataRequest:
+        """Tell scikit-learn that sessions are welcome as `groups`.
+
+        Returns
+        -------
+        routing : MetadataRequest
+            Requests ``groups`` for ``score``.
+        """
+        request = MetadataRequest(owner=self)
+        request.score.add_request(param="groups", alias=True)
+        return request
+
+
+def max_utility(risk: float = 0.05) -> Callable[[dict[str, Any]], int]:
+    """Return a refit rule: the most useful candidate whose risk is low enough.
+
+    Parameters
+    ----------
+    risk : float, default=0.05
+        Largest accepted ``1 - privacy``: how far the worst attacker gets from chance (0)
+        to certainty (1), mean over folds.
+
+    Returns
+    -------
+    rule : callable
+        For ``GridSearchCV(refit=...)``: takes ``cv_results_``, returns an index. If no
+        candidate is private enough, it returns the most private one and warns.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon.model_selection import max_utility
+    >>> max_utility(risk=0.1)(
+    ...     {"mean_test_privacy": [0.2, 0.95, 0.99], "mean_test_utility": [1.0, 0.8, 0.5]}
+    ... )
+    1
+    """
+    if not 0 <= risk <= 1:
+        raise ValueError(f"risk={risk}; want a number from 0 to 1.")
+    return partial(_most_useful, risk=risk)
+
+
+def _most_useful(cv_results: dict[str, Any], risk: float) -> int:
+    privacy = np.asarray(cv_results["mean_test_privacy"], dtype=float)
+    utility = np.asarray(cv_results["mean_test_utility"], dtype=float)
+    accepted = privacy >= 1 - risk
+    if not accepted.any():
+        warnings.warn(
+            f"no candidate keeps the risk at {risk:.1%}; the most private one, refitted "
+            f"now, has {1 - np.nanmax(privacy):.1%}.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return int(np.nanargmax(privacy))
+    return int(np.argmax(np.where(accepted, utility, -np.inf)))
+
+
+def pareto_front(scores: ArrayLike) -> NDArray[np.bool_]:
+    """Tell which candidates no other one beats in every respect.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_candidates, n_scores)
+        Greater is better, for example columns ``privacy`` and ``utility``.
+
+    Returns
+    -------
+    on_front : ndarray of bool of shape (n_candidates,)
+        False where another candidate is at least as good in all scores and better in one.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon.model_selection import pareto_front
+    >>> pareto_front([[0.1, 0.9], [0.5, 0.5], [0.4, 0.4], [0.9, 0.1]])
+    array([ True,  True, False,  True])
+    """
+    scores = np.asarray(scores, dtype=float)
+    at_least = (scores[:, np.newaxis] >= scores).all(axis=2)
+    better = (scores[:, np.newaxis] > scores).any(axis=2)
+    return ~(at_least & better).any(axis=0)

@@ -1,0 +1,340 @@
+"""Original and release on one sheet of ECG paper."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sklearn_ecganon.plot._style import (
+    ORIGINAL,
+    PAPER_MAJOR,
+    PAPER_MINOR,
+    RELEASED,
+    axes_for,
+)
+from sklearn_ecganon.records import BeatSet, ECGRecord
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+# On paper 1 s is 25 mm long and 1 mV is 10 mm high.
+MM_PER_S = 25.0
+MM_PER_MV = 10.0
+UNITS_PER_S = {"ms": 1000.0, "s": 1.0}
+# Beyond this the small squares are a grey haze, and the paper a thread.
+MOST_SMALL_SQUARES = 300
+BOX_RATIOS = (0.12, 1.6)
+
+
+class BeatOverlayDisplay:
+    """The release drawn over the original, on ECG paper.
+
+    Make it with :meth:`from_beats` or :meth:`from_records`. A small square is 40 ms by
+    0.1 mV, a large one 200 ms by 0.5 mV; 1 s is as long as 2.5 mV are high, as on paper at
+    25 mm/s and 10 mm/mV, unless that would make a thread or a tower of the figure.
+
+    Parameters
+    ----------
+    before, after : array-like of shape (n_traces, n_times)
+        Waveforms in mV.
+    time : array-like of shape (n_times,)
+        When the samples of `before` were taken, in `unit`.
+    time_after : array-like of shape (n_times_after,), optional
+        The same for `after`, where its rate is another.
+    unit : {"ms", "s"}, default="ms"
+        Unit of the times. In ms they count from the R peak, in s from the record's start.
+    lead : str, default=""
+        What the lead is called.
+    name : str, default=""
+        What the record is called.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        Its figure.
+    before_lines_, after_lines_ : list of matplotlib Line2D
+        One line a trace.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ecganon.plot import BeatOverlayDisplay
+    >>> before = np.exp(-np.linspace(-20, 20, 200) ** 2) * np.ones((3, 1))
+    >>> display = BeatOverlayDisplay.from_beats(before, 0.9 * before, sampling_rate=250)
+    >>> float(display.time[before[0].argmax() + 1])
+    4.0
+    """
+
+    ax_: Axes
+    figure_: Figure
+    before_lines_: list[Line2D]
+    after_lines_: list[Line2D]
+
+    def __init__(
+        self,
+        before: ArrayLike,
+        after: ArrayLike,
+        *,
+        time: ArrayLike,
+        time_after: ArrayLike | None = None,
+        unit: str = "ms",
+        lead: str = "",
+        name: str = "",
+    ) -> None:
+        if unit not in UNITS_PER_S:
+            raise ValueError(f"unit={unit!r}; choose from {list(UNITS_PER_S)}.")
+        self.before = np.atleast_2d(np.asarray(before, dtype=float))
+        self.after = np.atleast_2d(np.asarray(after, dtype=float))
+        self.time = np.asarray(time, dtype=float)
+        self.time_after = (
+            self.time if time_after is None else np.asarray(time_after, dtype=float)
+        )
+        self.unit = unit
+        self.lead = lead
+        self.name = name
+
+    @classmethod
+    def from_beats(
+        cls,
+        before: BeatSet | ArrayLike,
+        after: BeatSet | ArrayLike,
+        *,
+        record: int = 0,
+        lead: int | str = 0,
+        n_beats: int = 8,
+        sampling_rate: float | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw beats of one record, aligned at their R peaks.
+
+        Parameters
+        ----------
+        before, after : BeatSet, or array-like of shape (n_beats, [n_leads,] n_times)
+            The same beats in mV, R peak at column ``n_times // 2``.
+        record : int, default=0
+            Which record of a BeatSet. An array is taken for the beats of one record.
+        lead : int or str, default=0
+            Which lead; by name in a BeatSet only.
+        n_beats : int, default=8
+            How many beats, evenly spread over the record.
+        sampling_rate : float, optional
+            Rate in Hz; needed for arrays, a BeatSet brings its own.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **kwargs
+            For `matplotlib.axes.Axes.plot`, for all lines.
+
+        Returns
+        -------
+        display : BeatOverlayDisplay
+            The figure is in its `figure_`.
+
+        Raises
+        ------
+        ValueError
+            If the beats do not correspond, an array comes without its rate, or there is no
+            such lead.
+
+        Examples
+        --------
+        >>> from sklearn_ecganon import QRSSegmenter, make_ecg_records
+        >>> from sklearn_ecganon.plot import BeatOverlayDisplay
+        >>> bunch = make_ecg_records(n_subjects=1, duration=10.0, random_state=0)
+        >>> beats = QRSSegmenter().fit_transform(bunch.data)
+        >>> display = BeatOverlayDisplay.from_beats(beats, beats, record=1, n_beats=3)
+        >>> len(display.after_lines_)
+        3
+        """
+        if isinstance(before, BeatSet) and isinstance(after, BeatSet):
+            old, new, rate = before[record].beats, after[record].beats, before.sampling_rate
+            name, leads = before.names[record], before.lead_names[record]
+        else:
+            if sampling_rate is None:
+                raise ValueError("an array does not know its rate; give sampling_rate= in Hz.")
+            old, new, rate = np.asarray(before), np.asarray(after), sampling_rate
+            n_leads = old.shape[1] if old.ndim == 3 else 1
+            name, leads = "", tuple(f"lead {i + 1}" for i in range(n_leads))
+        if old.shape != new.shape or old.ndim not in (2, 3):
+            raise ValueError(
+                f"before has shape {old.shape} and after {new.shape}; want the same beats "
+                "twice, (n_beats, n_times) or (n_beats, n_leads, n_times)."
+            )
+        if n_beats < 1:
+            raise ValueError(f"n_beats={n_beats}; want 1 or more.")
+        shown = min(n_beats, len(old))
+        rows = ((np.arange(shown) + 0.5) * len(old) / shown).astype(int)
+        column = _lead_column(lead, leads)
+        n_times = old.shape[-1]
+        old, new = (
+            beats.reshape(len(beats), -1, n_times)[rows, column] for beats in (old, new)
+        )
+        return cls(
+            old,
+            new,
+            time=(np.arange(n_times) - n_times // 2) * 1000 / rate,
+            lead=leads[column],
+            name=name,
+        ).plot(ax=ax, **kwargs)
+
+    @classmethod
+    def from_records(
+        cls,
+        before: ECGRecord,
+        after: ECGRecord,
+        *,
+        start: float = 0.0,
+        duration: float = 5.0,
+        lead: int | str = 0,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw a strip of one record.
+
+        Parameters
+        ----------
+        before, after : ECGRecord
+            The same record; the rates may differ. Gaps (NaN) stay open.
+        start : float, default=0.0
+            Where the strip begins, in s from the record's start.
+        duration : float, default=5.0
+            Its length in s.
+        lead : int or str, default=0
+            Which lead of `after`, by position or name; `before` shows the one of the same
+            name.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **kwargs
+            For `matplotlib.axes.Axes.plot`, for both lines.
+
+        Returns
+        -------
+        display : BeatOverlayDisplay
+            The figure is in its `figure_`.
+
+        Raises
+        ------
+        ValueError
+            If the strip is not inside the record, or one of the two has no such lead.
+
+        Examples
+        --------
+        >>> from sklearn_ecganon import QRSSegmenter, make_ecg_records
+        >>> from sklearn_ecganon.plot import BeatOverlayDisplay
+        >>> [record] = make_ecg_records(n_subjects=1, n_sessions=1, random_state=0).data
+        >>> segmenter = QRSSegmenter()
+        >>> beats = segmenter.fit_transform([record])
+        >>> [stitched] = segmenter.inverse_transform(beats)
+        >>> strip = BeatOverlayDisplay.from_records(record, stitched, start=2, duration=3)
+        >>> strip.ax_.get_xlabel()
+        'time (s)'
+        """
+        name = after.lead_names[_lead_column(lead, after.lead_names)]
+        times, traces = [], []
+        for record in (before, after):
+            first = round(start * record.sampling_rate)
+            last = round((start + duration) * record.sampling_rate)
+            if not 0 <= first < last <= record.n_times:
+                raise ValueError(
+                    f"record {record.name!r}: cannot show {start:g} to {start + duration:g} s "
+                    f"of {record.duration:g} s; choose another start or duration."
+                )
+            column = _lead_column(name, record.lead_names)
+            times.append(np.arange(first, last) / record.sampling_rate)
+            traces.append(record.signal[first:last, column])
+        return cls(
+            *traces, time=times[0], time_after=times[1], unit="s", lead=name, name=before.name
+        ).plot(ax=ax, **kwargs)
+
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
+        """Draw the release over the original.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **kwargs
+            For `matplotlib.axes.Axes.plot`, for all lines.
+
+        Returns
+        -------
+        self : BeatOverlayDisplay
+            With `ax_`, `figure_`, `before_lines_` and `after_lines_`.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        width = 5.0 if self.unit == "ms" else 11.0
+        own_figure = ax is None
+        ax = axes_for(self, ax, figsize=(width, 4.0))
+        many = len(self.before) > 1
+        look = {"linewidth": 1.0 if many else 1.4, "alpha": 0.75 if many else 1.0, **kwargs}
+        original = {"color": ORIGINAL, "label": "original", **look}
+        released = {"color": RELEASED, "label": "released", **look}
+        self.before_lines_ = ax.plot(self.time, self.before.T, **original)
+        self.after_lines_ = ax.plot(self.time_after, self.after.T, **released)
+        ax.set_xlim(self.time[0], self.time[-1])
+        lead = self.lead if self.lead.startswith("lead") else f"lead {self.lead}".strip()
+        ax.set(
+            xlabel="time from the R peak (ms)" if self.unit == "ms" else "time (s)",
+            ylabel=f"{lead} (mV)",
+        )
+        ratio = _ecg_paper(ax, self.unit)
+        if own_figure:  # no more room than the paper takes, beside labels and legend
+            ax.figure.set_size_inches(width, (width - 2.0) * ratio + 0.9)  # type: ignore[union-attr]
+        ax.legend(
+            handles=[self.before_lines_[0], self.after_lines_[0]],
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1.0),
+            frameon=False,
+        )
+        ax.set_title(f"record {self.name}" if self.name else "", loc="left", fontsize="medium")
+        self.ax_, self.figure_ = ax, ax.figure  # type: ignore[assignment]
+        return self
+
+
+def _lead_column(lead: int | str, names: tuple[str, ...]) -> int:
+    """Return the position of a lead, given by position or name."""
+    if isinstance(lead, str):
+        if lead in names:
+            return names.index(lead)
+    elif 0 <= lead < len(names):
+        return int(lead)
+    raise ValueError(f"lead={lead!r} is not there; the leads are {', '.join(names)}.")
+
+
+def _ecg_paper(ax: Axes, unit: str) -> float:
+    """Rule the axes like ECG paper, to its scale, and return their height over their width."""
+    from matplotlib.ticker import FuncFormatter, MultipleLocator, NullLocator
+
+    per_s = UNITS_PER_S[unit]
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    seconds, millivolts = (right - left) / per_s, top - bottom
+    for axis, squares, small in (
+        (ax.xaxis, seconds / 0.04, 0.04 * per_s),
+        (ax.yaxis, millivolts / 0.1, 0.1),
+    ):
+        few = squares <= MOST_SMALL_SQUARES
+        axis.set_minor_locator(MultipleLocator(small) if few else NullLocator())
+        if few:
+            axis.set_major_locator(MultipleLocator(5 * small))
+    if seconds > 3 and unit == "s":
+        # The large squares stay; only whole seconds are worth a number.
+        whole = FuncFormatter(lambda s, _: f"{s:.0f}" if abs(s - round(s)) < 1e-6 else "")
+        ax.xaxis.set_major_formatter(whole)
+    ax.grid(which="minor", color=PAPER_MINOR, linewidth=0.5)
+    ax.grid(which="major", color=PAPER_MAJOR, linewidth=0.7)
+    ax.tick_params(which="both", length=0)
+    ax.spines[:].set_color(PAPER_MAJOR)
+    ax.set_axisbelow(True)
+    ratio = float(np.clip(millivolts * MM_PER_MV / (seconds * MM_PER_S), *BOX_RATIOS))
+    ax.set_box_aspect(ratio)
+    return ratio

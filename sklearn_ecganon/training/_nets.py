@@ -1,0 +1,130 @@
+"""What every estimator with a net inside shares: device, seed, progress, pickling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import skorch
+import torch
+from sklearn.callback import CallbackContext
+from skorch import NeuralNet
+from torch import Tensor
+
+from sklearn_ecganon.training._batches import ResidentBatches
+
+FIXED = {
+    # No inner validation split: held-out figures come from scikit-learn's splitters.
+    "train_split": None,
+    "iterator_train": ResidentBatches,
+    "callbacks__print_log": None,
+}
+
+
+def resolve_device(device: str) -> str:
+    """Return the device that ``"auto"`` stands for on this machine, or `device` itself."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def seeded(seed: int, *, n_threads: int | None = None) -> Iterator[None]:
+    """Run torch code on a seed of its own and leave the global generators as they were.
+
+    Parameters
+    ----------
+    seed : int
+        For all of torch's generators, within the block only.
+    n_threads : int, optional
+        Torch threads within the block. A small dense net is several times slower on two
+        threads than on one, since each of its steps is shorter than waking a thread.
+    """
+    before = torch.get_num_threads()
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        if n_threads is not None:
+            torch.set_num_threads(n_threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def train(
+    net: NeuralNet,
+    X: Tensor,
+    y: Tensor,
+    *,
+    estimator: Any = None,
+    context: CallbackContext | None = None,
+) -> dict[str, np.ndarray]:
+    """Fit an initialised net and return its losses by epoch.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        Initialised; its weights are trained on.
+    X, y : torch.Tensor
+        Rows and targets on the device of the net.
+    estimator : estimator, optional
+        Owner of `context`.
+    context : sklearn.callback.CallbackContext, optional
+        Context of the owner's fit, made with ``max_subtasks=net.max_epochs``.
+
+    Returns
+    -------
+    history : dict of str to ndarray of shape (n_epochs,)
+        ``train_loss`` and ``dur`` (seconds).
+    """
+    if context is not None:
+        net.callbacks_.append(("progress", _EpochProgress(estimator, context)))
+    net.partial_fit(X, y)
+    # The bridge points at the estimator, which holds the net: it must not stay.
+    net.callbacks_ = [item for item in net.callbacks_ if item[0] != "progress"]
+    return {key: np.array(net.history[:, key]) for key in ("train_loss", "dur")}
+
+
+class _EpochProgress(skorch.callbacks.Callback):
+    """Tells scikit-learn's callbacks of each epoch, and stops when one of them says so."""
+
+    def __init__(self, estimator: Any, context: CallbackContext) -> None:
+        self.estimator = estimator
+        self.context = context
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.epoch_ = self.context.subcontext(task_name="epoch")
+        self.epoch_.call_on_fit_task_begin(estimator=self.estimator)
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        if self.epoch_.call_on_fit_task_end(estimator=self.estimator):
+            raise KeyboardInterrupt  # how skorch ends a training early and keeps the net
+
+
+class NetStateMixin:
+    """Pickles the fitted ``net_`` as NumPy arrays and rebuilds it from the parameters.
+
+    A subclass writes ``_build_net()``, which returns the initialised net from parameters
+    and fitted attributes. A model trained on a GPU thereby loads on a CPU, and a pickle
+    holds no optimizer, no history and no training sample.
+    """
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())  # type: ignore[misc]
+        if "net_" in state:
+            weights = state["net_"].module_.state_dict()
+            state["net_"] = {name: w.cpu().numpy() for name, w in weights.items()}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[misc]
+        if "net_" in state:
+            self.device_ = resolve_device(self.device)  # type: ignore[attr-defined]
+            with seeded(0):
+                net = self._build_net()  # type: ignore[attr-defined]
+            net.module_.load_state_dict(
+                {name: torch.from_numpy(w.copy()) for name, w in state["net_"].items()}
+            )
+            self.net_ = net

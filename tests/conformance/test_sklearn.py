@@ -1,0 +1,71 @@
+"""scikit-learn's own checks for every public estimator, none of them expected to fail."""
+
+import os
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import SkipTestWarning
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+
+from tests.conformance.estimators import ANONYMIZERS, PUBLIC, quick
+
+
+@parametrize_with_checks([quick(cls) for cls in PUBLIC])
+def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+def test_the_list_is_not_empty():
+    names = {cls.__name__ for cls in PUBLIC}
+    assert {"QRSSegmenter", "NonQRSVAEAnonymizer", "ReidentificationScorer"} <= names
+    assert ANONYMIZERS
+
+
+@pytest.mark.parametrize("cls", PUBLIC)
+def test_default_parameters_pass(cls):
+    # The instances above are quick; the defaults differ from them in nothing else.
+    defaults = cls().get_params()
+    for name, value in quick(cls).get_params().items():
+        assert name == "max_epochs" or value == defaults[name]
+
+
+def test_with_the_array_api_switched_on():
+    # SCIPY_ARRAY_API is read at the first import: a process of its own.
+    code = (
+        "import torch; torch.set_num_threads(1)\n"
+        "from tests.conformance.test_sklearn import run_all\n"
+        "print(run_all())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "SCIPY_ARRAY_API": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) >= 45 * len(PUBLIC)
+
+
+def run_all():
+    """Check every public estimator and return how many checks passed; none may skip."""
+    passed = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SkipTestWarning)
+        for cls in PUBLIC:
+            passed += len(check_estimator(quick(cls)))
+    return passed
+
+
+@pytest.mark.parametrize("cls", ANONYMIZERS)
+def test_set_output_and_feature_names(cls):
+    X = pd.DataFrame(
+        np.random.default_rng(0).normal(size=(10, 40)), columns=[f"t{i}" for i in range(40)]
+    )
+    new = quick(cls, random_state=0).set_output(transform="pandas").fit(X).transform(X)
+    assert isinstance(new, pd.DataFrame)
+    assert list(new.columns) == list(X.columns)

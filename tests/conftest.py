@@ -1,0 +1,44 @@
+"""Shared by all tests: one thread, small synthetic recordings, real ones where they lie."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_ecganon import NonQRSVAEAnonymizer, QRSSegmenter, make_ecg_records
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def bunch():
+    """Six subjects, two sessions of 30 s, one lead."""
+    return make_ecg_records(n_subjects=6, n_sessions=2, duration=30.0, random_state=0)
+
+
+@pytest.fixture(scope="session")
+def beats(bunch):
+    return QRSSegmenter().fit_transform(bunch.data)
+
+
+@pytest.fixture(scope="session")
+def first(bunch):
+    """Positions of the first sessions."""
+    return bunch.session == np.sort(np.unique(bunch.session))[0]
+
+
+@pytest.fixture(scope="session")
+def vae(beats):
+    """A briefly trained anonymizer at full strength; tests must not change it."""
+    return NonQRSVAEAnonymizer(max_epochs=3, random_state=0).fit(beats)
+
+
+@pytest.fixture(scope="session")
+def data_home():
+    """Folder of the real databases."""
+    home = os.environ.get("SKLEARN_ECGANON_DATA")
+    if not home or not (Path(home) / "mitdb").is_dir():
+        pytest.skip("SKLEARN_ECGANON_DATA names no folder with mitdb/")
+    return home

@@ -1,0 +1,800 @@
+"""QRSSegmenter: finding beats, cutting them, stitching them, and refusing what is no ECG."""
+
+import logging
+import os
+import pickle
+
+import numpy as np
+import pytest
+from scipy.signal import periodogram
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_ecganon import BeatSet, ECGRecord, QRSSegmenter
+from sklearn_ecganon.segmentation import BeatCountWarning
+
+RATE = 250.0
+
+
+def make_record(
+    peaks=None, *, seconds=12.0, rate=RATE, leads=("II",), sign=1.0, noise=0.01, **fields
+):
+    """Return a record with narrow QRS and wide T waves, R peaks exactly at `peaks`."""
+    rng = np.random.default_rng(0)
+    n_times = round(seconds * rate)
+    if peaks is None:
+        peaks = np.arange(round(0.5 * rate), n_times - round(0.3 * rate), round(0.8 * rate))
+    ms = (np.arange(n_times)[:, None] - np.asarray(peaks)) * 1000 / rate
+    beat = np.exp(-((ms / 12) ** 2)) + 0.2 * np.exp(-(((ms - 250) / 50) ** 2))
+    wander = 0.1 * np.sin(np.arange(n_times) / rate)
+    trace = sign * beat.sum(axis=1) + wander
+    gains = 1 - 0.3 * np.arange(len(leads))
+    signal = trace[:, None] * gains + noise * rng.normal(size=(n_times, len(leads)))
+    fields = {"r_peaks": np.asarray(peaks), "name": "A12"} | fields
+    return ECGRecord(signal, rate, leads, **fields)
+
+
+def with_signal(record, change):
+    signal = record.signal.copy()
+    change(signal)
+    return ECGRecord(
+        signal, record.sampling_rate, record.lead_names, record.r_peaks, name=record.name
+    )
+
+
+def matches(found, reference, reach):
+    """Return how many can be paired within `reach`, each used once."""
+    i = j = n_pairs = 0
+    while i < len(found) and j < len(reference):
+        if abs(found[i] - reference[j]) <= reach:
+            n_pairs, i, j = n_pairs + 1, i + 1, j + 1
+        elif found[i] < reference[j]:
+            i += 1
+        else:
+            j += 1
+    return n_pairs
+
+
+def gross_f1(found, reference, reach):
+    pairs = sum(matches(a, b, reach) for a, b in zip(found, reference, strict=True))
+    return 2 * pairs / sum(len(a) + len(b) for a, b in zip(found, reference, strict=True))
+
+
+def peaks_of(beats):
+    return [part.r_peaks for part in beats]
+
+
+def assert_same(one, other):
+    for field in ("beats", "record", "r_peaks", "lengths", "gaps"):
+        np.testing.assert_array_equal(getattr(one, field), getattr(other, field))
+    assert one.lead_names == other.lead_names
+    assert one.names == other.names
+
+
+def window_samples(beats, i, record):
+    """Return the samples of a record that windows reach, and not over a gap."""
+    reach = beats.r_peaks[:, None] + np.arange(beats.n_times) - beats.n_times // 2
+    inside = (reach >= 0) & (reach < record.n_times)
+    for _, start, stop in beats.gaps[beats.gaps[:, 0] == i]:
+        after = beats.r_peaks[:, None] >= stop
+        inside &= np.where(after, reach >= stop, reach < start)
+    return np.unique(reach[inside])
+
+
+# scikit-learn
+
+
+@parametrize_with_checks([QRSSegmenter()])
+def test_scikit_learn_conformance(estimator, check):
+    check(estimator)
+
+
+def test_clone_pickle_and_cached_pipeline(tmp_path):
+    records = [make_record(), make_record(seconds=9, name="B7")]
+    fitted = QRSSegmenter(window=600, refine=20).fit(records)
+    assert clone(fitted).get_params() == fitted.get_params()
+    again = pickle.loads(pickle.dumps(fitted))
+    assert_same(again.transform(records), fitted.transform(records))
+    pipeline = Pipeline(
+        [("segment", QRSSegmenter()), ("pass", FunctionTransformer())], memory=str(tmp_path)
+    )
+    first = pipeline.fit_transform(records, ["a", "b"])
+    second = clone(pipeline).fit_transform(records, ["a", "b"])
+    assert_same(first, second)
+    assert_same(first, QRSSegmenter().fit_transform(records))
+    assert [r.name for r in pipeline.inverse_transform(first)] == ["A12", "B7"]
+
+
+def test_transform_changes_nothing_in_the_estimator_or_the_records():
+    record = make_record()
+    segmenter = QRSSegmenter().fit([record])
+    before, signal = pickle.dumps(segmenter), record.signal.copy()
+    segmenter.inverse_transform(segmenter.transform([record]))
+    assert pickle.dumps(segmenter) == before
+    np.testing.assert_array_equal(record.signal, signal)
+
+
+def test_not_fitted():
+    with pytest.raises(NotFittedError):
+        QRSSegmenter().transform([make_record()])
+
+
+def test_n_jobs_makes_no_difference():
+    records = [make_record(name=str(i), seconds=8 + i) for i in range(3)]
+    alone = QRSSegmenter(band=(0.5, 40), sampling_rate=200).fit_transform(records)
+    shared = QRSSegmenter(band=(0.5, 40), sampling_rate=200, n_jobs=2).fit_transform(records)
+    assert_same(alone, shared)
+
+
+def test_a_record_does_not_depend_on_its_company():
+    records = [make_record(name=str(i), seconds=8 + i) for i in range(3)]
+    segmenter = QRSSegmenter().fit(records)
+    together = segmenter.transform(records[::-1])
+    for i, record in enumerate(records[::-1]):
+        assert_same(together[i], segmenter.transform([record]))
+
+
+# Detection and refinement
+
+
+@pytest.mark.parametrize("detector", ["sleepecg", "neurokit", "xqrs", "gqrs", "annotated"])
+def test_detectors_find_the_peaks(detector):
+    record = make_record(seconds=30)
+    beats = QRSSegmenter(detector).fit_transform([record])
+    assert gross_f1([beats.r_peaks], [record.r_peaks], 1) > 0.97
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("offset", [0.0, 3.0, -3.0])
+def test_peaks_are_the_extremum_of_either_polarity_at_any_offset(sign, offset):
+    record = make_record(sign=sign, noise=0.001)
+    record = with_signal(record, lambda signal: signal.__iadd__(offset))
+    misplaced = ECGRecord(record.signal, RATE, r_peaks=record.r_peaks + 8)  # 32 ms late
+    beats = QRSSegmenter("annotated").fit_transform([misplaced])
+    np.testing.assert_array_equal(beats.r_peaks, record.r_peaks)
+    centre = beats.beats[:, 0, beats.n_times // 2]
+    assert (np.sign(centre - np.median(beats.beats[:, 0], axis=1)) == sign).all()
+
+
+def test_refine_is_limited_and_can_be_switched_off():
+    record = make_record(noise=0.001)
+    late = ECGRecord(record.signal, RATE, r_peaks=record.r_peaks + 8)
+    off = QRSSegmenter("annotated", refine=0).fit_transform([late])
+    np.testing.assert_array_equal(off.r_peaks, record.r_peaks + 8)
+    some = QRSSegmenter("annotated", refine=12).fit_transform([late])
+    np.testing.assert_array_equal(some.r_peaks, record.r_peaks + 5)
+
+
+def test_windows_hold_the_signal_around_the_peak():
+    record = make_record(leads=("II", "V1"))
+    beats = QRSSegmenter(window=500).fit_transform([record])
+    assert beats.beats.shape[1:] == (2, 125)
+    k = 3
+    start = beats.r_peaks[k] - 125 // 2
+    np.testing.assert_array_equal(beats.beats[k].T, record.signal[start : start + 125])
+    assert beats.lengths.tolist() == [record.n_times]
+    assert beats.names == ("A12",)
+    assert beats.sampling_rate == RATE
+
+
+def test_detection_lead_is_mlii_or_ii_whatever_its_case_and_place():
+    record = make_record(leads=("V5", "mlii"))
+    for lead, expected in ((None, 1), ("V5", 0), ("v5", 0), (1, 1)):
+        signal = record.signal.copy()
+        signal[record.r_peaks + 5, 1 - expected] += 5.0  # the other lead would be off by 5
+        spiky = ECGRecord(signal, RATE, record.lead_names)
+        beats = QRSSegmenter(detection_lead=lead).fit_transform([spiky])
+        assert gross_f1([beats.r_peaks], [record.r_peaks], 1) > 0.95, lead
+
+
+def test_leads_are_kept_in_the_order_asked_for():
+    record = make_record(leads=("I", "II", "V1"))
+    beats = QRSSegmenter(leads=["V1", 0]).fit_transform([record])
+    assert beats.lead_names == (("V1", "I"),)
+    k = 2
+    start = beats.r_peaks[k] - beats.n_times // 2
+    expected = record.signal[start : start + beats.n_times, [2, 0]].T
+    np.testing.assert_array_equal(beats.beats[k], expected)
+
+
+def test_detection_lead_need_not_be_kept():
+    record = make_record(leads=("I", "II"))
+    noisy = with_signal(
+        record, lambda s: s[:, 0].__setitem__(slice(None), np.sin(np.arange(len(s)) / 30))
+    )
+    beats = QRSSegmenter(leads=["I"], detection_lead="II").fit_transform([noisy])
+    assert beats.lead_names == (("I",),)
+    assert gross_f1([beats.r_peaks], [record.r_peaks], 1) > 0.95
+
+
+def test_labels_come_from_the_nearest_annotated_beat():
+    record = make_record()
+    names = np.array(["N", "V"] * 20)[: len(record.r_peaks)]
+    # the annotation of beat 3 is missing, that of beat 5 is 40 ms off
+    known = np.delete(record.r_peaks, 3)
+    known[4] += 10
+    labeled = ECGRecord(
+        record.signal, RATE, r_peaks=known, beat_labels=np.delete(names, 3), name="A12"
+    )
+    beats = QRSSegmenter().fit_transform([labeled])
+    nearest = np.abs(beats.r_peaks[:, None] - record.r_peaks).argmin(axis=1)
+    expected = np.where(nearest == 3, "Q", names[nearest])
+    assert "Q" in expected
+    assert beats.labels.tolist() == expected.tolist()
+
+
+def test_labels_only_if_all_records_have_them():
+    labeled = make_record()
+    labeled = make_record(beat_labels=["N"] * len(labeled.r_peaks))
+    assert QRSSegmenter().fit_transform([labeled, make_record()]).labels is None
+    assert set(QRSSegmenter().fit_transform([labeled]).labels) == {"N"}
+
+
+def test_annotated_keeps_its_labels():
+    peaks = np.array([300, 500, 700, 790, 1000])
+    record = make_record(peaks, seconds=6, beat_labels=list("NNNVS"))
+    beats = QRSSegmenter("annotated").fit_transform([record])
+    np.testing.assert_array_equal(beats.r_peaks, peaks)
+    assert beats.labels.tolist() == list("NNNVS")
+
+
+def test_no_annotated_beat_labels_all_q():
+    record = make_record(r_peaks=np.array([], dtype=int), beat_labels=[])
+    assert set(QRSSegmenter().fit_transform([record]).labels) == {"Q"}
+
+
+# Edges, gaps, high rates
+
+
+def test_beats_at_the_edges_are_padded_or_dropped_and_counted(caplog):
+    peaks = np.array([10, 200, 400, 600, 800, 960, 1240])  # 40 ms from both ends
+    record = make_record(peaks, seconds=5)
+    segmenter = QRSSegmenter("annotated").fit([record])
+    with caplog.at_level(logging.INFO, logger="sklearn_ecganon"):
+        beats = segmenter.transform([record])
+    np.testing.assert_array_equal(beats.r_peaks, peaks[1:-1])
+    assert "2 beats dropped in 1 records" in caplog.text
+    counts = segmenter.describe([record])
+    assert counts["name"].tolist() == ["A12"]
+    assert counts["beats"].tolist() == [5]
+    assert counts["dropped"].tolist() == [2]
+    assert counts["padded"].tolist() == [0]
+    assert counts["overlapping"].tolist() == [2]  # 160 samples apart, windows are 200
+    assert counts["crowded"].tolist() == [0]
+    assert counts["heart_rate"] == pytest.approx(7 * 60 / 5)
+
+
+def test_padding_repeats_the_last_sample_there_is():
+    record = make_record(np.array([30, 230, 430, 630]), seconds=2.6)
+    segmenter = QRSSegmenter("annotated").fit([record])
+    beats = segmenter.transform([record])
+    assert segmenter.describe([record])["padded"].tolist() == [2]
+    first, last = beats.beats[0, 0], beats.beats[-1, 0]
+    np.testing.assert_array_equal(first[:70], record.signal[0, 0])
+    np.testing.assert_array_equal(first[70:], record.signal[:130, 0])
+    np.testing.assert_array_equal(last[:120], record.signal[530:, 0])
+    np.testing.assert_array_equal(last[120:], record.signal[-1, 0])
+
+
+def test_gaps_split_the_record():
+    record = make_record(seconds=24, leads=("II", "V1"))
+    gap = slice(2000, 2500)
+    holed = with_signal(record, lambda s: s[gap, 1].fill(np.nan))  # in the other lead
+    segmenter = QRSSegmenter().fit([holed])
+    beats = segmenter.transform([holed])
+    np.testing.assert_array_equal(beats.gaps, [[0, 2000, 2500]])
+    known = record.r_peaks[(record.r_peaks < 1985) | (record.r_peaks >= 2515)]
+    assert gross_f1([beats.r_peaks], [known], 1) > 0.97
+    assert np.isfinite(beats.beats).all()
+    before = beats.beats[np.flatnonzero(beats.r_peaks < 2000)[-1]]
+    after = beats.beats[np.flatnonzero(beats.r_peaks > 2500)[0]]
+    assert (before[:, -1] == record.signal[1999]).all()
+    assert (after[:, 0] == record.signal[2500]).all()
+    assert segmenter.describe([holed])["missing"].tolist() == [2.0]
+    back = segmenter.inverse_transform(beats)[0]
+    np.testing.assert_array_equal(
+        np.isnan(back.signal).all(axis=1), np.arange(6000) // 500 == 4
+    )
+    reached = window_samples(beats, 0, holed)
+    np.testing.assert_array_equal(back.signal[reached], record.signal[reached])
+
+
+def test_gaps_at_the_ends_and_a_stretch_without_beats():
+    def holes(signal):
+        signal[:500] = np.nan
+        signal[2000:2100] = np.nan
+        signal[2200:2300] = np.nan  # leaves 100 samples, half a window
+        signal[5500:] = np.nan
+
+    record = with_signal(make_record(seconds=24), holes)
+    segmenter = QRSSegmenter().fit([record])
+    beats = segmenter.transform([record])
+    expected = [[0, 0, 500], [0, 2000, 2100], [0, 2200, 2300], [0, 5500, 6000]]
+    np.testing.assert_array_equal(beats.gaps, expected)
+    back = segmenter.inverse_transform(beats)[0].signal[:, 0]
+    assert np.isnan(back[2000:2300]).all()
+    assert np.isfinite(np.delete(back, np.r_[:500, 2000:2300, 5500:6000])).all()
+
+
+def test_a_flat_stretch_has_no_beats():
+    def change(signal):
+        signal[2000:2100] = np.nan
+        signal[2100:4000] = 0.3
+        signal[4000:4100] = np.nan
+
+    record = with_signal(make_record(seconds=24), change)
+    beats = QRSSegmenter().fit_transform([record])
+    assert not ((beats.r_peaks > 2000) & (beats.r_peaks < 4100)).any()
+    assert (beats.r_peaks < 2000).sum() > 5
+    assert (beats.r_peaks > 4100).sum() > 5
+
+
+def test_indexed_beats_keep_their_gaps():
+    records = [
+        with_signal(make_record(seconds=24, name=str(i)), lambda s: s[2000:2100].fill(np.nan))
+        for i in range(3)
+    ]
+    segmenter = QRSSegmenter().fit(records)
+    chosen = segmenter.transform(records)[[2, 0]]
+    back = segmenter.inverse_transform(chosen)
+    assert [r.name for r in back] == ["2", "0"]
+    assert all(np.isnan(r.signal[2000:2100]).all() for r in back)
+
+
+def test_crowded_windows_are_counted():
+    # 100 samples apart, the later of two windows holds the earlier R peak at column 0
+    for rr, crowded in ((99, 2), (100, 1), (101, 0)):
+        peaks = 150 + np.cumsum([0, 200, 200, rr, 200, 200])
+        record = make_record(peaks, seconds=5.6)
+        counts = QRSSegmenter("annotated", refine=0).fit([record]).describe([record])
+        assert counts["overlapping"].tolist() == [2]
+        assert counts["crowded"].tolist() == [crowded]
+
+
+def test_implausible_rates_warn():
+    fast = make_record(np.arange(100, 2900, 50))  # 300 a minute
+    with pytest.warns(BeatCountWarning, match="'A12'.*280 a minute"):
+        QRSSegmenter("annotated").fit_transform([fast])
+    slow = make_record(np.array([500]))
+    with pytest.warns(BeatCountWarning, match="'A12'.*5 a minute"):
+        QRSSegmenter("annotated").fit_transform([slow])
+
+
+# Resampling and filtering
+
+
+@pytest.mark.parametrize(("rate", "target"), [(500.0, 250.0), (250.0, 360.0), (360.0, 250.0)])
+def test_resampling_moves_peaks_and_lengths(rate, target):
+    record = make_record(rate=rate, noise=0)
+    beats = QRSSegmenter(sampling_rate=target).fit_transform([record])
+    assert beats.sampling_rate == target
+    assert beats.lengths[0] == np.ceil(record.n_times * target / rate)
+    assert beats.n_times == round(0.8 * target)
+    expected = record.r_peaks * target / rate
+    assert len(beats.r_peaks) >= len(expected) - 1
+    distance = np.abs(beats.r_peaks[:, None] - expected).min(axis=1)
+    assert (distance <= 1).all()
+    k = len(beats.r_peaks) // 2
+    times = (beats.r_peaks[k] + np.arange(beats.n_times) - beats.n_times // 2) / target
+    wanted = np.interp(times, np.arange(record.n_times) / rate, record.signal[:, 0])
+    np.testing.assert_allclose(beats.beats[k, 0], wanted, atol=0.05)
+
+
+def test_mixed_rates_are_resampled_to_one_with_gaps_and_annotations():
+    slow = make_record(rate=250, seconds=24, name="slow")
+    fast = make_record(rate=500, seconds=24, name="fast")
+    fast = with_signal(fast, lambda s: s[4001:5000].fill(np.nan))
+    beats = QRSSegmenter("annotated", sampling_rate=250).fit_transform([slow, fast])
+    np.testing.assert_array_equal(beats.gaps, [[1, 2001, 2500]])
+    assert beats.lengths.tolist() == [6000, 6000]
+    known = slow.r_peaks[(slow.r_peaks < 1985) | (slow.r_peaks >= 2515)]
+    found = beats.r_peaks[beats.record == 1]
+    assert len(found) == len(known)
+    assert np.abs(found - known).max() <= 1
+
+
+def test_annotations_that_fall_together_at_a_lower_rate():
+    peaks = np.array([300, 700, 701, 1100, 1500])
+    record = make_record(np.delete(peaks, 2), rate=500, seconds=4)
+    record = ECGRecord(record.signal, 500, r_peaks=peaks, beat_labels=list("NVFSN"))
+    beats = QRSSegmenter("annotated", sampling_rate=125, refine=0).fit_transform([record])
+    assert beats.r_peaks.tolist() == [75, 175, 275, 375]
+    assert beats.labels.tolist() == list("NVSN")
+
+
+def test_band_removes_what_lies_outside():
+    record = make_record(seconds=20, noise=0)
+    hum = 0.5 * np.sin(2 * np.pi * 60 * np.arange(record.n_times) / RATE)[:, None]
+    noisy = ECGRecord(record.signal + hum + 2.0, RATE, r_peaks=record.r_peaks)
+    segmenter = QRSSegmenter("annotated", band=(0.5, 35)).fit([noisy])
+    signal = segmenter.inverse_transform(segmenter.transform([noisy]))[0].signal[:, 0]
+    frequency, power = periodogram(signal, RATE)
+    _, before = periodogram(noisy.signal[:, 0], RATE)
+    at = np.abs(frequency - 60).argmin()
+    assert power[at] < 0.01 * before[at]
+    assert abs(signal.mean()) < 0.05
+
+
+# Stitching
+
+
+@pytest.mark.parametrize("window", [300, 500, 801, 1600])
+@pytest.mark.parametrize("seed", range(3))
+def test_untouched_beats_stitch_without_error_inside_windows(window, seed):
+    rng = np.random.default_rng(seed)
+    rr = rng.choice([10, 12, 40, 90, 150, 200, 300, 700], size=30)  # down to 40 ms
+    peaks = 60 + np.cumsum(rr)
+    signal = rng.normal(size=(peaks[-1] + 200, 2))
+    signal[rng.integers(100, len(signal) - 100) :][:30] = np.nan
+    record = ECGRecord(signal, RATE, r_peaks=peaks, name="A12")
+    segmenter = QRSSegmenter("annotated", window=window, refine=0).fit([record])
+    beats = segmenter.transform([record])
+    back = segmenter.inverse_transform(beats)[0]
+    reached = window_samples(beats, 0, record)
+    np.testing.assert_array_equal(back.signal[reached], record.signal[reached])
+    rebuilt = np.setdiff1d(np.flatnonzero(np.isfinite(signal[:, 0])), reached)
+    assert not np.isin(back.signal[rebuilt], signal).any()  # nothing raw comes back
+    assert np.isfinite(back.signal[rebuilt]).all()
+    assert np.abs(back.signal[rebuilt]).max() <= np.abs(beats.beats).max()
+
+
+def test_stitched_records_carry_everything_on():
+    record = make_record(leads=("II", "V1"))
+    record = make_record(leads=("II", "V1"), beat_labels=["N"] * len(record.r_peaks))
+    segmenter = QRSSegmenter().fit([record])
+    beats = segmenter.transform([record])
+    back = segmenter.inverse_transform(beats)[0]
+    assert back.name == "A12"
+    assert back.lead_names == ("II", "V1")
+    assert back.sampling_rate == RATE
+    assert back.n_times == record.n_times
+    np.testing.assert_array_equal(back.r_peaks, beats.r_peaks)
+    np.testing.assert_array_equal(back.beat_labels, beats.labels)
+    np.testing.assert_array_equal(segmenter.transform([back]).r_peaks, beats.r_peaks)
+
+
+def test_the_signal_between_windows_is_never_used():
+    record = make_record(np.arange(200, 4800, 400), seconds=20)  # 1600 ms apart
+    segmenter = QRSSegmenter("annotated", window=400).fit([record])
+    beats = segmenter.transform([record])
+    covered = window_samples(beats, 0, record)
+    outside = np.setdiff1d(np.arange(record.n_times), covered)
+    other = with_signal(record, lambda s: s.__setitem__(outside, 0.4))
+    first = segmenter.inverse_transform(beats)[0]
+    second = segmenter.inverse_transform(segmenter.transform([other]))[0]
+    np.testing.assert_array_equal(first.signal, second.signal)
+
+
+def stitch(windows, peaks, length):
+    windows = np.asarray(windows, dtype=float)
+    beats = BeatSet(
+        beats=windows,
+        record=np.zeros(len(windows), dtype=int),
+        r_peaks=np.asarray(peaks),
+        lengths=np.array([length]),
+        sampling_rate=RATE,
+        lead_names=(tuple(f"lead {i}" for i in range(windows.shape[1])),),
+        names=("A12",),
+    )
+    return QRSSegmenter().fit([make_record()]).inverse_transform(beats)[0].signal
+
+
+def test_bridges_are_smooth_and_settle_at_the_level_of_the_ends():
+    windows = np.empty((2, 1, 40))
+    windows[0], windows[1] = 1.0, -1.0
+    windows[0, 0, -1] = 2.0  # one outlier at the end must not set the level of the bridge
+    signal = stitch(windows, [100, 300], 400)[:, 0]
+    assert signal[119] == 2.0
+    tail = signal[119:124]
+    assert (np.diff(tail) < 0).all()  # leaves from the end without a step ...
+    np.testing.assert_allclose(signal[125:130], 1.2, atol=0.03)  # ... to the mean of 5 samples
+    bridge = signal[125:280]
+    assert (np.diff(bridge) <= 0).all()
+    assert np.abs(np.diff(bridge)).max() < 0.03
+    np.testing.assert_array_equal(signal[:80], 1.0)
+    np.testing.assert_array_equal(signal[320:], -1.0)
+
+
+def test_overlapping_windows_that_disagree_are_cross_faded():
+    windows = np.empty((2, 1, 100))
+    windows[0], windows[1] = 1.0, -1.0
+    signal = stitch(windows, [100, 160], 260)[:, 0]
+    np.testing.assert_array_equal(signal[:110], 1.0)
+    np.testing.assert_array_equal(signal[150:], -1.0)
+    fade = signal[110:150]
+    assert (np.diff(fade) < 0).all()
+    assert np.abs(np.diff(signal)).max() < 0.1
+
+
+def test_at_a_high_rate_each_peak_is_its_own_beat():
+    rng = np.random.default_rng(0)
+    windows = rng.normal(size=(5, 2, 200))
+    peaks = np.array([150, 160, 161, 200, 280])
+    signal = stitch(windows, peaks, 500)
+    np.testing.assert_array_equal(signal[peaks], windows[:, :, 100])
+    # a sample between two peaks comes from these two beats
+    low = np.minimum(windows[3, :, 140], windows[4, :, 60])
+    high = np.maximum(windows[3, :, 140], windows[4, :, 60])
+    assert ((signal[240] >= low) & (signal[240] <= high)).all()
+
+
+def test_stitching_in_blocks_makes_no_difference(monkeypatch):
+    rng = np.random.default_rng(0)
+    windows, peaks = rng.normal(size=(40, 2, 60)), 50 + 70 * np.arange(40)
+    whole = stitch(windows, peaks, 3000)
+    monkeypatch.setattr("sklearn_ecganon.segmentation._BLOCK", 7)
+    np.testing.assert_array_equal(stitch(windows, peaks, 3000), whole)
+
+
+def test_a_record_without_beats_cannot_be_stitched():
+    segmenter = QRSSegmenter().fit([make_record()])
+    beats = segmenter.transform([make_record()])
+    empty = BeatSet(
+        beats.beats[:0],
+        beats.record[:0],
+        beats.r_peaks[:0],
+        beats.lengths,
+        RATE,
+        beats.lead_names,
+        beats.names,
+    )
+    with pytest.raises(ValueError, match="'A12': has no beats"):
+        segmenter.inverse_transform(empty)
+
+
+# Arrays
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("shift", [-9, 0, 7])
+def test_rows_are_recentred(dtype, sign, shift):
+    rng = np.random.default_rng(0)
+    time = np.arange(200) - 100
+    rows = (sign * np.exp(-(((time - shift) / 4) ** 2)) + 2).astype(dtype)
+    rows = np.repeat(rows[None], 3, axis=0) + 0.001 * rng.normal(size=(3, 200)).astype(dtype)
+    moved = QRSSegmenter().fit_transform(rows)
+    assert moved.dtype == dtype
+    assert moved.shape == rows.shape
+    assert (np.abs(moved - 2).argmax(axis=1) == 100).all()
+    expected = rows[:, np.clip(np.arange(200) + shift, 0, 199)]
+    np.testing.assert_array_equal(moved, expected)
+
+
+def test_rows_move_no_farther_than_refine_and_not_at_all_without():
+    rows = np.zeros((2, 200))
+    rows[:, 130] = 1.0  # 120 ms after the centre
+    np.testing.assert_array_equal(QRSSegmenter().fit_transform(rows).argmax(axis=1), 120 + 20)
+    off = QRSSegmenter(refine=0).fit_transform(rows)
+    np.testing.assert_array_equal(off, rows)
+    far = QRSSegmenter(refine=120).fit_transform(rows)
+    assert (far.argmax(axis=1) == 100).all()
+    half = QRSSegmenter(refine=120, sampling_rate=125).fit_transform(rows)
+    assert (half.argmax(axis=1) != 100).all()
+
+
+def test_three_dimensions_move_all_leads_with_the_first():
+    rows = np.zeros((2, 3, 100))
+    rows[0, 0, 52], rows[0, 1, 10], rows[1, 0, 48], rows[1, 2, 49] = 1, 2, -1, 3
+    segmenter = QRSSegmenter().fit(rows)
+    assert (segmenter.n_features_in_, segmenter.n_leads_, segmenter.n_times_) == (3, 3, 100)
+    moved = segmenter.transform(rows)
+    assert moved[0, 0, 50] == 1
+    assert moved[0, 1, 8] == 2
+    assert moved[1, 0, 50] == -1
+    assert moved[1, 2, 51] == 3
+    with pytest.raises(ValueError, match=r"\(3, 90\).*fitted with \(3, 100\)"):
+        segmenter.transform(rows[:, :, :90])
+    with pytest.raises(ValueError, match="fitted with"):
+        segmenter.transform(rows[:, :, 0])
+    np.testing.assert_array_equal(segmenter.inverse_transform(moved), moved)
+
+
+def test_data_frames_keep_their_columns():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(4, 5)), columns=list("abcde"))
+    segmenter = QRSSegmenter().set_output(transform="pandas").fit(frame)
+    assert list(segmenter.transform(frame).columns) == list("abcde")
+
+
+def test_fit_on_records_forgets_arrays():
+    segmenter = QRSSegmenter().fit(np.zeros((3, 50)))
+    assert segmenter.n_features_in_ == 50
+    segmenter.fit([make_record()])
+    assert not hasattr(segmenter, "n_features_in_")
+    rows = segmenter.transform(segmenter.transform([make_record()]).beats)  # 3-D of one lead
+    assert rows.shape[1:] == (1, 200)
+
+
+def test_tensors_are_accepted_with_dispatch_on_and_off():
+    torch = pytest.importorskip("torch")
+    rows = torch.zeros((3, 50))
+    expected = QRSSegmenter().fit_transform(rows.numpy())
+    np.testing.assert_array_equal(QRSSegmenter().fit_transform(rows), expected)
+    if os.environ.get("SCIPY_ARRAY_API") == "1":
+        with config_context(array_api_dispatch=True):
+            np.testing.assert_array_equal(QRSSegmenter().fit_transform(rows), expected)
+
+
+# Bad input
+
+
+def nan_lead(signal):
+    signal[:, 1] = np.nan
+
+
+def flat_lead(signal):
+    signal[:, 1] = 0.7
+    signal[50:80, 1] = np.nan
+
+
+def saturated_lead(signal):
+    signal[1000:1500, 1] = 5.12
+
+
+BAD_RECORDS = {
+    "nan": (with_signal(make_record(leads=("II", "V1")), nan_lead), "lead 'V1' is all NaN"),
+    "flat": (
+        with_signal(make_record(leads=("II", "V1")), flat_lead),
+        "lead 'V1' is flat at 0.7 mV",
+    ),
+    "saturated": (
+        with_signal(make_record(leads=("II", "V1")), saturated_lead),
+        "lead 'V1' is saturated: 17 % of it is at 5.12 mV",
+    ),
+    "short": (make_record([50], seconds=0.7, leads=("II", "V1")), "lasts 700 ms"),
+    "rate": (make_record(rate=500, leads=("II", "V1")), "has 500 Hz.*sampling_rate=250"),
+    "leads": (make_record(leads=("II",)), r"has 1 lead\(s\).*wants 2"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_RECORDS)
+@pytest.mark.parametrize("place", ["fit", "transform", "describe"])
+def test_bad_records_are_named_before_anything_is_computed(kind, place, monkeypatch):
+    good = make_record(leads=("II", "V1"), name="B7")
+    bad, message = BAD_RECORDS[kind]
+    segmenter = QRSSegmenter().fit([good])
+    monkeypatch.setattr(QRSSegmenter, "_find", lambda *_: pytest.fail("computed"))
+    with pytest.raises(ValueError, match=f"record 'A12': .*{message}"):
+        getattr(segmenter, place)([good, bad])
+
+
+def test_a_baseline_of_zero_is_not_a_rail():
+    peaks = np.arange(125, 2900, 200)
+    signal = np.zeros(3000)
+    signal[peaks] = 1.0
+    signal[peaks + 1] = signal[peaks - 1] = 0.4
+    beats = QRSSegmenter().fit_transform([ECGRecord(signal, RATE)])
+    assert len(beats.r_peaks) >= len(peaks) - 1
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"leads": ["II", "V9"]}, "has no lead 'V9'; its leads are 'II', 'V1'"),
+        ({"leads": [2]}, "has no lead 2"),
+        ({"leads": ["II", 0]}, "one lead twice"),
+        ({"leads": []}, "names no lead"),
+        ({"detection_lead": "aVR"}, "has no lead 'aVR'"),
+        ({"band": (0.5, 130)}, "0 < low < high < 125"),
+        ({"band": (40, 0.5)}, "0 < low < high < 125"),
+        ({"band": (40,)}, "0 < low < high < 125"),
+        ({"sampling_rate": 50}, "50 Hz is too slow"),
+    ],
+)
+def test_parameters_that_do_not_fit_the_records(parameters, message):
+    with pytest.raises(ValueError, match=f"record 'A12': .*{message}"):
+        QRSSegmenter(**parameters).fit([make_record(leads=("II", "V1"))])
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"detector": "magic"},
+        {"window": 0},
+        {"leads": "II"},
+        {"detection_lead": -1},
+        {"sampling_rate": 0},
+        {"refine": -1},
+        {"band": 40},
+        {"n_jobs": 1.5},
+    ],
+)
+def test_parameters_that_are_never_right(parameters):
+    with pytest.raises(ValueError, match=f"The '{next(iter(parameters))}' parameter"):
+        QRSSegmenter(**parameters).fit([make_record()])
+
+
+def test_annotated_needs_peaks():
+    record = ECGRecord(make_record().signal, RATE, name="A12")
+    with pytest.raises(ValueError, match="'A12': has no r_peaks"):
+        QRSSegmenter("annotated").fit([record])
+
+
+def test_no_beat_found():
+    time = np.arange(3000) / RATE
+    smooth = ECGRecord(np.sin(0.2 * time), RATE, r_peaks=[], name="A12")
+    with pytest.raises(ValueError, match="'A12': no beat found by detector='annotated'"):
+        QRSSegmenter("annotated").fit_transform([smooth])
+
+
+def test_leads_that_are_never_recorded_together():
+    def change(signal):
+        signal[:1500, 0] = np.nan
+        signal[1500:, 1] = np.nan
+
+    record = with_signal(make_record(leads=("II", "V1")), change)
+    with pytest.raises(ValueError, match="'A12': no beat found"):
+        QRSSegmenter().fit_transform([record])
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        ([], ValueError, "empty list"),
+        (make_record(), TypeError, "'A12': give a list"),
+        ([make_record(), np.zeros(9)], TypeError, r"X\[1\] is of type ndarray"),
+        ([None], TypeError, r"X\[0\] is of type NoneType"),
+        (["100.dat"], TypeError, r"X\[0\] is of type str"),
+        (np.zeros((3, 4)) + 1j, ValueError, "Complex data not supported"),
+        (np.array([["a", "b"]], dtype=object), ValueError, "could not convert"),
+        (np.array([[1.0, np.nan]]), ValueError, "NaN"),
+        (np.zeros(7), ValueError, "Expected 2D array"),
+        (np.zeros((2, 2, 2, 2)), ValueError, "shape"),
+        (np.zeros((2, 3, 0)), ValueError, "shape"),
+    ],
+)
+def test_what_is_neither_records_nor_beats(X, error, message):
+    with pytest.raises(error, match=message):
+        QRSSegmenter().fit(X)
+
+
+def test_beats_are_not_segmented_twice():
+    beats = QRSSegmenter().fit_transform([make_record()])
+    with pytest.raises(TypeError, match="segmented already"):
+        QRSSegmenter().fit(beats)
+    with pytest.raises(TypeError, match="not an array"):
+        QRSSegmenter().fit([make_record()]).describe(np.zeros((3, 200)))
+
+
+# Real recordings
+
+
+def mitdb(**options):
+    if "SKLEARN_ECGANON_DATA" not in os.environ:
+        pytest.skip("SKLEARN_ECGANON_DATA is not set")
+    from sklearn_ecganon.datasets import fetch_mitdb
+
+    return fetch_mitdb(download_if_missing=False, **options).data
+
+
+def check_bars(records):
+    segmenter = QRSSegmenter()
+    beats = segmenter.fit_transform(records)
+    annotated = [record.r_peaks for record in records]
+    rate = beats.sampling_rate
+    assert gross_f1(peaks_of(beats), annotated, 0.15 * rate) >= 0.989
+    assert gross_f1(peaks_of(beats), annotated, 0.05 * rate) >= 0.983
+    stitched = segmenter.inverse_transform(beats)
+    for i, (record, back) in enumerate(zip(records, stitched, strict=True)):
+        part = beats[i]
+        reached = window_samples(part, 0, record)
+        np.testing.assert_array_equal(back.signal[reached], record.signal[reached])
+        assert np.isfinite(back.signal).all()
+    again = segmenter.transform(stitched)
+    assert gross_f1(peaks_of(again), peaks_of(beats), 0.05 * rate) >= 0.99
+
+
+def test_bars_on_a_few_mitdb_records():
+    check_bars(mitdb(records=["100", "119", "200"]))
+
+
+@pytest.mark.slow
+def test_bars_on_mitdb():
+    records = mitdb()
+    assert len(records) == 48
+    check_bars(records)
