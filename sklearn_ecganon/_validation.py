@@ -6,11 +6,41 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
+from sklearn.base import OneToOneFeatureMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from sklearn_ecganon.records import BeatSet, ECGRecord
+
+
+def _knows_columns(estimator: Any) -> bool:
+    return not hasattr(estimator, "n_times_") or hasattr(estimator, "n_features_in_")
+
+
+class ArrayFeatureNamesMixin(OneToOneFeatureMixin):
+    """Columns have names for an estimator fitted on arrays; records have no columns.
+
+    Without `get_feature_names_out` scikit-learn does not try to put a BeatSet into a data
+    frame where ``set_config(transform_output="pandas")`` asks for one.
+    """
+
+    @available_if(_knows_columns)
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray:
+        """Return the names of the input's columns, which are the output's.
+
+        Parameters
+        ----------
+        input_features : array-like of str, optional
+            Names; those seen in `fit` by default.
+
+        Returns
+        -------
+        feature_names_out : ndarray of str
+            One name a column.
+        """
+        return super().get_feature_names_out(input_features)
 
 
 class Beats(NamedTuple):
@@ -29,12 +59,11 @@ class Beats(NamedTuple):
 
 
 def is_records(X: Any) -> bool:
-    """Tell whether X is a sequence of ECGRecord."""
-    return (
-        isinstance(X, (list, tuple, np.ndarray))
-        and len(X) > 0
-        and all(isinstance(item, ECGRecord) for item in X)
-    )
+    """Tell whether X is meant as a sequence of ECGRecord; `check_records` makes sure."""
+    if isinstance(X, np.ndarray) and X.dtype != object:
+        return False
+    is_sequence = isinstance(X, (list, tuple, np.ndarray))
+    return is_sequence and any(isinstance(item, ECGRecord) for item in X)
 
 
 def check_records(X: Any) -> list[ECGRecord]:
@@ -67,6 +96,8 @@ def check_beats(estimator: Any, X: Any, *, reset: bool) -> Beats:
     if isinstance(X, BeatSet):
         if len(X.beats) == 0:
             raise ValueError("X is a BeatSet without a single beat.")
+        if reset:
+            vars(estimator).pop("n_features_in_", None)
         return Beats(X.beats, X.record, len(X), X.sampling_rate)
     name = type(estimator).__name__
     if is_records(X):

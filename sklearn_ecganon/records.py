@@ -111,7 +111,8 @@ class ECGRecord:
             labels = np.asarray(labels).astype(np.str_)
             if peaks is None or labels.shape != peaks.shape:
                 raise ValueError(f"{where}: beat_labels needs one label for each R peak.")
-        frozen = signal.astype(np.float64)
+        # A lead is read as a whole far more often than a moment across leads.
+        frozen = signal.astype(np.float64, order="F")
         for array in (frozen, peaks, labels):
             if array is not None:
                 array.setflags(write=False)

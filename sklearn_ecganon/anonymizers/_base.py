@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 from sklearn.base import (
     BaseEstimator,
-    OneToOneFeatureMixin,
     TransformerMixin,
     _fit_context,
 )
@@ -23,14 +22,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ecganon._validation import Beats, check_beats, shape_sentence
+from sklearn_ecganon._validation import (
+    ArrayFeatureNamesMixin,
+    Beats,
+    check_beats,
+    shape_sentence,
+)
 from sklearn_ecganon.records import BeatSet
 
 SALT_BYTES = 16
 
 
 class BaseAnonymizer(
-    OneToOneFeatureMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
+    ArrayFeatureNamesMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
 ):
     """Base of all anonymizers: input, strength, salt and output are kept here.
 

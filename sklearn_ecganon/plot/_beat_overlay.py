@@ -65,10 +65,10 @@ class BeatOverlayDisplay:
     --------
     >>> import numpy as np
     >>> from sklearn_ecganon.plot import BeatOverlayDisplay
-    >>> before = np.exp(-np.linspace(-20, 20, 200) ** 2) * np.ones((3, 1))
+    >>> before = np.exp(-((np.arange(200) - 100) / 5.0) ** 2) * np.ones((3, 1))
     >>> display = BeatOverlayDisplay.from_beats(before, 0.9 * before, sampling_rate=250)
-    >>> float(display.time[before[0].argmax() + 1])
-    4.0
+    >>> float(display.time[before[0].argmax()])
+    0.0
     """
 
     ax_: Axes
@@ -272,7 +272,7 @@ class BeatOverlayDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        width = 5.0 if self.unit == "ms" else 11.0
+        width = 5.4 if self.unit == "ms" else 11.0
         own_figure = ax is None
         ax = axes_for(self, ax, figsize=(width, 4.0))
         many = len(self.before) > 1
@@ -289,7 +289,7 @@ class BeatOverlayDisplay:
         )
         ratio = _ecg_paper(ax, self.unit)
         if own_figure:  # no more room than the paper takes, beside labels and legend
-            ax.figure.set_size_inches(width, (width - 2.0) * ratio + 0.9)  # type: ignore[union-attr]
+            ax.figure.set_size_inches(width, (width - 2.2) * ratio + 1.0)  # type: ignore[union-attr]
         ax.legend(
             handles=[self.before_lines_[0], self.after_lines_[0]],
             loc="upper left",

@@ -8,9 +8,12 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.exceptions import SkipTestWarning
+from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
+from sklearn_ecganon import BeatSet, QRSSegmenter
 from tests.conformance.estimators import ANONYMIZERS, PUBLIC, quick
 
 
@@ -69,3 +72,10 @@ def test_set_output_and_feature_names(cls):
     new = quick(cls, random_state=0).set_output(transform="pandas").fit(X).transform(X)
     assert isinstance(new, pd.DataFrame)
     assert list(new.columns) == list(X.columns)
+
+
+def test_records_pass_where_data_frames_are_asked_for(bunch):
+    with sklearn.config_context(transform_output="pandas"):
+        for cls in ANONYMIZERS:
+            pipeline = Pipeline([("segment", QRSSegmenter()), ("identity", quick(cls))])
+            assert isinstance(pipeline.fit_transform(bunch.data), BeatSet)

@@ -1,0 +1,183 @@
+"""GridSearchCV over strength, refit rules, splits, fronts."""
+
+import pickle
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.pipeline import Pipeline
+
+from sklearn_ecganon import (
+    ECGRecord,
+    NonQRSVAEAnonymizer,
+    QRSSegmenter,
+    ReidentificationScorer,
+)
+from sklearn_ecganon.model_selection import (
+    PrivacyUtilityScorer,
+    SessionSplit,
+    max_utility,
+    pareto_front,
+    time_split,
+)
+
+GRID = {"identity__strength": [0.0, 1.0]}
+
+
+@pytest.fixture
+def pipeline():
+    vae = NonQRSVAEAnonymizer(max_epochs=2, random_state=0)
+    return Pipeline([("segment", QRSSegmenter()), ("identity", vae)])
+
+
+def search_over(estimator, grid=GRID, **parameters):
+    return GridSearchCV(
+        estimator,
+        grid,
+        scoring=PrivacyUtilityScorer(ReidentificationScorer(min_original=0)),
+        refit=max_utility(risk=1.0),
+        **{"cv": SessionSplit(), "error_score": "raise", **parameters},
+    )
+
+
+def test_grid_search_on_records(pipeline, bunch):
+    search = search_over(pipeline).fit(bunch.data, bunch.subject)
+    results = search.cv_results_
+    np.testing.assert_array_equal(results["mean_test_utility"][0], 1.0)
+    assert results["mean_test_utility"][1] < 1
+    assert results["mean_test_privacy"][1] >= results["mean_test_privacy"][0]
+    # Any risk is accepted, so the most useful candidate is refitted: strength 0.
+    assert search.best_params_ == {"identity__strength": 0.0}
+    released = search.best_estimator_.transform(bunch.data)
+    assert len(released) == len(bunch.data)
+
+
+def test_two_workers_give_the_same(pipeline, bunch):
+    pipeline = pipeline.set_params(identity__max_epochs=1)
+    one = search_over(pipeline).fit(bunch.data, bunch.subject).cv_results_
+    two = search_over(pipeline, n_jobs=2).fit(bunch.data, bunch.subject).cv_results_
+    for name in one:
+        if name.startswith("mean_test"):
+            np.testing.assert_allclose(one[name], two[name], atol=1e-6)
+
+
+def test_routing_on_and_off_agree(pipeline, bunch):
+    off = search_over(pipeline, cv=GroupKFold(2))
+    off.fit(bunch.data, bunch.subject, groups=bunch.subject)
+    with sklearn.config_context(enable_metadata_routing=True):
+        on = search_over(pipeline)
+        on.fit(bunch.data, bunch.subject, groups=bunch.session)
+    by_session = search_over(pipeline).fit(bunch.data, bunch.subject)
+    np.testing.assert_allclose(
+        on.cv_results_["mean_test_privacy"], by_session.cv_results_["mean_test_privacy"]
+    )
+    assert np.isfinite(off.cv_results_["mean_test_privacy"]).all()
+
+
+def test_routing_hands_sessions_to_the_scorer(beats, bunch):
+    # A BeatSet knows no sessions: without routing the held-out records of a subject would
+    # be split in time, with it by session.
+    seen = []
+
+    class Spy(PrivacyUtilityScorer):
+        def __call__(self, estimator, X, y, groups=None):
+            seen.append(groups)
+            return super().__call__(estimator, X, y, groups)
+
+    with sklearn.config_context(enable_metadata_routing=True):
+        search = GridSearchCV(
+            NonQRSVAEAnonymizer(max_epochs=1, random_state=0),
+            {"strength": [1.0]},
+            scoring=Spy(ReidentificationScorer(min_original=0)),
+            refit=False,
+            cv=SessionSplit(),
+            error_score="raise",
+        )
+        doubled = beats[np.repeat(np.arange(len(beats)), 2)]
+        subject, session = np.repeat(bunch.subject, 2), np.repeat(bunch.session, 2)
+        search.fit(doubled, subject, groups=session)
+    assert [len(groups) for groups in seen] == [len(beats)]
+
+
+def test_grid_search_on_arrays(beats, bunch):
+    rows, y = beats.beats[:, 0], bunch.subject[beats.record]
+    search = search_over(
+        NonQRSVAEAnonymizer(max_epochs=1, random_state=0),
+        {"strength": [0.0, 1.0]},
+    )
+    search.fit(rows, y, groups=bunch.session[beats.record])
+    assert search.cv_results_["mean_test_utility"][0] == 1.0
+    assert np.isfinite(search.cv_results_["mean_test_privacy"]).all()
+
+
+def test_pipeline_memory_gives_the_same(pipeline, bunch, tmp_path):
+    plain = pipeline.fit_transform(bunch.data, bunch.subject)
+    pipeline.set_params(memory=str(tmp_path))
+    for _ in range(2):
+        cached = pipeline.fit_transform(bunch.data, bunch.subject)
+        np.testing.assert_array_equal(cached.beats, plain.beats)
+
+
+def test_attacker_as_a_classifier_across_sessions(bunch):
+    scores = cross_val_score(
+        ReidentificationScorer(),
+        bunch.data,
+        bunch.subject,
+        cv=SessionSplit(),
+        error_score="raise",
+    )
+    assert scores[0] >= 5 / 6
+
+
+def test_session_split(bunch, beats):
+    y = np.array(list("aabbcc"))
+    sessions = np.array(["2", "10", "2021-03-01", "2020-12-31", "x", "x"])
+    [(train, test)] = SessionSplit().split(np.zeros(6), y, sessions)
+    assert train.tolist() == [1, 3, 4, 5]  # "10" sorts before "2": sessions are text
+    assert test.tolist() == [0, 2]
+    assert SessionSplit().get_n_splits() == 1
+    with pytest.raises(ValueError, match="needs sessions"):
+        next(SessionSplit().split(beats, bunch.subject))
+    with pytest.raises(ValueError, match="time_split"):
+        next(SessionSplit().split(np.zeros(6), y, np.full(6, "x")))
+
+
+def test_time_split():
+    record = ECGRecord(np.arange(1000.0), 10, r_peaks=[5, 460, 995], subject="s", name="r")
+    parts = time_split([record], share=0.45, duration=20)
+    assert [p.name for p in parts] == ["r early 1", "r early 2", "r late 1", "r late 2"]
+    np.testing.assert_array_equal(parts[1].signal[:, 0], np.arange(200.0, 400.0))
+    np.testing.assert_array_equal(parts[2].signal[:, 0], np.arange(550.0, 750.0))
+    assert all(p.subject == "s" for p in parts)
+    whole = time_split([record], share=0.5, duration=None)
+    assert [p.n_times for p in whole] == [500, 500]
+    with pytest.raises(ValueError, match=r"'r': 45% of it are 45\.0 s, shorter"):
+        time_split([record], duration=60)
+    with pytest.raises(ValueError, match=r"share=0\.6"):
+        time_split([record], share=0.6)
+
+
+def test_max_utility():
+    results = {
+        "mean_test_privacy": np.array([0.0, 0.96, 0.99, 1.0]),
+        "mean_test_utility": np.array([1.0, 0.7, 0.8, 0.2]),
+    }
+    assert max_utility(risk=0.05)(results) == 2
+    assert max_utility(risk=1.0)(results) == 0
+    assert max_utility(risk=0.0)(results) == 3
+    assert pickle.loads(pickle.dumps(max_utility(0.05)))(results) == 2
+    results["mean_test_privacy"] = np.array([0.1, 0.3, np.nan, 0.2])
+    with pytest.warns(UserWarning, match=r"no candidate keeps the risk at 5\.0%.* 70\.0%"):
+        assert max_utility(risk=0.05)(results) == 1
+    with pytest.raises(ValueError, match="risk=2"):
+        max_utility(2)
+
+
+def test_pareto_front_against_brute_force():
+    scores = np.random.default_rng(0).integers(0, 6, size=(60, 3))
+    expected = [
+        not any((other >= own).all() and (other > own).any() for other in scores)
+        for own in scores
+    ]
+    np.testing.assert_array_equal(pareto_front(scores), expected)

@@ -1,0 +1,335 @@
+"""The ladder: attackers that adapt, evidence, splits, and what they refuse."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.pipeline import Pipeline
+
+from sklearn_ecganon import (
+    NonQRSVAEAnonymizer,
+    QRSSegmenter,
+    ReidentificationScorer,
+    WeakAttackWarning,
+)
+from sklearn_ecganon.attacks import ReidentificationResult
+from sklearn_ecganon.attacks._attackers import ConvAttacker, LDAAttacker
+from sklearn_ecganon.attacks._features import beat_features
+from sklearn_ecganon.attacks._ladder import _trials
+from sklearn_ecganon.attacks._result import LadderRow
+
+
+def rank1(result, knowledge, evidence, attacker="lda"):
+    [row] = [
+        r
+        for r in result.rows
+        if (r.attacker, r.knowledge, r.evidence) == (attacker, knowledge, evidence)
+    ]
+    return row.rank1
+
+
+class Noise:
+    """Replaces every beat by noise of its own."""
+
+    def transform(self, X):
+        noise = np.random.default_rng(len(X.beats)).normal(size=X.beats.shape)
+        return X.with_beats(noise)
+
+
+class BeatNoise:
+    """Adds to each beat noise of its own: what averages out over many beats."""
+
+    def __init__(self, size, seed=0):
+        self.size = size
+        self.seed = seed
+
+    def resalt(self, random_state):
+        return BeatNoise(self.size, random_state)
+
+    def transform(self, X):
+        noise = np.random.default_rng(self.seed).normal(size=X.beats.shape)
+        return X.with_beats(X.beats + self.size * noise)
+
+
+class Control:
+    """Changes every beat in the same way, which destroys nothing."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def transform(self, X):
+        return X.with_beats(self.change(X.beats))
+
+
+@pytest.fixture(scope="module")
+def judge():
+    return ReidentificationScorer(min_original=0.0)
+
+
+def test_originals_are_recognised(beats, bunch, judge):
+    result = judge.evaluate("passthrough", beats, bunch.subject, sessions=bunch.session)
+    assert rank1(result, "original", 20) >= 0.95
+    for knowledge in ("ignorant", "lazy-informed", "semi-informed"):
+        for evidence in (1, 5, 20, 50):
+            assert rank1(result, knowledge, evidence) == rank1(result, "original", evidence)
+    assert result.privacy < 0.1
+    assert result.split == "session"
+
+
+def test_strength_zero_gives_the_originals_figures(beats, bunch, judge):
+    model = NonQRSVAEAnonymizer(strength=0, max_epochs=1).fit(beats)
+    result = judge.evaluate(model, beats, bunch.subject, sessions=bunch.session)
+    assert len({r.rank1 for r in result.rows if r.evidence == 1}) == 1
+
+
+def test_pure_noise_is_chance_within_its_interval(beats, bunch, judge):
+    result = judge.evaluate(Noise(), beats, bunch.subject, sessions=bunch.session)
+    for row in result.rows:
+        if row.knowledge != "original":
+            assert row.low <= result.chance <= row.high
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda b: 1.3 * b,
+        lambda b: np.roll(b, 25, axis=-1),
+        lambda b: b + 0.2,
+        lambda b: -b,
+    ],
+    ids=["gain", "shift", "offset", "polarity"],
+)
+def test_tricks_do_not_count_once_retrained(beats, bunch, judge, change):
+    result = judge.evaluate(Control(change), beats, bunch.subject, sessions=bunch.session)
+    assert rank1(result, "semi-informed", 20) >= rank1(result, "original", 20) - 0.03
+
+
+def test_independent_noise_is_exposed_by_evidence(beats, bunch, judge):
+    result = judge.evaluate(BeatNoise(0.5), beats, bunch.subject, sessions=bunch.session)
+    assert rank1(result, "semi-informed", 1) < 0.75
+    assert rank1(result, "semi-informed", 50) > rank1(result, "semi-informed", 1) + 0.2
+
+
+def test_attacker_uses_a_salt_of_his_own(beats, bunch):
+    salts = []
+
+    class Spy(BeatNoise):
+        def resalt(self, random_state):
+            salts.append(random_state)
+            return super().resalt(random_state)
+
+        def fit(self, X, y=None):
+            return self
+
+    judge = ReidentificationScorer(min_original=0)
+    judge.evaluate(
+        Pipeline([("spy", Spy(0.1, seed=7))]), beats, bunch.subject, sessions=bunch.session
+    )
+    assert len(salts) == 1
+    assert salts != [7]
+
+
+def test_records_and_their_beats_give_the_same_ladder(bunch, beats, vae, judge):
+    pipeline = Pipeline([("segment", QRSSegmenter().fit(bunch.data)), ("identity", vae)])
+    from_records = judge.evaluate(pipeline, bunch.data, bunch.subject)
+    from_beats = judge.evaluate(vae, beats, bunch.subject, sessions=bunch.session)
+    assert from_records == from_beats
+
+
+def test_same_seed_same_table(beats, bunch, vae):
+    tables = [
+        str(
+            ReidentificationScorer(random_state=3).evaluate(
+                vae, beats, bunch.subject, sessions=bunch.session
+            )
+        )
+        for _ in range(2)
+    ]
+    assert tables[0] == tables[1]
+
+
+def test_time_split_cuts_single_records_in_two(bunch, first, judge):
+    alone = [r for r, keep in zip(bunch.data, first, strict=True) if keep]
+    result = judge.evaluate(
+        Pipeline([("s", QRSSegmenter().fit(alone))]), alone, bunch.subject[first]
+    )
+    assert result.split == "time"
+    assert rank1(result, "original", 5) > 0.9
+
+
+def test_random_split_says_so(beats, bunch, vae):
+    judge = ReidentificationScorer(split="random", evidence=(1,))
+    result = judge.evaluate(vae, beats, bunch.subject)
+    assert "beat-level random split" in str(result)
+    assert all(record["split"] == "random" for record in result.to_records())
+
+
+def test_weak_attacker_says_so_loudly(beats, bunch):
+    shuffled = np.random.default_rng(0).permutation(bunch.subject)
+    with pytest.warns(WeakAttackWarning, match="ORIGINALS"):
+        result = ReidentificationScorer().evaluate(
+            "passthrough", beats, shuffled, sessions=bunch.session
+        )
+    assert result.weak
+    assert "WEAK ATTACK" in str(result)
+
+
+def test_conv_learns_enrols_and_rests_the_global_generator(beats, bunch, first):
+    import torch
+
+    state = torch.get_rng_state()
+    X, codes = beat_features(beats.beats), np.unique(bunch.subject, return_inverse=True)[1]
+    mine, y = first[beats.record], codes[beats.record]
+    attacker = ConvAttacker(n_leads=1, device="cpu", seed=0)
+    attacker.n_steps = 150
+    attacker.fit(X[mine], y[mine])
+    assert torch.equal(torch.get_rng_state(), state)
+    named = attacker.log_proba(X[~mine]).argmax(axis=1)
+    assert (named == y[~mine]).mean() > 0.8
+    # Enrolled under other numbers, the same people are found under those.
+    other = (y + 1) % (y.max() + 1)
+    enrolled = attacker.enroll(X[mine], other[mine])
+    assert (enrolled.log_proba(X[~mine]).argmax(axis=1) == other[~mine]).mean() > 0.8
+    again = ConvAttacker(n_leads=1, device="cpu", seed=0)
+    again.n_steps = 150
+    again.fit(X[mine], y[mine])
+    np.testing.assert_array_equal(again.log_proba(X), attacker.log_proba(X))
+
+
+def test_lda_enrolment_moves_the_templates():
+    rng = np.random.default_rng(0)
+    centers = 5 * np.eye(3, 6)
+    y = np.repeat(np.arange(3), 50)
+    X = (centers[y] + rng.normal(size=(150, 6))).astype(np.float32)
+    attacker = LDAAttacker().fit(X, y)
+    assert (attacker.log_proba(X).argmax(axis=1) == y).mean() > 0.98
+    shifted = X[:, ::-1].copy()
+    enrolled = attacker.enroll(shifted, y)
+    assert (enrolled.log_proba(shifted).argmax(axis=1) == y).mean() > 0.9
+    # The one who enrolled is not changed by it.
+    assert (attacker.log_proba(X).argmax(axis=1) == y).mean() > 0.98
+
+
+def test_features_keep_shape_level_and_size_apart():
+    rng = np.random.default_rng(0)
+    beats = rng.normal(size=(4, 2, 400))
+    plain, louder = beat_features(beats), beat_features(3 * beats + 1)
+    n_shape = plain.shape[1] - 4
+    np.testing.assert_allclose(plain[:, :n_shape], louder[:, :n_shape], atol=1e-4)
+    np.testing.assert_allclose(louder[:, -2:] - plain[:, -2:], np.log(3), atol=1e-4)
+    assert n_shape <= 2 * 160
+
+
+def test_trials_by_hand():
+    starts, counts = _trials(np.array([3, 3, 3, 3, 3, 4, 4, 9]), 2)
+    np.testing.assert_array_equal(starts, [0, 2, 5, 7])
+    np.testing.assert_array_equal(counts, [2, 2, 2, 1])
+
+
+def test_short_probes_are_counted(beats, bunch, judge):
+    result = judge.evaluate("passthrough", beats, bunch.subject, sessions=bunch.session)
+    by_evidence = {r.evidence: r for r in result.rows if r.knowledge == "original"}
+    assert by_evidence[1].n_short == 0
+    longest = beats.n_beats.max()
+    assert longest < 50
+    assert by_evidence[50].n_short == by_evidence[50].n_probes == 6
+
+
+def test_classifier_and_transformer_on_records(bunch, first):
+    records = np.array(bunch.data, dtype=object)
+    attacker = ReidentificationScorer().fit(list(records[first]), bunch.subject[first])
+    scores = attacker.transform(list(records[~first]))
+    assert scores.shape == (6, 6)
+    np.testing.assert_array_equal(
+        attacker.predict(list(records[~first])), attacker.classes_[scores.argmax(axis=1)]
+    )
+    assert attacker.score(list(records[~first]), bunch.subject[~first]) >= 5 / 6
+
+
+def test_scorer_is_flat_and_greater_is_better(beats, bunch, vae, judge):
+    scores = judge.scorer(vae, beats, bunch.subject, groups=bunch.session)
+    assert all(isinstance(value, float) for value in scores.values())
+    assert 0 <= scores["privacy"] <= 1
+    names = {f"neg_rank1_semi_informed_{e}" for e in (1, 5, 20, 50)}
+    assert names <= set(scores)
+    originals = judge.scorer("passthrough", beats, bunch.subject, groups=bunch.session)
+    noise = judge.scorer(Noise(), beats, bunch.subject, groups=bunch.session)
+    assert originals["privacy"] < 0.2 < noise["privacy"]
+
+
+def test_worst_is_over_attackers_knowledge_and_evidence():
+    def row(attacker, knowledge, evidence, value):
+        return LadderRow(attacker, knowledge, evidence, value, 0, 1, value, 0.5, 9, 0)
+
+    result = ReidentificationResult(
+        rows=(
+            row("lda", "original", 1, 1.0),
+            row("lda", "ignorant", 1, 0.1),
+            row("conv", "ignorant", 50, 0.4),
+            row("lda", "semi-informed", 50, 0.55),
+            row("conv", "semi-informed", 50, 0.2),
+        ),
+        n_subjects=10,
+        n_probe_subjects=9,
+        split="time",
+        weak=False,
+    )
+    assert result.worst.rank1 == 0.55
+    assert result.privacy == pytest.approx(0.5)
+    assert result.best_of_panel()["semi-informed", 50].attacker == "lda"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"attackers": "siamese"}, "attackers"),
+        ({"attackers": ["lda", "guess"]}, "choose from"),
+        ({"knowledge": ["all"]}, "choose from"),
+        ({"evidence": [0]}, "1 or more"),
+        ({"evidence": []}, "1 or more"),
+        ({"split": "beat"}, "split"),
+    ],
+)
+def test_bad_parameters(parameters, message, beats, bunch):
+    with pytest.raises(ValueError, match=message):
+        ReidentificationScorer(**parameters).evaluate("passthrough", beats, bunch.subject)
+
+
+def test_bad_input(beats, bunch, first, judge):
+    y = bunch.subject
+    with pytest.raises(ValueError, match="at least two"):
+        judge.evaluate("passthrough", beats, np.full(len(beats), "a"))
+    with pytest.raises(ValueError, match="at least two"):
+        ReidentificationScorer().fit(beats, np.full(len(beats), "a"))
+    with pytest.raises(ValueError, match="one recording only, for example"):
+        judge.evaluate("passthrough", beats[first], y[first])
+    with pytest.raises(ValueError, match="no subject has a second session"):
+        ReidentificationScorer(split="session").evaluate(
+            "passthrough", beats, y, sessions=np.full(len(beats), "same")
+        )
+    with pytest.raises(ValueError, match="needs to know the sessions"):
+        ReidentificationScorer(split="session").evaluate("passthrough", beats, y)
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        judge.evaluate("passthrough", beats, y[:-1])
+    with pytest.raises(ValueError, match="item 1 of X is a str"):
+        judge.fit([bunch.data[0], "x"], ["a", "b"])
+    attacker = ReidentificationScorer().fit(beats, y)
+    short = QRSSegmenter(window=600).fit_transform(bunch.data)
+    with pytest.raises(ValueError, match="fitted on"):
+        attacker.transform(short)
+
+
+def test_no_warning_from_an_ordinary_run(beats, bunch, vae):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ReidentificationScorer().evaluate(vae, beats, bunch.subject, sessions=bunch.session)
+
+
+def test_subjects_without_a_second_session_stay_in_the_gallery(bunch, judge):
+    records = [replace(r) for r in bunch.data if r.subject != bunch.subject[0]]
+    lonely = [r for r in bunch.data if r.subject == bunch.subject[0]][:1]
+    records += lonely
+    y = np.array([r.subject for r in records])
+    result = judge.evaluate(Pipeline([("s", QRSSegmenter().fit(records))]), records, y)
+    assert (result.n_subjects, result.n_probe_subjects) == (6, 5)
