@@ -1,10 +1,15 @@
 """Share ECGs, not identities: anonymization measured by attackers that adapt."""
 
-from sklearn_ecganon.anonymizers import NonQRSVAEAnonymizer
-from sklearn_ecganon.attacks import ReidentificationScorer, WeakAttackWarning
-from sklearn_ecganon.datasets import make_ecg_records
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from sklearn_ecganon.records import BeatSet, ECGRecord
-from sklearn_ecganon.segmentation import QRSSegmenter
+
+if TYPE_CHECKING:
+    from sklearn_ecganon.anonymizers import NonQRSVAEAnonymizer
+    from sklearn_ecganon.attacks import ReidentificationScorer, WeakAttackWarning
+    from sklearn_ecganon.datasets import make_ecg_records
+    from sklearn_ecganon.segmentation import QRSSegmenter
 
 __version__ = "0.1.0.dev0"
 
@@ -17,3 +22,22 @@ __all__ = [
     "WeakAttackWarning",
     "make_ecg_records",
 ]
+
+# Torch takes seconds to import: only who uses it waits for it.
+_ROOMS = {
+    "NonQRSVAEAnonymizer": "anonymizers",
+    "QRSSegmenter": "segmentation",
+    "ReidentificationScorer": "attacks",
+    "WeakAttackWarning": "attacks",
+    "make_ecg_records": "datasets",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -80,7 +80,7 @@ def run_demo(data: str | None, data_home: Path | None, out: Path, seed: int) -> 
     with _step(console, f"train the VAE on {beats.n_beats[train].sum()} beats"):
         vae.fit(beats[train])
     with _step(console, "attack: linear and convolutional, three levels of knowledge"):
-        attackers = ReidentificationScorer(["lda", "conv"], random_state=seed)
+        attackers = ReidentificationScorer(["lda", "small-conv"], random_state=seed)
         ladder = attackers.evaluate(vae, beats, y, sessions=sessions)
     search = GridSearchCV(
         Pipeline([("segment", segment), ("identity", vae)]),

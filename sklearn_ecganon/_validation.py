@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
+from types import NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +15,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from sklearn_ecganon.records import BeatSet, ECGRecord
+
+# Records, and what is handed in by mistake where a list of records is wanted.
+_NO_ROW = (ECGRecord, BeatSet, str, PathLike, dict, NoneType)
 
 
 def _knows_columns(estimator: Any) -> bool:
@@ -43,6 +48,12 @@ class ArrayFeatureNamesMixin(OneToOneFeatureMixin):
         return super().get_feature_names_out(input_features)
 
 
+def forget_columns(estimator: Any) -> None:
+    """Remove what an earlier fit on arrays left: records have no columns."""
+    for attribute in ("n_features_in_", "feature_names_in_"):
+        vars(estimator).pop(attribute, None)
+
+
 class Beats(NamedTuple):
     """Beat windows with the record each belongs to; rows of an array are records."""
 
@@ -59,15 +70,24 @@ class Beats(NamedTuple):
 
 
 def is_records(X: Any) -> bool:
-    """Tell whether X is meant as a sequence of ECGRecord; `check_records` makes sure."""
-    if isinstance(X, np.ndarray) and X.dtype != object:
+    """Tell whether X is meant as a list of ECGRecord; `check_records` makes sure.
+
+    So is an empty list, a record outside of one, and a list of file names or the like.
+    """
+    if isinstance(X, ECGRecord):
+        return True
+    if isinstance(X, np.ndarray) and (X.dtype != object or X.ndim != 1):
         return False
-    is_sequence = isinstance(X, (list, tuple, np.ndarray))
-    return is_sequence and any(isinstance(item, ECGRecord) for item in X)
+    is_sequence = isinstance(X, list | tuple | np.ndarray)
+    return is_sequence and (not len(X) or any(isinstance(item, _NO_ROW) for item in X))
 
 
 def check_records(X: Any) -> list[ECGRecord]:
     """Return X as a list, or say which item is not a record."""
+    if isinstance(X, ECGRecord):
+        raise ValueError(f"X is record {X.name!r} by itself; give a list, [record].")
+    if len(X) == 0:
+        raise ValueError("X is an empty list; give at least one record.")
     for position, item in enumerate(X):
         if not isinstance(item, ECGRecord):
             raise ValueError(
@@ -97,13 +117,13 @@ def check_beats(estimator: Any, X: Any, *, reset: bool) -> Beats:
         if len(X.beats) == 0:
             raise ValueError("X is a BeatSet without a single beat.")
         if reset:
-            vars(estimator).pop("n_features_in_", None)
+            forget_columns(estimator)
         return Beats(X.beats, X.record, len(X), X.sampling_rate)
-    name = type(estimator).__name__
     if is_records(X):
+        check_records(X)
         raise ValueError(
-            f"{name} works on beats, but X is a list of ECGRecord; put a QRSSegmenter "
-            "before it: Pipeline([('segment', QRSSegmenter()), ...])."
+            f"{type(estimator).__name__} works on beats, but X is a list of ECGRecord; put a "
+            "QRSSegmenter before it: Pipeline([('segment', QRSSegmenter()), ...])."
         )
     # Tensors arrive through the buffer protocol; the array API is for our torch nets only.
     with config_context(array_api_dispatch=False):
@@ -115,12 +135,21 @@ def check_beats(estimator: Any, X: Any, *, reset: bool) -> Beats:
             dtype=[np.float64, np.float32],
             ensure_min_features=2 if reset else 1,
         )
-    if X.ndim > 3:
+    if X.ndim > 3 or 0 in X.shape:
         raise ValueError(
             f"X has shape {X.shape}; want (n_beats, n_times) or (n_beats, n_leads, n_times)."
         )
     values = X[:, np.newaxis, :] if X.ndim == 2 else X
     return Beats(values, np.arange(len(values)), len(values), None, flat=X.ndim == 2)
+
+
+def check_layout(estimator: Any, found: Sequence[Any], fitted: Sequence[Any]) -> None:
+    """Refuse beats that are not laid out as those the estimator was fitted on."""
+    if tuple(found) != tuple(fitted):
+        raise ValueError(
+            f"{type(estimator).__name__} was fitted on {shape_sentence(fitted)}, but X has "
+            f"{shape_sentence(found)}."
+        )
 
 
 def shape_sentence(layout: Sequence[Any]) -> str:

@@ -21,6 +21,7 @@ from sklearn_ecganon.training._nets import (
     NetStateMixin,
     resolve_device,
     seeded,
+    single_thread,
     train,
 )
 
@@ -179,7 +180,7 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         rows, _, _ = _to_unit_range(beats.values[:, :, self.columns_])
         context = self._init_callback_context(max_subtasks=self.max_epochs)
         context.call_on_fit_task_begin(estimator=self)
-        with seeded(seed, n_threads=1):
+        with seeded(seed):
             self.net_ = self._build_net()
             X = torch.as_tensor(rows.reshape(len(rows), -1), dtype=torch.float32)
             X = X.to(self.device_)
@@ -225,7 +226,7 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         drawn = self._draw_for_records(beats, self._latent_size())[beats.record]
         # In float64 a row's answer does not depend on the batch it came in.
         vae = copy.deepcopy(self.net_.module_).double().eval()
-        with torch.no_grad():
+        with torch.no_grad(), single_thread():
             x = torch.from_numpy(rows.reshape(len(rows), -1)).to(self.device_)
             mean, _ = vae.encode(x)
             fresh = torch.from_numpy(drawn).to(self.device_)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# Beats longer than this are averaged in blocks: at 800 ms a beat keeps 100 Hz and more.
-MAX_TIMES = 160
+# Beats longer than this are averaged in blocks: a beat of 800 ms keeps 62 Hz or more.
+MAX_TIMES = 100
 EXTRAS_PER_LEAD = 2
 
 

@@ -1,21 +1,18 @@
-"""The convolutional classifier of the non-QRS work, for any beat length."""
+"""A convolutional classifier for beats of any length."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-CHANNELS = (32, 32, 64, 64, 128, 128)
-POOLS = (2, 3, 3)
-KERNEL = 6
+N_HIDDEN = 128
 
 
 class ConvClassifier(nn.Module):
-    """Three pairs of convolutions, a dense layer, and a score for each subject.
-
-    Kernels of 6; 32-32-64-64-128-128 channels; max-pooling by 2, 3 and 3 after each pair,
-    smaller where a beat is too short for it; 128 hidden units with dropout 0.25.
+    """Convolutions with max-pooling, a dense layer, and a score for each subject.
 
     Parameters
     ----------
@@ -25,34 +22,47 @@ class ConvClassifier(nn.Module):
         Further numbers a beat that go straight into the dense layer.
     n_classes : int
         Number of subjects.
+    layers : sequence of (int, int)
+        For each convolution its channels and the max-pooling after it (1: none); smaller
+        where a beat is too short for it.
+    kernel : int
+        Samples a convolution sees.
+    dropout : float
+        Share of the dense layer's 128 units that is left out in training.
     """
 
-    def __init__(self, n_leads: int, n_times: int, n_extra: int, n_classes: int) -> None:
+    def __init__(
+        self,
+        n_leads: int,
+        n_times: int,
+        n_extra: int,
+        n_classes: int,
+        *,
+        layers: Sequence[tuple[int, int]],
+        kernel: int,
+        dropout: float,
+    ) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        channels, length = n_leads, n_times
-        for pair, pool in enumerate(POOLS):
-            for out in CHANNELS[2 * pair : 2 * pair + 2]:
-                layers += [
-                    nn.ZeroPad1d(((KERNEL - 1) // 2, KERNEL // 2)),
-                    nn.Conv1d(channels, out, KERNEL),
-                    nn.ReLU(),
-                ]
-                channels = out
+        stack: list[nn.Module] = []
+        n_channels, length = n_leads, n_times
+        for n_out, pool in layers:
             pool = min(pool, length)
-            layers.append(nn.MaxPool1d(pool))
-            length //= pool
+            stack += [
+                nn.ZeroPad1d(((kernel - 1) // 2, kernel // 2)),
+                nn.Conv1d(n_channels, n_out, kernel),
+                nn.ReLU(),
+                nn.MaxPool1d(pool),
+            ]
+            n_channels, length = n_out, length // pool
         self.n_leads, self.n_times = n_leads, n_times
-        self.features = nn.Sequential(*layers, nn.Flatten())
-        self.hidden = nn.Linear(channels * length + n_extra, 128)
-        self.dropout = nn.Dropout(0.25)
-        self.output = nn.Linear(128, n_classes)
+        self.features = nn.Sequential(*stack, nn.Flatten())
+        self.hidden = nn.Linear(n_channels * length + n_extra, N_HIDDEN)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(N_HIDDEN, n_classes)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Return the 128 hidden units of rows (n_beats, n_leads * n_times + n_extra)."""
-        beats, extra = x.split(
-            [self.n_leads * self.n_times, x.shape[1] - self.n_leads * self.n_times], 1
-        )
+        """Return the hidden units of rows (n_beats, n_leads * n_times + n_extra)."""
+        beats, extra = x.tensor_split([self.n_leads * self.n_times], dim=1)
         found = self.features(beats.unflatten(1, (self.n_leads, self.n_times)))
         return F.relu(self.hidden(torch.cat([found, extra], dim=1)))
 

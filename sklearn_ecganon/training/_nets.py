@@ -31,26 +31,32 @@ def resolve_device(device: str) -> str:
 
 
 @contextmanager
-def seeded(seed: int, *, n_threads: int | None = None) -> Iterator[None]:
-    """Run torch code on a seed of its own and leave the global generators as they were.
+def single_thread() -> Iterator[None]:
+    """Run torch on one CPU thread within the block.
+
+    A step of our nets takes less time than waking a second thread, and where the other
+    core is busy two threads wait for each other: tens of times slower, measured.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Train within the block, on a seed of its own; global generators stay as they were.
 
     Parameters
     ----------
     seed : int
-        For all of torch's generators, within the block only.
-    n_threads : int, optional
-        Torch threads within the block. A small dense net is several times slower on two
-        threads than on one, since each of its steps is shorter than waking a thread.
+        For all of torch's generators.
     """
-    before = torch.get_num_threads()
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with single_thread(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
-        if n_threads is not None:
-            torch.set_num_threads(n_threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+        yield
 
 
 def train(
