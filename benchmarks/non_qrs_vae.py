@@ -38,7 +38,8 @@ def main():
         ).fit(beats[early])
         print(
             f"region={region!r}, strength 1, trained on the first 45 % of each record "
-            f"in {time.perf_counter() - start:.0f} s, ELBO {-model.history_['train_loss'][-1]:.1f}"
+            f"in {time.perf_counter() - start:.0f} s,"
+            f" ELBO {-model.history_['train_loss'][-1]:.1f}"
         )
         start = time.perf_counter()
         judge = ReidentificationScorer(arguments.attackers, random_state=arguments.seed)

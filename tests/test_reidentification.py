@@ -114,7 +114,7 @@ def test_tricks_do_not_count_once_retrained(beats, bunch, judge, change):
 
 
 def test_independent_noise_is_exposed_by_evidence(beats, bunch, judge):
-    result = judge.evaluate(BeatNoise(0.5), beats, bunch.subject, sessions=bunch.session)
+    result = judge.evaluate(BeatNoise(0.7), beats, bunch.subject, sessions=bunch.session)
     assert rank1(result, "semi-informed", 1) < 0.75
     assert rank1(result, "semi-informed", 50) > rank1(result, "semi-informed", 1) + 0.2
 
@@ -131,8 +131,8 @@ def test_attacker_uses_a_salt_of_his_own(beats, bunch):
     judge.evaluate(
         Pipeline([("spy", Spy(0.1, seed=7))]), beats, bunch.subject, sessions=bunch.session
     )
-    assert len(salts) == 1
-    assert salts != [7]
+    assert len(set(salts)) == judge.n_views
+    assert 7 not in salts
 
 
 def test_records_and_their_beats_give_the_same_ladder(bunch, beats, vae, judge):

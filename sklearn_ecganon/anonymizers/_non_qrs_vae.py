@@ -46,7 +46,8 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
     ----------
     strength : float, default=1.0
         Share of the latent's variance that is drawn afresh. 0 returns the input bit for
-        bit; 1 keeps nothing of the original region but its minimum and maximum.
+        bit; 1 keeps nothing of the original region but its minimum, its maximum and the
+        level at the beat's two ends.
     region : {"all", "pre"}, default="all"
         What is replaced: everything but the QRS, or, as published, the `pre_width` before
         it (the T wave then stays).
@@ -113,7 +114,8 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
     - The region is scaled to [0, 1] by its own minimum and maximum, which are restored
       afterwards (they carry some identity), instead of by those of the whole data set.
     - Where replaced and kept samples meet, the replaced ones approach the kept value over
-      40 ms (a raised cosine), so that there is no step.
+      40 ms (a raised cosine), so that there is no step. The first and the last sample of a
+      beat keep the original's level, so that neighbouring beats still meet.
     - All beats of a record share one draw; independent draws average out over 50 beats.
     - `strength` interpolates: the latent is ``sqrt(1 - strength)`` of the encoder's mean
       plus ``sqrt(strength)`` of the draw, and ``1 - strength`` of what the autoencoder
@@ -238,20 +240,22 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         return values
 
     def _join(self, values: NDArray, original: NDArray) -> None:
-        """Bend the ends of the replaced stretches to the kept samples beside them."""
+        """Bend the ends of the replaced stretches to the samples they must meet."""
         n_ramp = max(round(JOIN_MS * self.sampling_rate_ / 1000.0), 1)
         for stretch in np.split(self.columns_, np.flatnonzero(np.diff(self.columns_) > 1) + 1):
             length = min(n_ramp, -(-len(stretch) // 2))
             ramp = 0.5 + 0.5 * np.cos(np.pi * np.arange(length) / length)
             first, last = stretch[0], stretch[-1]
             ends = ((last, last + 1, stretch[::-1]), (first, first - 1, stretch))
-            for inner, kept, inwards in ends:
-                if not 0 <= kept < self.n_times_:
-                    continue
-                # At strength 1 the last replaced sample meets the kept one; the original's
-                # own step returns with the original.
-                step = original[:, :, inner] - original[:, :, kept]
-                target = original[:, :, kept] + (1 - self.strength) * step
+            for inner, beside, inwards in ends:
+                target = original[:, :, inner]
+                if 0 <= beside < self.n_times_:
+                    # At strength 1 the last replaced sample meets the kept one; the
+                    # original's own step returns with the original.
+                    step = original[:, :, beside] - target
+                    target = target + self.strength * step
+                # Else the beat ends here, and the neighbour's window begins: the
+                # original's level at this moment is what both have in common.
                 gap = (target - values[:, :, inner])[:, :, np.newaxis]
                 values[:, :, inwards[:length]] += gap * ramp
 

@@ -49,9 +49,13 @@ class Scene:
     in_gallery: NDArray[np.bool_]
     n_leads: int
 
-    def gallery(self) -> tuple[NDArray, NDArray]:
-        """Return features and subjects of the gallery's beats."""
-        return self.features[self.in_gallery], self.codes[self.in_gallery]
+
+def gallery_of(scenes: list[Scene]) -> tuple[NDArray, NDArray]:
+    """Return features and subjects of the gallery's beats, of all scenes together."""
+    return (
+        np.concatenate([scene.features[scene.in_gallery] for scene in scenes]),
+        np.concatenate([scene.codes[scene.in_gallery] for scene in scenes]),
+    )
 
 
 def make_scene(

@@ -44,7 +44,7 @@ def pearson_correlation(before: ArrayLike, after: ArrayLike) -> NDArray[np.float
     Examples
     --------
     >>> from sklearn_ecganon.metrics import pearson_correlation
-    >>> float(pearson_correlation([0.0, 1.0, 2.0], [1.0, 3.0, 5.0]))
+    >>> float(pearson_correlation([0.0, 1.0, 2.0], [1.0, 3.0, 5.0]).round(6))
     1.0
     """
     before, after = np.asarray(before, dtype=float), np.asarray(after, dtype=float)

@@ -272,7 +272,7 @@ class BeatOverlayDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        width = 5.4 if self.unit == "ms" else 11.0
+        width = 5.4 if self.unit == "ms" else 9.0
         own_figure = ax is None
         ax = axes_for(self, ax, figsize=(width, 4.0))
         many = len(self.before) > 1

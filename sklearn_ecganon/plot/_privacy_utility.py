@@ -174,6 +174,7 @@ class PrivacyUtilityDisplay:
             self.utility[front],
             self.risk[front],
             drawstyle="steps-pre",
+            marker="o",
             color=RELEASED,
             linewidth=1.2,
             label="Pareto front",
@@ -200,7 +201,7 @@ class PrivacyUtilityDisplay:
             ax.annotate(
                 label,
                 (x, y),
-                xytext=(5, -5),
+                xytext=(7, -7),
                 textcoords="offset points",
                 rotation=-45,
                 rotation_mode="anchor",
@@ -211,7 +212,7 @@ class PrivacyUtilityDisplay:
         ax.set(
             xlabel="utility (1: as the original)",
             ylabel="risk: worst attacker, chance (0) to certainty (1)",
-            ylim=(-0.12, 1.05),
+            ylim=(-0.05, 1.05),
         )
         ax.set_yticks(np.linspace(0, 1, 6))
         ax.grid(color="0.92")

@@ -1,0 +1,373 @@
+"""The segmenter: records to beats and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_ecganon._validation import (
+    ArrayFeatureNamesMixin,
+    Beats,
+    check_beats,
+    check_layout,
+    check_records,
+    forget_columns,
+    is_records,
+)
+from sklearn_ecganon.records import BeatSet, ECGRecord
+from sklearn_ecganon.segmentation import _checks as checks
+from sklearn_ecganon.segmentation._detectors import DETECTORS, find_beats, recentre
+from sklearn_ecganon.segmentation._leads import kept_leads, used_leads
+from sklearn_ecganon.segmentation._signals import bandpass, resample, select_leads
+from sklearn_ecganon.segmentation._stitching import stitch_record
+from sklearn_ecganon.segmentation._windows import FoundBeats, cut_windows
+
+
+class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
+    """Cut records into beats aligned at their R peaks, and stitch beats into records.
+
+    Every detected peak is moved to the extremum of its QRS, whatever its polarity: the
+    sample within `refine` ms that lies farthest from the median of the 400 ms around it.
+    A stretch of NaN in any kept lead splits the record: each finite stretch is searched on
+    its own and no window reaches across the gap or over the end of the record; what is
+    missing of a window repeats the last sample there is. Beats whose R peak is closer than
+    60 ms to such an edge are dropped, as part of the QRS is lost; :meth:`describe` counts
+    them, and the windows that were filled up or that overlap.
+
+    :meth:`inverse_transform` puts beats back at their R peaks. Between two R peaks it uses
+    the windows of these two beats alone: cross-faded with a raised cosine where both reach,
+    bridged from end to end where none does. The signal between the windows is never stored
+    and never comes back.
+
+    Parameters
+    ----------
+    detector : {"sleepecg", "neurokit", "xqrs", "gqrs", "annotated"}, default="sleepecg"
+        Who finds the beats. `"annotated"` takes the record's own `r_peaks`, which are
+        refined too (`refine=0` leaves them where they are), and keeps their labels.
+    window : float, default=800.0
+        Length of a beat in ms, half of it before the R peak.
+    leads : sequence of str or int, default=None
+        Names (upper or lower case) or positions of the leads to keep, in this order.
+        `None` keeps all; the records must then agree in their number.
+    detection_lead : str or int, default=None
+        Lead in which beats are found, kept or not. `None` takes MLII or II if it is among
+        the kept ones, else the first of them.
+    sampling_rate : float, default=None
+        Rate of the beats in Hz. Records at another rate are resampled to it; `None` keeps
+        their own, which must then be the same for all. Arrays are never resampled: for them
+        it is the rate of their columns, and `None` says that a row lasts `window` ms.
+    band : (float, float), default=None
+        Pass band in Hz of a zero-phase Butterworth filter (order 2, run both ways) that the
+        records go through first. What comes back by `inverse_transform` is filtered too.
+    refine : float, default=40.0
+        How far in ms a peak may be moved to the extremum of its QRS.
+    n_jobs : int, default=None
+        Number of joblib workers, each on records of its own. The result is the same.
+
+    Attributes
+    ----------
+    sampling_rate_ : float
+        Rate of the beats in Hz.
+    n_times_ : int
+        Samples of a beat; the R peak is at column ``n_times_ // 2``.
+    n_leads_ : int
+        Leads of a beat.
+    n_features_in_ : int
+        Second dimension of the array seen by `fit`; not set by records.
+    feature_names_in_ : ndarray of str
+        Column names, when `fit` saw a data frame.
+
+    See Also
+    --------
+    ECGRecord : One recording.
+    BeatSet : The beats of many recordings.
+
+    Notes
+    -----
+    Detectors: sleepecg's, a modified Pan-Tompkins [1]_ [2]_; NeuroKit's [3]_; XQRS and GQRS
+    of WFDB [4]_. They are called with their defaults; only the refinement is ours. Records
+    are refused when a lead used is all NaN, flat, or saturated: at its own largest or
+    smallest value (other than 0 mV, the isoelectric line) for more than a tenth of the time.
+
+    Arrays of beats, (n_beats, n_times) or (n_beats, n_leads, n_times), keep their shape and
+    dtype. Each row is moved so that the sample farthest from the row's median, searched
+    within `refine` ms of the centre in the first lead, comes to column ``n_times // 2``;
+    the columns that come in repeat the edge. `detector`, `leads`, `detection_lead` and
+    `band` do not touch arrays, and `inverse_transform` leaves them as they are.
+
+    A finite stretch between gaps is not searched when it is flat, shorter than a window, or,
+    except with `"annotated"`, shorter than a second. A stretch without beats comes back as
+    NaN, since there is nothing to make it from.
+
+    References
+    ----------
+    .. [1] J. Pan and W. J. Tompkins, "A real-time QRS detection algorithm", IEEE Trans.
+       Biomed. Eng. 32(3), 1985.
+    .. [2] F. Brunner and C. Hofer, "SleepECG: a Python package for sleep staging based on
+       heart rate", J. Open Source Softw. 8(86), 2023.
+    .. [3] D. Makowski et al., "NeuroKit2: a Python toolbox for neurophysiological signal
+       processing", Behav. Res. Methods 53, 2021.
+    .. [4] C. Xie et al., "Waveform Database Software Package (WFDB) for Python",
+       PhysioNet, 2023.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ecganon import ECGRecord, QRSSegmenter
+    >>> time = np.arange(2500) / 250
+    >>> signal = -np.exp(-(((time % 0.8 - 0.4) / 0.02) ** 2)) + 0.05 * np.sin(time)
+    >>> segmenter = QRSSegmenter(window=600)
+    >>> beats = segmenter.fit_transform([ECGRecord(signal, 250, ["II"], name="A12")])
+    >>> beats
+    BeatSet(1 records, 12 beats, 1 leads, 150 samples at 250 Hz)
+    >>> float(beats.rr[1:].mean())
+    800.0
+    >>> segmenter.inverse_transform(beats)
+    [ECGRecord('A12': 10.0 s, 250 Hz, II)]
+    """
+
+    _parameter_constraints: dict = {
+        "detector": [StrOptions({*DETECTORS, "annotated"})],
+        "window": [Interval(Real, 0, None, closed="neither")],
+        "leads": ["array-like", None],
+        "detection_lead": [str, Interval(Integral, 0, None, closed="left"), None],
+        "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
+        "band": ["array-like", None],
+        "refine": [Interval(Real, 0, None, closed="left")],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        detector: str = "sleepecg",
+        *,
+        window: float = 800.0,
+        leads: Sequence[str | int] | None = None,
+        detection_lead: str | int | None = None,
+        sampling_rate: float | None = None,
+        band: tuple[float, float] | None = None,
+        refine: float = 40.0,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.detector = detector
+        self.window = window
+        self.leads = leads
+        self.detection_lead = detection_lead
+        self.sampling_rate = sampling_rate
+        self.band = band
+        self.refine = refine
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: list[ECGRecord] | ArrayLike, y: Any = None) -> Self:
+        """Check the records and fix the rate, the window and the number of leads.
+
+        Parameters
+        ----------
+        X : list of ECGRecord, or array-like of shape (n_beats, [n_leads,] n_times)
+            Records, or beats that are already cut, in mV.
+        y : ignored
+            Present by scikit-learn's convention.
+
+        Returns
+        -------
+        self : QRSSegmenter
+            The fitted segmenter.
+
+        Raises
+        ------
+        ValueError
+            If a record cannot be segmented (a lead is missing, all NaN, flat or saturated,
+            it is shorter than one window, `"annotated"` finds no `r_peaks`), if the records
+            differ in rate or number of leads, if a list holds something else than records,
+            or if the array is not one of beats.
+        """
+        if is_records(X):
+            records = check_records(X)
+            forget_columns(self)
+            self.sampling_rate_ = float(self.sampling_rate or records[0].sampling_rate)
+            self.n_times_ = max(1, round(self.window * self.sampling_rate_ / 1000))
+            self.n_leads_ = len(kept_leads(records[0], self.leads))
+            self._check(records)
+        else:
+            self.n_leads_, self.n_times_, _ = self._check_rows(X, reset=True).layout
+            rate = self.sampling_rate or 1000 * self.n_times_ / self.window
+            self.sampling_rate_ = float(rate)
+        return self
+
+    def transform(self, X: list[ECGRecord] | ArrayLike) -> BeatSet | NDArray[np.floating]:
+        """Cut records into beats, or re-centre beats on their R peak.
+
+        Parameters
+        ----------
+        X : list of ECGRecord, or array-like of shape (n_beats, [n_leads,] n_times)
+            Records, or beats that are already cut, in mV.
+
+        Returns
+        -------
+        beats : BeatSet, or ndarray of the shape of X
+            One entry a record with windows of ``n_times_`` samples; for arrays the moved
+            rows. A detected beat bears the label of the annotated one nearest to it within
+            150 ms, or `"Q"`; there are no labels unless all records have some.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`fit`, or if the records or the array do not agree with what `fit` saw,
+            or if no beat is found in a record.
+
+        Warns
+        -----
+        BeatCountWarning
+            If a record has fewer than 20 or more than 250 beats a minute.
+        """
+        check_is_fitted(self)
+        if is_records(X):
+            records = check_records(X)
+            self._check(records)
+            return cut_windows(self._find_all(records), self.n_leads_)
+        rows = self._check_rows(X, reset=False)
+        check_layout(self, rows.layout, (self.n_leads_, self.n_times_, None))
+        moved = recentre(rows.values, round(self.refine * self.sampling_rate_ / 1000))
+        return moved[:, 0] if rows.flat else moved
+
+    def fit_transform(
+        self, X: list[ECGRecord] | ArrayLike, y: Any = None
+    ) -> BeatSet | NDArray[np.floating]:
+        """Do what :meth:`fit` and :meth:`transform` do, checking the records only once.
+
+        Parameters
+        ----------
+        X : list of ECGRecord, or array-like of shape (n_beats, [n_leads,] n_times)
+            Records, or beats that are already cut, in mV.
+        y : ignored
+            Present by scikit-learn's convention.
+
+        Returns
+        -------
+        beats : BeatSet, or ndarray of the shape of X
+            As from `transform`.
+        """
+        self.fit(X)
+        if not is_records(X):
+            return self.transform(X)
+        return cut_windows(self._find_all(check_records(X)), self.n_leads_)
+
+    def inverse_transform(self, X: BeatSet | ArrayLike) -> list[ECGRecord] | ArrayLike:
+        """Stitch the beats of each record into a continuous record.
+
+        Parameters
+        ----------
+        X : BeatSet, or array-like
+            The beats, changed or not.
+
+        Returns
+        -------
+        records : list of ECGRecord
+            One record of the old length for each entry of X, in mV at the rate of the
+            beats, NaN in its gaps, with R peaks, labels, lead names and name; no subject
+            and no session. An array is returned as it is.
+
+        Raises
+        ------
+        ValueError
+            If a record has no beats to be made from.
+        """
+        check_is_fitted(self)
+        if not isinstance(X, BeatSet):
+            return X
+        return [stitch_record(X, i) for i in range(len(X))]
+
+    def describe(self, X: list[ECGRecord]) -> dict[str, NDArray]:
+        """Count what :meth:`transform` does with each record.
+
+        Parameters
+        ----------
+        X : list of ECGRecord
+            The records; beats are looked for as in `transform`.
+
+        Returns
+        -------
+        counts : dict of ndarray of shape (n_records,)
+            `name`; `beats`, those kept; `dropped`, those with a QRS cut by an edge or, if
+            annotated, in a gap; `padded`, with a window that reaches over an edge;
+            `overlapping`, with samples in a neighbour's window too; `heart_rate` in beats
+            a minute of recorded signal.
+
+        Examples
+        --------
+        >>> from sklearn_ecganon import QRSSegmenter, make_ecg_records
+        >>> bunch = make_ecg_records(n_subjects=2, duration=10.0, random_state=0)
+        >>> counts = QRSSegmenter().fit(bunch.data).describe(bunch.data)
+        >>> bool((counts["beats"] > 0).all())
+        True
+        """
+        check_is_fitted(self)
+        records = check_records(X)
+        self._check(records)
+        rows = [found.counts() for found in self._find_all(records)]
+        return {key: np.array([row[key] for row in rows]) for key in rows[0]}
+
+    def _check(self, records: list[ECGRecord]) -> None:
+        """Refuse what cannot be segmented before anything is computed."""
+        for record in records:
+            checks.check_rate(
+                record,
+                self.sampling_rate_,
+                resample=self.sampling_rate is not None,
+                detector=self.detector,
+            )
+            checks.check_n_leads(record, len(kept_leads(record, self.leads)), self.n_leads_)
+            checks.check_length(record, self.n_times_, self.sampling_rate_)
+            checks.check_band(record, self.band)
+            checks.check_annotation(record, self.detector)
+            for lead in used_leads(record, self.leads, self.detection_lead)[0]:
+                checks.check_trace(record, lead)
+
+    def _check_rows(self, X: Any, *, reset: bool) -> Beats:
+        if isinstance(X, BeatSet):
+            raise ValueError(f"{X!r} is segmented already; give the records it came from.")
+        return check_beats(self, X, reset=reset)
+
+    def _find_all(self, records: list[ECGRecord]) -> list[FoundBeats]:
+        everything = Parallel(n_jobs=self.n_jobs)(
+            delayed(self._find)(record) for record in records
+        )
+        for record, found in zip(records, everything, strict=True):
+            if not len(found.r_peaks):
+                raise ValueError(
+                    f"record {record.name!r}: no beat found by detector={self.detector!r}; "
+                    "leave it out, or try another detector or detection_lead."
+                )
+            checks.check_heart_rate(record, found.n_found, found.heart_rate)
+        return everything
+
+    def _find(self, record: ECGRecord) -> FoundBeats:
+        """Find the beats of one record."""
+        used, lead = used_leads(record, self.leads, self.detection_lead)
+        record = select_leads(record, used)
+        if self.band is not None:
+            record = bandpass(record, self.band)
+        record = resample(record, self.sampling_rate_)
+        return find_beats(
+            record,
+            lead,
+            detector=self.detector,
+            refine=self.refine,
+            n_times=self.n_times_,
+        )
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,96 @@
+"""Beats back to a signal: neighbours fade into each other, and nothing else comes in."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_ecganon.records import BeatSet, ECGRecord
+from sklearn_ecganon.segmentation._signals import between
+
+_TAIL_MS = 20.0  # what a window's end says about the level beyond it
+_BLOCK = 128  # beats stitched at once: few enough to stay in the cache
+
+
+def stitch_record(beats: BeatSet, i: int) -> ECGRecord:
+    """Return the record that the beats of record i make, NaN in its gaps."""
+    first, last = np.searchsorted(beats.record, [i, i + 1])
+    if first == last:
+        raise ValueError(
+            f"record {beats.names[i]!r}: has no beats to be stitched from; leave it out."
+        )
+    windows, r_peaks = beats.beats[first:last], beats.r_peaks[first:last]
+    gaps = np.empty((0, 3), dtype=np.intp) if beats.gaps is None else beats.gaps
+    n_samples = int(beats.lengths[i])
+    n_tail = min(beats.n_times, max(1, round(_TAIL_MS * beats.sampling_rate / 1000)))
+    signal = np.full((beats.n_leads, n_samples), np.nan)
+    for start, stop in between(gaps[gaps[:, 0] == i, 1:], n_samples):
+        a, b = np.searchsorted(r_peaks, [start, stop])
+        if a < b:
+            _stitch(signal[:, start:stop], windows[a:b], r_peaks[a:b] - start, n_tail)
+    return ECGRecord(
+        signal.T,
+        beats.sampling_rate,
+        beats.lead_names[i],
+        r_peaks=r_peaks,
+        beat_labels=None if beats.labels is None else beats.labels[first:last],
+        name=beats.names[i],
+    )
+
+
+def _stitch(signal: NDArray, beats: NDArray, r_peaks: NDArray[np.intp], n_tail: int) -> None:
+    """Fill a stretch (n_leads, n_samples) with the beats (n_beats, n_leads, n_times) in it.
+
+    Between two R peaks only these two beats count. The earlier one fades into the later one
+    over the samples that both windows reach, or else over those that neither does, for
+    which windows are continued by tails of `n_tail` samples.
+    """
+    n_beats, _, n_times = beats.shape
+    # Interval i lies between the R peaks of the beats i - 1 and i; before the first and
+    # after the last peak one beat stands at both sides.
+    edges = np.r_[0, r_peaks, signal.shape[1]]
+    for first in range(0, n_beats + 1, _BLOCK):
+        last = min(first + _BLOCK, n_beats + 1)
+        chosen = np.arange(first - 1, last).clip(0, n_beats - 1)
+        _fill(
+            signal[:, edges[first] : edges[last]],
+            edges[first : last + 1],
+            beats[chosen],
+            r_peaks[chosen] - n_times // 2,
+            n_tail,
+        )
+
+
+def _fill(
+    signal: NDArray, edges: NDArray, beats: NDArray, starts: NDArray, n_tail: int
+) -> None:
+    """Fill the intervals between edges; beats[i] and beats[i + 1] are around interval i."""
+    n_times, lengths = beats.shape[2], np.diff(edges)
+    time = np.arange(edges[0], edges[-1])
+    windows = _with_tails(beats, n_tail)
+    width = windows.shape[2]
+    windows = windows.swapaxes(0, 1).reshape(len(signal), -1)  # one row a lead, to take from
+    earlier, later = (
+        (time - np.repeat(starts[beat] - n_tail, lengths)).clip(0, width - 1)
+        + np.repeat(beat * width, lengths)
+        for beat in (np.arange(len(lengths)), np.arange(1, len(beats)))
+    )
+    ends = np.sort([starts[:-1] + n_times, starts[1:]], axis=0).clip(edges[:-1], edges[1:])
+    begin, end = np.repeat(ends, lengths, axis=1)
+    own = np.where(time < end, earlier, later)
+    fading = np.flatnonzero((begin < time) & (time < end))
+    progress = (time - begin)[fading] / (end - begin)[fading]
+    weight = (1 + np.cos(np.pi * progress)) / 2
+    for trace, samples in zip(signal, windows, strict=True):
+        samples.take(own, out=trace, mode="clip")  # other modes fill a copy first
+        a, b = samples.take(earlier[fading]), samples.take(later[fading])
+        trace[fading] = b + weight * (a - b)  # exactly a where both agree
+
+
+def _with_tails(beats: NDArray, n_tail: int) -> NDArray:
+    """Continue windows at both sides, from the last value to the mean of the last `n_tail`."""
+    settle = (1 - np.cos(np.pi * np.arange(1, n_tail + 1) / n_tail)) / 2
+    first, last = beats[..., :1], beats[..., -1:]
+    before = first + (beats[..., :n_tail].mean(axis=-1, keepdims=True) - first) * settle[::-1]
+    after = last + (beats[..., -n_tail:].mean(axis=-1, keepdims=True) - last) * settle
+    return np.concatenate([before, beats, after], axis=-1)
