@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -96,7 +97,7 @@ def run_demo(data: str | None, data_home: Path | None, out: Path, seed: int) -> 
     console.print(_verdict(ladder), soft_wrap=True)
     shown = int(train[0])
     stitched = segment.inverse_transform(vae.transform(beats[shown]))[0]
-    displays = {
+    displays: dict[str, Any] = {
         "ladder.png": ReidentificationDisplay.from_result(ladder),
         "front.png": PrivacyUtilityDisplay.from_cv_results(search.cv_results_),
         "strip.png": BeatOverlayDisplay.from_records(

@@ -311,4 +311,4 @@ def pareto_front(scores: ArrayLike) -> NDArray[np.bool_]:
     scores = np.asarray(scores, dtype=float)
     at_least = (scores[:, np.newaxis] >= scores).all(axis=2)
     better = (scores[:, np.newaxis] > scores).any(axis=2)
-    return ~(at_least & better).any(axis=0)
+    return np.logical_not((at_least & better).any(axis=0))

@@ -26,7 +26,7 @@ from sklearn_ecganon._validation import (
     ArrayFeatureNamesMixin,
     Beats,
     check_beats,
-    shape_sentence,
+    check_layout,
 )
 from sklearn_ecganon.records import BeatSet
 
@@ -58,6 +58,9 @@ class BaseAnonymizer(
 
     strength: float
     random_state: Any
+    n_leads_: int
+    n_times_: int
+    sampling_rate_: float
 
     @abstractmethod
     def _fit_beats(self, beats: Beats, labels: NDArray | None, seed: int) -> None: ...
@@ -125,15 +128,9 @@ class BaseAnonymizer(
         """
         check_is_fitted(self)
         beats = check_beats(self, X, reset=False)
-        layout, fitted = (
-            self._layout(beats),
-            (self.n_leads_, self.n_times_, self.sampling_rate_),
+        check_layout(
+            self, self._layout(beats), (self.n_leads_, self.n_times_, self.sampling_rate_)
         )
-        if layout != fitted:
-            raise ValueError(
-                f"{type(self).__name__} was fitted on {shape_sentence(fitted)}, but X has "
-                f"{shape_sentence(layout)}."
-            )
         new = beats.values if self.strength == 0 else self._anonymize(beats)
         if isinstance(X, BeatSet):
             return X.with_beats(new)
@@ -177,7 +174,7 @@ class BaseAnonymizer(
         other.salt_ = _salt(random_state)
         return other
 
-    def _layout(self, beats: Beats) -> tuple[int, int, float | None]:
+    def _layout(self, beats: Beats) -> tuple[int, int, Any]:
         """Leads, samples and rate of beats; an array has the rate of the parameter."""
         n_leads, n_times, rate = beats.layout
         return n_leads, n_times, getattr(self, "sampling_rate", None) if rate is None else rate

@@ -35,17 +35,23 @@ ATTACKERS = ("lda", *NETS)
 
 
 class Attacker(Protocol):
-    """Learns who is who from beats.
+    """Scores beats.
 
-    ``fit(X, y)`` learns from features of shape (n_beats, n_features) and subject numbers
-    ``0 .. n_subjects - 1``; ``log_proba(X)`` scores beats, (n_beats, n_subjects);
+    ``log_proba(X)`` turns features (n_beats, n_features) into (n_beats, n_subjects).
+    """
+
+    def log_proba(self, X: NDArray) -> NDArray: ...
+
+
+class TrainableAttacker(Attacker, Protocol):
+    """Learns who is who.
+
+    ``fit(X, y)`` learns from features and subject numbers ``0 .. n_subjects - 1``;
     ``enroll(X, y)`` returns an attacker who kept what he learnt but compares with the
     templates of another gallery.
     """
 
     def fit(self, X: NDArray, y: NDArray) -> Self: ...
-
-    def log_proba(self, X: NDArray) -> NDArray: ...
 
     def enroll(self, X: NDArray, y: NDArray) -> Attacker: ...
 
@@ -173,7 +179,7 @@ class _Enrolled:
         return self.templates.log_proba(self.conv._embed(X))
 
 
-def make_attacker(name: str, *, n_leads: int, device: str, seed: int) -> Attacker:
+def make_attacker(name: str, *, n_leads: int, device: str, seed: int) -> TrainableAttacker:
     """Return an untrained attacker by its name, one of `ATTACKERS`."""
     if name == "lda":
         return LDAAttacker()

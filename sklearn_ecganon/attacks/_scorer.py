@@ -15,8 +15,19 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from sklearn_ecganon._validation import Beats, check_beats, check_records, is_records
-from sklearn_ecganon.attacks._attackers import ATTACKERS, Attacker, make_attacker
+from sklearn_ecganon._validation import (
+    Beats,
+    check_beats,
+    check_layout,
+    check_records,
+    is_records,
+)
+from sklearn_ecganon.attacks._attackers import (
+    ATTACKERS,
+    Attacker,
+    TrainableAttacker,
+    make_attacker,
+)
 from sklearn_ecganon.attacks._features import beat_features
 from sklearn_ecganon.attacks._ladder import (
     Scene,
@@ -193,9 +204,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         beats = check_beats(self, as_beats(X), reset=False)
-        layout = (self.n_leads_, self.n_times_, self.sampling_rate_)
-        if beats.layout != layout:
-            raise ValueError(f"X has beats laid out as {beats.layout}; fitted on {layout}.")
+        check_layout(self, beats.layout, (self.n_leads_, self.n_times_, self.sampling_rate_))
         features = beat_features(beats.values)
         scores = sum(beat_scores(attacker, features) for attacker in self.attackers_.values())
         summed = np.zeros((beats.n_records, len(self.classes_)))
@@ -253,7 +262,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         self._validate_params()
         names, rungs = self._attacker_names(), self._rungs()
         X = check_records(X) if is_records(X) else X
-        y = column_or_1d(y)
+        y = np.asarray(column_or_1d(y))
         check_consistent_length(X, y)
         _need_two_subjects(y)
         split, in_gallery = self.split, None
@@ -276,7 +285,10 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         rows: list[LadderRow] = []
         for name in names:
             informed = self._trained(name, [original], rng)
-            tries = {"original": (informed, original), "ignorant": (informed, released)}
+            tries: dict[str, tuple[Attacker, Scene]] = {
+                "original": (informed, original),
+                "ignorant": (informed, released),
+            }
             if "lazy-informed" in rungs:
                 tries["lazy-informed"] = (informed.enroll(*gallery_of(views)), released)
             if "semi-informed" in rungs:
@@ -340,7 +352,9 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
             scores[f"neg_rank1_{knowledge.replace('-', '_')}_{evidence}"] = -row.rank1
         return scores
 
-    def _trained(self, name: str, scenes: list[Scene], rng: np.random.RandomState) -> Attacker:
+    def _trained(
+        self, name: str, scenes: list[Scene], rng: np.random.RandomState
+    ) -> TrainableAttacker:
         features, codes = gallery_of(scenes)
         return self._train(name, features, codes, scenes[0].n_leads, rng)
 
@@ -351,7 +365,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         codes: NDArray,
         n_leads: int,
         rng: np.random.RandomState,
-    ) -> Attacker:
+    ) -> TrainableAttacker:
         rows = _spread(codes, self.max_beats)
         seed = int(rng.randint(2**31 - 1))
         attacker = make_attacker(name, n_leads=n_leads, device=self.device, seed=seed)
@@ -378,7 +392,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        y = column_or_1d(y, warn=True)
+        y = np.asarray(column_or_1d(y, warn=True))
         if y.dtype.kind == "f" and not np.isfinite(y).all():
             raise ValueError("Input y contains NaN or infinity.")
         check_consistent_length(np.empty(beats.n_records), y)

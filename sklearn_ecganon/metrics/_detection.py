@@ -62,14 +62,14 @@ def detection_scores(
     >>> detection_scores([100, 400, 700], [110, 300, 705], tolerance=50)
     DetectionScores(true_positives=2, false_positives=1, false_negatives=1)
     """
-    reference, detected = np.asarray(reference).tolist(), np.asarray(detected).tolist()
+    wanted, found = np.asarray(reference).tolist(), np.asarray(detected).tolist()
     i = j = matched = 0
-    while i < len(reference) and j < len(detected):
-        apart = detected[j] - reference[i]
+    while i < len(wanted) and j < len(found):
+        apart = found[j] - wanted[i]
         if abs(apart) <= tolerance:
             matched, i, j = matched + 1, i + 1, j + 1
         elif apart > 0:
             i += 1
         else:
             j += 1
-    return DetectionScores(matched, len(detected) - matched, len(reference) - matched)
+    return DetectionScores(matched, len(found) - matched, len(wanted) - matched)

@@ -118,7 +118,7 @@ class NetStateMixin:
     """
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())  # type: ignore[misc]
+        state = dict(super().__getstate__())  # type: ignore[call-overload]
         if "net_" in state:
             weights = state["net_"].module_.state_dict()
             state["net_"] = {name: w.cpu().numpy() for name, w in weights.items()}
