@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.decomposition import PCA
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
 from sklearn_ecganon import (
@@ -199,6 +201,18 @@ def test_nets_learn_enrol_and_rest_the_global_generator(name, beats, bunch, firs
     np.testing.assert_array_equal(again.log_proba(X), attacker.log_proba(X))
 
 
+@pytest.mark.parametrize("chosen", ["template", "trees", GaussianNB()])
+def test_every_attacker_climbs_the_ladder(chosen, beats, bunch):
+    judge = ReidentificationScorer(chosen, min_original=0)
+    result = judge.evaluate("passthrough", beats, bunch.subject, sessions=bunch.session)
+    name = chosen if isinstance(chosen, str) else "GaussianNB"
+    assert {row.attacker for row in result.rows} == {name}
+    for knowledge in ("original", "lazy-informed", "semi-informed"):
+        assert rank1(result, knowledge, 20, name) >= 4 / 6
+    noise = judge.evaluate(Noise(), beats, bunch.subject, sessions=bunch.session)
+    assert rank1(noise, "semi-informed", 20, name) <= 4 / 6
+
+
 def test_lda_enrolment_moves_the_templates():
     rng = np.random.default_rng(0)
     centers = 5 * np.eye(3, 6)
@@ -286,7 +300,9 @@ def test_worst_is_over_attackers_knowledge_and_evidence():
     ("parameters", "message"),
     [
         ({"attackers": "siamese"}, "attackers"),
-        ({"attackers": ["lda", "guess"]}, "choose from"),
+        ({"attackers": ["lda", "guess"]}, "'guess' is none of"),
+        ({"attackers": []}, "attackers is empty"),
+        ({"attackers": [PCA()]}, "nor a classifier"),
         ({"knowledge": ["all"]}, "choose from"),
         ({"evidence": [0]}, "1 or more"),
         ({"evidence": []}, "1 or more"),

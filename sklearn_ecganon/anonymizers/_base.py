@@ -41,12 +41,16 @@ class BaseAnonymizer(
     A method inherits from this class and writes ``__init__`` (with `strength` and
     `random_state`), ``_parameter_constraints`` and
 
-    ``_fit_beats(beats, labels, seed)``
-        Learn from ``beats.values`` of shape (n_beats, n_leads, n_times), in mV.
-    ``_anonymize(beats)``
+    ``_fit_beats(beats, labels, y, seed, context)``
+        Learn from ``beats.values`` of shape (n_beats, n_leads, n_times), in mV. `labels`
+        (one a beat) and `y` (the subject of each record) are None where not known. A
+        method with `max_epochs` counts them on `context`, the rest of scikit-learn's
+        callbacks is done here.
+    ``_anonymize(beats, labels)``
         Return the new windows, same shape. Called only with ``strength > 0``. Randomness
         comes from ``_draw_for_records(beats, size)`` and from nowhere else, so that the
-        answer depends on nothing but the fitted model and the record.
+        answer depends on nothing but the fitted model and the record. A method that is
+        meant to show what averaging undoes uses ``_draw_for_beats(beats, size)`` instead.
 
     `CONTRIBUTING.md` walks through an example.
     """
@@ -63,10 +67,12 @@ class BaseAnonymizer(
     sampling_rate_: float
 
     @abstractmethod
-    def _fit_beats(self, beats: Beats, labels: NDArray | None, seed: int) -> None: ...
+    def _fit_beats(
+        self, beats: Beats, labels: NDArray | None, y: Any, seed: int, context: Any
+    ) -> None: ...
 
     @abstractmethod
-    def _anonymize(self, beats: Beats) -> NDArray: ...
+    def _anonymize(self, beats: Beats, labels: NDArray | None) -> NDArray: ...
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -79,8 +85,9 @@ class BaseAnonymizer(
         ----------
         X : BeatSet, or array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
             Beats in mV, R peak at column ``n_times // 2``.
-        y : array-like, optional
-            Subjects; not used by this method.
+        y : array-like of shape (n_records,), optional
+            Subject of each record, or of each row of an array. Methods that put people
+            together use it, all others leave it aside.
         labels : array-like of shape (n_beats,), optional
             Clinical class of each beat. A BeatSet brings its own.
 
@@ -107,7 +114,10 @@ class BaseAnonymizer(
         self.n_leads_, self.n_times_, self.sampling_rate_ = self._layout(beats)
         self.salt_ = _salt(self.random_state)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._fit_beats(beats, labels, seed)
+        context = self._init_callback_context(max_subtasks=getattr(self, "max_epochs", 0))
+        context.call_on_fit_task_begin(estimator=self)
+        self._fit_beats(beats, labels, y, seed, context)
+        context.call_on_fit_task_end(estimator=self)
         return self
 
     def transform(self, X: BeatSet | ArrayLike) -> BeatSet | NDArray:
@@ -131,7 +141,8 @@ class BaseAnonymizer(
         check_layout(
             self, self._layout(beats), (self.n_leads_, self.n_times_, self.sampling_rate_)
         )
-        new = beats.values if self.strength == 0 else self._anonymize(beats)
+        labels = X.labels if isinstance(X, BeatSet) else None
+        new = beats.values if self.strength == 0 else self._anonymize(beats, labels)
         if isinstance(X, BeatSet):
             return X.with_beats(new)
         squeezed = new[:, 0] if beats.flat else new
@@ -181,14 +192,23 @@ class BaseAnonymizer(
 
     def _draw_for_records(self, beats: Beats, size: int) -> NDArray[np.float64]:
         """Return standard normal numbers keyed by salt and content: (n_records, size)."""
+        return self._draw(beats, np.full(beats.n_records, size)).reshape(-1, size)
+
+    def _draw_for_beats(self, beats: Beats, size: int) -> NDArray[np.float64]:
+        """Return other numbers for each beat of a record, by its position: (n_beats, size)."""
+        n_beats = np.bincount(beats.record, minlength=beats.n_records)
+        return self._draw(beats, n_beats * size).reshape(-1, size)
+
+    def _draw(self, beats: Beats, sizes: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return as many numbers as asked for each record, one record after the other."""
         values = np.ascontiguousarray(beats.values, dtype=np.float64)
         bounds = np.searchsorted(beats.record, np.arange(beats.n_records + 1))
         key = self.salt_.tobytes()
         streams = []
-        for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        for start, stop, size in zip(bounds[:-1], bounds[1:], sizes.tolist(), strict=True):
             content = hashlib.blake2b(values[start:stop].data, key=key).digest()
             streams.append(hashlib.shake_128(content).digest(8 * size))
-        integers = np.frombuffer(b"".join(streams), dtype="<u8").reshape(-1, size)
+        integers = np.frombuffer(b"".join(streams), dtype="<u8")
         return ndtri(((integers >> 11) + 0.5) / 2**53)
 
     def __sklearn_tags__(self) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -176,19 +177,18 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         self.device = device
         self.random_state = random_state
 
-    def _fit_beats(self, beats: Beats, labels: NDArray | None, seed: int) -> None:
+    def _fit_beats(
+        self, beats: Beats, labels: NDArray | None, y: Any, seed: int, context: Any
+    ) -> None:
         self.columns_ = self._region_columns()
         self.device_ = resolve_device(self.device)
         rows, _, _ = _to_unit_range(beats.values[:, :, self.columns_])
-        context = self._init_callback_context(max_subtasks=self.max_epochs)
-        context.call_on_fit_task_begin(estimator=self)
         with seeded(seed):
             self.net_ = self._build_net()
             X = torch.as_tensor(rows.reshape(len(rows), -1), dtype=torch.float32)
             X = X.to(self.device_)
             self.history_ = train(self.net_, X, X, estimator=self, context=context)
         self.n_iter_ = len(self.history_["train_loss"])
-        context.call_on_fit_task_end(estimator=self)
 
     def _build_net(self) -> NeuralNet:
         length = len(self.columns_)
@@ -221,7 +221,7 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
             return before[-max(round(self.pre_width * per_ms), 1) :]
         return np.concatenate([before, np.arange(center + half, self.n_times_)])
 
-    def _anonymize(self, beats: Beats) -> NDArray:
+    def _anonymize(self, beats: Beats, labels: NDArray | None) -> NDArray:
         values = beats.values.astype(np.float64)
         region = values[:, :, self.columns_]
         rows, low, span = _to_unit_range(region)

@@ -112,14 +112,14 @@ class ReidentificationResult:
             f"{self.n_probe_subjects} of them probed, split by {self.split}, "
             f"chance {self.chance:.1%}",
             f"{'attacker':<12}{'knowledge':<15}"
-            + "".join(f"{f'{e} beat' + 's' * (e > 1):>20}" for e in evidence),
+            + "".join(f"{f'{e} beat' + 's' * (e > 1):>23}" for e in evidence),
         ]
         for attacker, knowledge in rungs:
             cells = ""
             for e in evidence:
                 row = table[attacker, knowledge, e]
                 interval = f"[{100 * row.low:.1f}, {100 * row.high:.1f}]"
-                cells += f"{f'{100 * row.rank1:.1f} {interval}':>20}"
+                cells += f"{f'{100 * row.rank1:.1f} {interval}':>23}"
             lines.append(f"{attacker:<12}{knowledge:<15}{cells}")
         worst = self.worst
         lines.append(

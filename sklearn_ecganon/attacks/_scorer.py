@@ -9,9 +9,15 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, _fit_context
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    TransformerMixin,
+    _fit_context,
+    is_classifier,
+)
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
@@ -26,6 +32,7 @@ from sklearn_ecganon.attacks._attackers import (
     ATTACKERS,
     Attacker,
     TrainableAttacker,
+    attacker_name,
     make_attacker,
 )
 from sklearn_ecganon.attacks._features import beat_features
@@ -58,10 +65,12 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    attackers : {"lda", "small-conv", "conv"} or sequence of them, default="lda"
-        ``"lda"``: linear discriminant analysis with shrinkage, a second on 47 subjects.
-        ``"small-conv"``: three convolutions, about half a minute. ``"conv"``: the six
-        convolutions of the non-QRS work, about a minute. Of several, the classifier adds
+    attackers : str, classifier, or sequence of them, default="lda"
+        ``"template"``: cosine similarity with everybody's mean beat. ``"lda"``: linear
+        discriminant analysis with shrinkage, a second on 47 subjects. ``"trees"``: fifty
+        extremely randomized trees, seconds. ``"small-conv"``: three convolutions, about
+        half a minute. ``"conv"``: the six convolutions of the non-QRS work, about a minute.
+        Or any scikit-learn classifier with `predict_proba`. Of several, the classifier adds
         up the scores and the ladder reports each.
     knowledge : sequence of str, default=("ignorant", "lazy-informed", "semi-informed")
         ``"ignorant"``: trained on originals, compares the release with originals.
@@ -125,7 +134,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "attackers": [StrOptions(set(ATTACKERS)), list, tuple],
+        "attackers": [StrOptions(set(ATTACKERS)), list, tuple, HasMethods("predict_proba")],
         "knowledge": [list, tuple],
         "evidence": [list, tuple],
         "split": [StrOptions({"auto", "session", "time", "random"})],
@@ -138,7 +147,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        attackers: str | Sequence[str] = "lda",
+        attackers: Any = "lda",
         *,
         knowledge: Sequence[str] = KNOWLEDGE,
         evidence: Sequence[int] = (1, 5, 20, 50),
@@ -183,8 +192,8 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         features, codes = beat_features(beats.values), codes[beats.record]
         rng = check_random_state(self.random_state)
         self.attackers_ = {
-            name: self._train(name, features, codes, self.n_leads_, rng)
-            for name in self._attacker_names()
+            name: self._train(attacker, features, codes, self.n_leads_, rng)
+            for name, attacker in self._panel().items()
         }
         return self
 
@@ -260,7 +269,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
             If no attacker recognises originals.
         """
         self._validate_params()
-        names, rungs = self._attacker_names(), self._rungs()
+        panel, rungs = self._panel(), self._rungs()
         X = check_records(X) if is_records(X) else X
         y = np.asarray(column_or_1d(y))
         check_consistent_length(X, y)
@@ -283,8 +292,8 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         if set(rungs) - {"ignorant"}:
             views = [scene(release(resalted(anonymizer, rng), X)) for _ in range(self.n_views)]
         rows: list[LadderRow] = []
-        for name in names:
-            informed = self._trained(name, [original], rng)
+        for name, chosen in panel.items():
+            informed = self._trained(chosen, [original], rng)
             tries: dict[str, tuple[Attacker, Scene]] = {
                 "original": (informed, original),
                 "ignorant": (informed, released),
@@ -292,7 +301,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
             if "lazy-informed" in rungs:
                 tries["lazy-informed"] = (informed.enroll(*gallery_of(views)), released)
             if "semi-informed" in rungs:
-                tries["semi-informed"] = (self._trained(name, views, rng), released)
+                tries["semi-informed"] = (self._trained(chosen, views, rng), released)
             for knowledge, (attacker, target) in tries.items():
                 if knowledge in ("original", *rungs):
                     rows += climb(
@@ -353,14 +362,14 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         return scores
 
     def _trained(
-        self, name: str, scenes: list[Scene], rng: np.random.RandomState
+        self, chosen: Any, scenes: list[Scene], rng: np.random.RandomState
     ) -> TrainableAttacker:
         features, codes = gallery_of(scenes)
-        return self._train(name, features, codes, scenes[0].n_leads, rng)
+        return self._train(chosen, features, codes, scenes[0].n_leads, rng)
 
     def _train(
         self,
-        name: str,
+        chosen: Any,
         features: NDArray,
         codes: NDArray,
         n_leads: int,
@@ -368,15 +377,24 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
     ) -> TrainableAttacker:
         rows = _spread(codes, self.max_beats)
         seed = int(rng.randint(2**31 - 1))
-        attacker = make_attacker(name, n_leads=n_leads, device=self.device, seed=seed)
+        attacker = make_attacker(chosen, n_leads=n_leads, device=self.device, seed=seed)
         return attacker.fit(features[rows], codes[rows])
 
-    def _attacker_names(self) -> list[str]:
-        names = [self.attackers] if isinstance(self.attackers, str) else list(self.attackers)
-        unknown = [name for name in names if name not in ATTACKERS]
-        if unknown or not names:
-            raise ValueError(f"attackers={self.attackers!r}; choose from {ATTACKERS}.")
-        return names
+    def _panel(self) -> dict[str, Any]:
+        """Return the attackers by the names that tables call them."""
+        chosen = self.attackers
+        panel = list(chosen) if isinstance(chosen, (list, tuple)) else [chosen]
+        for attacker in panel:
+            known = (
+                attacker in ATTACKERS if isinstance(attacker, str) else is_classifier(attacker)
+            )
+            if not known:
+                raise ValueError(
+                    f"attackers: {attacker!r} is none of {ATTACKERS}, nor a classifier."
+                )
+        if not panel:
+            raise ValueError(f"attackers is empty; choose from {ATTACKERS}.")
+        return {attacker_name(attacker): attacker for attacker in panel}
 
     def _rungs(self) -> list[str]:
         rungs = list(self.knowledge)

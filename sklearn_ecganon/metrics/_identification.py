@@ -39,12 +39,69 @@ def rank_k(scores: ArrayLike, y_true: ArrayLike, classes: ArrayLike, k: int = 1)
     >>> rank_k([[0.9, 0.1], [0.8, 0.2]], ["a", "b"], ["a", "b"])
     array([1., 0.])
     """
-    scores, y_true, classes = np.asarray(scores), np.asarray(y_true), np.asarray(classes)
-    column = _columns(y_true, classes)
-    own = scores[np.arange(len(scores)), column][:, np.newaxis]
-    better = (scores > own).sum(axis=1)
-    tied = (scores == own).sum(axis=1)
+    scores, columns = check_scores(scores, y_true, classes)
+    better, tied = _competitors(scores, columns)
     return np.clip((k - better) / tied, 0.0, 1.0)
+
+
+def cmc_curve(
+    scores: ArrayLike, y_true: ArrayLike, classes: ArrayLike, *, average: str = "subjects"
+) -> NDArray[np.float64]:
+    """Return the cumulative match characteristic: the identification rate at every rank.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_probes, n_subjects)
+        Higher means more alike.
+    y_true : array-like of shape (n_probes,)
+        Subject of each probe.
+    classes : array-like of shape (n_subjects,)
+        Subject of each column.
+    average : {"subjects", "probes"}, default="subjects"
+        Whether each subject counts the same, as in :func:`subject_bootstrap`, or each
+        probe.
+
+    Returns
+    -------
+    rates : ndarray of shape (n_subjects,)
+        ``rates[k - 1]`` is the average of ``rank_k(scores, y_true, classes, k)``, with
+        ties shared as there. It never falls, and ends at 1.
+
+    Raises
+    ------
+    ValueError
+        If a probe's subject is not in `classes`, a score is NaN, or `average` is unknown.
+
+    Notes
+    -----
+    Closed-set identification as in [1]_, section 5.4, where every probe counts the same
+    (``average="probes"``). The mean over subjects is our default because a few people may
+    own most of the probes.
+
+    References
+    ----------
+    .. [1] P. J. Grother, R. J. Micheals, P. J. Phillips, "Face recognition vendor test
+       2002 performance metrics", AVBPA, LNCS 2688, 937-945, 2003.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon.metrics import cmc_curve
+    >>> cmc_curve([[0.9, 0.1, 0.2], [0.8, 0.2, 0.1]], ["a", "b"], ["a", "b", "c"])
+    array([0.5, 1. , 1. ])
+    """
+    if average not in ("subjects", "probes"):
+        raise ValueError(f"average is {average!r}; want 'subjects' or 'probes'.")
+    scores, columns = check_scores(scores, y_true, classes)
+    better, tied = _competitors(scores, columns)
+    # A probe with b better and t tied scores rises from rank b + 1 to rank b + t.
+    ranks = np.arange(1, scores.shape[1] + 1)
+    hits = np.clip((ranks - better[:, np.newaxis]) / tied[:, np.newaxis], 0.0, 1.0)
+    if average == "probes":
+        return hits.mean(axis=0)
+    subjects, index, n_probes = np.unique(columns, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(subjects), len(ranks)))
+    np.add.at(sums, index, hits)
+    return (sums / n_probes[:, np.newaxis]).mean(axis=0)
 
 
 def equal_error_rate(scores: ArrayLike, y_true: ArrayLike, classes: ArrayLike) -> float:
@@ -77,20 +134,67 @@ def equal_error_rate(scores: ArrayLike, y_true: ArrayLike, classes: ArrayLike) -
     >>> equal_error_rate([[0.9, 0.1], [0.2, 0.8]], ["a", "b"], ["a", "b"])
     0.0
     """
-    scores, classes = np.asarray(scores, dtype=float), np.asarray(classes)
-    genuine = np.zeros(scores.shape, dtype=bool)
-    genuine[np.arange(len(scores)), _columns(np.asarray(y_true), classes)] = True
-    own, other = np.sort(scores[genuine]), np.sort(scores[~genuine])
-    thresholds = np.unique(scores)
-    # Accept at >= threshold; the last column is the threshold above every score.
-    missed = np.append(np.searchsorted(own, thresholds, "left"), len(own)) / len(own)
-    matched = 1 - np.append(np.searchsorted(other, thresholds, "left"), len(other)) / len(other)
+    missed, matched = _error_rates(scores, y_true, classes)
     gap = missed - matched
     after = int(np.argmax(gap >= 0))
     if gap[after] == 0 or after == 0:
         return float((missed[after] + matched[after]) / 2)
     share = -gap[after - 1] / (gap[after] - gap[after - 1])
     return float(missed[after - 1] + share * (missed[after] - missed[after - 1]))
+
+
+def tar_at_far(
+    scores: ArrayLike, y_true: ArrayLike, classes: ArrayLike, far: ArrayLike = 0.01
+) -> NDArray[np.float64]:
+    """Return the share of genuine claims accepted where impostors pass at a given rate.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_probes, n_subjects)
+        Higher means more alike. Scores of different probes are compared with each other.
+    y_true : array-like of shape (n_probes,)
+        Subject of each probe.
+    classes : array-like of shape (n_subjects,)
+        Subject of each column.
+    far : float or array-like, default=0.01
+        False accept rate, or several of them, between 0 and 1.
+
+    Returns
+    -------
+    tar : ndarray of float, of the shape of `far`
+        True accept rate: 1 for perfect separation, `far` itself for guessing.
+
+    Raises
+    ------
+    ValueError
+        If `far` is no rate, there are no impostors, or the scores do not fit the subjects.
+
+    Notes
+    -----
+    The best point of the empirical receiver operating characteristic at that rate, with a
+    straight line between its points, which is what breaking ties by chance achieves
+    [1]_. `sklearn.metrics.det_curve` degenerates to one point when the scores separate
+    perfectly. Below ``1 / (n_probes * (n_subjects - 1))`` no false accept was observed, and
+    the figure says nothing about rates that small.
+
+    References
+    ----------
+    .. [1] T. Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters
+       27(8), 861-874, 2006.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon.metrics import tar_at_far
+    >>> scores = [[0.9, 0.1], [0.3, 0.2]]
+    >>> tar_at_far(scores, ["a", "b"], ["a", "b"], far=[0.0, 0.5]).tolist()
+    [0.5, 1.0]
+    """
+    rates = np.asarray(far, dtype=float)
+    if not ((rates >= 0) & (rates <= 1)).all():
+        raise ValueError(f"far is {rates}; want rates between 0 and 1.")
+    missed, matched = _error_rates(scores, y_true, classes)
+    # Among points of one rate `interp` takes the last one: here that of the best TAR.
+    return np.interp(rates, matched[::-1], 1 - missed[::-1])
 
 
 def subject_bootstrap(
@@ -143,6 +247,47 @@ def subject_bootstrap(
     draws = check_random_state(random_state).randint(n, size=(n_resamples, n))
     low, high = np.quantile(means[draws].mean(axis=1), [tail, 1 - tail])
     return mean, float(low), float(high)
+
+
+def check_scores(
+    scores: ArrayLike, y_true: ArrayLike, classes: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return scores in float64 and for each probe the column of its own subject."""
+    scores = np.asarray(scores, dtype=float)
+    y_true, classes = np.asarray(y_true), np.asarray(classes)
+    if scores.shape != (len(y_true), len(classes)):
+        raise ValueError(
+            f"scores has shape {scores.shape}; want ({len(y_true)}, {len(classes)}), one "
+            "row a probe and one column a gallery subject."
+        )
+    if np.isnan(scores).any():
+        raise ValueError("scores holds NaN; give every pair a score, -inf for never.")
+    return scores, _columns(y_true, classes)
+
+
+def _competitors(
+    scores: NDArray, columns: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Count for each probe the scores above its subject's, and those equal to it."""
+    own = scores[np.arange(len(scores)), columns][:, np.newaxis]
+    return (scores > own).sum(axis=1), (scores == own).sum(axis=1)
+
+
+def _error_rates(
+    scores: ArrayLike, y_true: ArrayLike, classes: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the rates of false non-matches and false matches, thresholds increasing."""
+    scores, columns = check_scores(scores, y_true, classes)
+    if scores.size == len(scores):
+        raise ValueError("verification needs impostors; the gallery has 1 subject or none.")
+    genuine = np.zeros(scores.shape, dtype=bool)
+    genuine[np.arange(len(scores)), columns] = True
+    own, other = np.sort(scores[genuine]), np.sort(scores[~genuine])
+    thresholds = np.unique(scores)
+    # Accept at >= threshold; the last column is the threshold above every score.
+    missed = np.append(np.searchsorted(own, thresholds, "left"), len(own)) / len(own)
+    passed = len(other) - np.searchsorted(other, thresholds, "left")
+    return missed, np.append(passed, 0) / len(other)
 
 
 def _columns(y_true: NDArray, classes: NDArray) -> NDArray[np.intp]:

@@ -28,6 +28,57 @@ def rmse(before: ArrayLike, after: ArrayLike) -> NDArray[np.float64]:
     return np.sqrt(np.mean((np.asarray(after) - np.asarray(before)) ** 2, axis=-1))
 
 
+def prd(
+    before: ArrayLike, after: ArrayLike, *, remove_mean: bool = True
+) -> NDArray[np.float64]:
+    """Return the percentage root-mean-square difference along the last axis.
+
+    Parameters
+    ----------
+    before, after : array-like of shape (..., n_times)
+        Waveforms in mV.
+    remove_mean : bool, default=True
+        Measure the original's size about its own mean. Without that, an offset of the
+        original makes every difference look small.
+
+    Returns
+    -------
+    difference : ndarray of shape (...)
+        In percent of the original's size; 0 where nothing changed, infinite where an
+        original without size did.
+
+    Notes
+    -----
+    ``100 * sqrt(sum((before - after)^2) / sum((before - mean)^2))``, also called PRDN; with
+    ``remove_mean=False`` the mean is 0, the PRD of [1]_. Both are called PRD in print, and
+    [2]_ shows how far they part: say which one you report. The difference itself is taken
+    as it is; a shifted baseline counts.
+
+    References
+    ----------
+    .. [1] Y. Zigel, A. Cohen, A. Katz, "The weighted diagnostic distortion (WDD) measure
+       for ECG signal compression", IEEE Transactions on Biomedical Engineering 47(11),
+       1422-1430, 2000.
+    .. [2] M. Blanco-Velasco et al., "On the use of PRD and CR parameters for ECG
+       compression", Medical Engineering & Physics 27(9), 798-802, 2005.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon.metrics import prd
+    >>> before, after = [2.0, 4.0, 2.0, 4.0], [2.0, 4.0, 2.0, 5.0]
+    >>> float(prd(before, after))
+    50.0
+    >>> float(prd(before, after, remove_mean=False).round(1))
+    15.8
+    """
+    before, after = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    center = before.mean(axis=-1, keepdims=True) if remove_mean else 0.0
+    error = np.linalg.norm(after - before, axis=-1)
+    size = np.linalg.norm(before - center, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(error == 0, 0.0, 100.0 * error / size)
+
+
 def pearson_correlation(before: ArrayLike, after: ArrayLike) -> NDArray[np.float64]:
     """Return the Pearson correlation along the last axis.
 

@@ -1,23 +1,28 @@
-"""Attackers behind one small protocol: learn subjects, score beats, enrol a new gallery."""
+"""The convolutional attackers."""
 
 from __future__ import annotations
 
-import copy
-from typing import Protocol, Self
+from typing import Any, Self
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import log_softmax
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from skorch import NeuralNet
 from skorch.callbacks import LRScheduler
 
+from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
+from sklearn_ecganon.attacks._attackers._protocol import Attacker
 from sklearn_ecganon.attacks._features import EXTRAS_PER_LEAD
 from sklearn_ecganon.networks._conv import ConvClassifier
-from sklearn_ecganon.training._nets import FIXED, resolve_device, seeded, single_thread, train
+from sklearn_ecganon.training._nets import (
+    FIXED,
+    resolve_device,
+    seeded,
+    single_thread,
+    train,
+)
 
-NETS = {
+NETS: dict[str, dict[str, Any]] = {
     # The classifier of the non-QRS work: three pairs, pooled by 2, 3 and 3.
     "conv": {
         "module__layers": ((32, 1), (32, 2), (64, 1), (64, 3), (128, 1), (128, 3)),
@@ -31,56 +36,6 @@ NETS = {
         "module__dropout": 0.4,
     },
 }
-ATTACKERS = ("lda", *NETS)
-
-
-class Attacker(Protocol):
-    """Scores beats.
-
-    ``log_proba(X)`` turns features (n_beats, n_features) into (n_beats, n_subjects).
-    """
-
-    def log_proba(self, X: NDArray) -> NDArray: ...
-
-
-class TrainableAttacker(Attacker, Protocol):
-    """Learns who is who.
-
-    ``fit(X, y)`` learns from features and subject numbers ``0 .. n_subjects - 1``;
-    ``enroll(X, y)`` returns an attacker who kept what he learnt but compares with the
-    templates of another gallery.
-    """
-
-    def fit(self, X: NDArray, y: NDArray) -> Self: ...
-
-    def enroll(self, X: NDArray, y: NDArray) -> Attacker: ...
-
-
-class LDAAttacker:
-    """Linear discriminant analysis with Ledoit-Wolf shrinkage, every subject alike likely."""
-
-    def fit(self, X: NDArray, y: NDArray) -> Self:
-        n_subjects = y.max() + 1
-        lda = LinearDiscriminantAnalysis(
-            solver="lsqr", shrinkage="auto", priors=np.full(n_subjects, 1 / n_subjects)
-        )
-        # A number that hardly varies in the gallery must not decide by its rounding.
-        self.scale_ = np.maximum(X.std(axis=0), 1e-6)
-        self.covariance_ = lda.fit(X / self.scale_, y).covariance_
-        return self._set_templates(lda.means_)
-
-    def enroll(self, X: NDArray, y: NDArray) -> Self:
-        scaled = X / self.scale_
-        means = [scaled[y == subject].mean(axis=0) for subject in range(y.max() + 1)]
-        return copy.copy(self)._set_templates(np.array(means))
-
-    def log_proba(self, X: NDArray) -> NDArray:
-        return log_softmax(X / self.scale_ @ self.weights_.T + self.offset_, axis=1)
-
-    def _set_templates(self, means: NDArray) -> Self:
-        self.weights_ = np.linalg.lstsq(self.covariance_, means.T)[0].T
-        self.offset_ = -0.5 * np.sum(means * self.weights_, axis=1)
-        return self
 
 
 class ConvAttacker:
@@ -177,10 +132,3 @@ class _Enrolled:
 
     def log_proba(self, X: NDArray) -> NDArray:
         return self.templates.log_proba(self.conv._embed(X))
-
-
-def make_attacker(name: str, *, n_leads: int, device: str, seed: int) -> TrainableAttacker:
-    """Return an untrained attacker by its name, one of `ATTACKERS`."""
-    if name == "lda":
-        return LDAAttacker()
-    return ConvAttacker(name, n_leads=n_leads, device=device, seed=seed)

@@ -1,0 +1,24 @@
+"""The API page lists all that is public."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+PAGE = (Path(__file__).parent.parent / "docs" / "api.rst").read_text()
+MODULES = (
+    "anonymizers",
+    "attacks",
+    "datasets",
+    "metrics",
+    "model_selection",
+    "plot",
+    "utility",
+)
+
+
+@pytest.mark.parametrize("module", ["", *MODULES])
+def test_every_public_name_is_on_the_api_page(module):
+    names = importlib.import_module(f"sklearn_ecganon.{module}".rstrip(".")).__all__
+    listed = {line.strip().rpartition(".")[2] for line in PAGE.splitlines()}
+    assert set(names) <= listed
