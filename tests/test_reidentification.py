@@ -19,7 +19,7 @@ from sklearn_ecganon import (
 )
 from sklearn_ecganon.attacks import ReidentificationResult
 from sklearn_ecganon.attacks._attackers import ConvAttacker, LDAAttacker
-from sklearn_ecganon.attacks._features import beat_features
+from sklearn_ecganon.attacks._features import beat_features, rhythm_features
 from sklearn_ecganon.attacks._ladder import _trials
 from sklearn_ecganon.attacks._result import LadderRow
 
@@ -211,6 +211,34 @@ def test_every_attacker_climbs_the_ladder(chosen, beats, bunch):
         assert rank1(result, knowledge, 20, name) >= 4 / 6
     noise = judge.evaluate(Noise(), beats, bunch.subject, sessions=bunch.session)
     assert rank1(noise, "semi-informed", 20, name) <= 4 / 6
+
+
+def test_rhythm_survives_what_destroys_every_beat(beats, bunch):
+    judge = ReidentificationScorer("rhythm", min_original=0)
+    result = judge.evaluate(Noise(), beats, bunch.subject, sessions=bunch.session)
+    for evidence in (1, 50):
+        figures = {row.rank1 for row in result.rows if row.evidence == evidence}
+        original = rank1(result, "original", evidence, "rhythm")
+        assert rank1(result, "ignorant", evidence, "rhythm") == original
+        assert original > 1 / 6
+        assert len(figures) <= 3
+    with pytest.raises(ValueError, match="an array of beats does not have"):
+        judge.evaluate("passthrough", beats.beats, bunch.subject[beats.record])
+
+
+def test_rhythm_by_hand(beats):
+    record = replace(
+        beats[0],
+        beats=beats.beats[:4],
+        record=np.zeros(4, int),
+        r_peaks=np.array([0, 250, 450, 700]),
+        labels=None,
+    )
+    features = rhythm_features(record)
+    np.testing.assert_allclose(features[:, 0], [1000, 1000, 800, 1000])
+    np.testing.assert_allclose(features[:, 1], [1000, 800, 1000, 1000])
+    np.testing.assert_allclose(features[:, 6], 800)
+    np.testing.assert_allclose(features[:, 7], 1000)
 
 
 def test_lda_enrolment_moves_the_templates():

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 
 from sklearn_ecganon._validation import check_beats, is_records
 from sklearn_ecganon.attacks._attackers import Attacker
-from sklearn_ecganon.attacks._features import beat_features
+from sklearn_ecganon.attacks._features import features_seen
 from sklearn_ecganon.attacks._result import LadderRow
 from sklearn_ecganon.metrics import equal_error_rate, rank_k, subject_bootstrap
 from sklearn_ecganon.records import BeatSet
@@ -30,8 +30,8 @@ class Scene:
 
     Parameters
     ----------
-    features : ndarray of shape (n_beats, n_features)
-        What attackers see.
+    features : dict of str to ndarray of shape (n_beats, n_features)
+        What attackers see, ``"waveform"`` or ``"rhythm"``.
     codes : ndarray of int of shape (n_beats,)
         Subject of each beat.
     probe : ndarray of int of shape (n_beats,)
@@ -43,26 +43,31 @@ class Scene:
         Leads of a beat.
     """
 
-    features: NDArray[np.float32]
+    features: dict[str, NDArray[np.float32]]
     codes: NDArray[np.intp]
     probe: NDArray[np.intp]
     in_gallery: NDArray[np.bool_]
     n_leads: int
 
 
-def gallery_of(scenes: list[Scene]) -> tuple[NDArray, NDArray]:
+def gallery_of(scenes: list[Scene], sees: str) -> tuple[NDArray, NDArray]:
     """Return features and subjects of the gallery's beats, of all scenes together."""
     return (
-        np.concatenate([scene.features[scene.in_gallery] for scene in scenes]),
+        np.concatenate([scene.features[sees][scene.in_gallery] for scene in scenes]),
         np.concatenate([scene.codes[scene.in_gallery] for scene in scenes]),
     )
 
 
 def make_scene(
-    X: Any, codes: NDArray, in_gallery: NDArray | None, random_state: np.random.RandomState
+    X: Any,
+    codes: NDArray,
+    in_gallery: NDArray | None,
+    sees: set[str],
+    random_state: np.random.RandomState,
 ) -> Scene:
     """Return the scene of samples X, dealing beats at random where `in_gallery` is None."""
-    beats = check_beats(BaseEstimator(), as_beats(X), reset=True)
+    X = as_beats(X)
+    beats = check_beats(BaseEstimator(), X, reset=True)
     beat_codes = codes[beats.record]
     if in_gallery is not None:
         dealt = in_gallery[beats.record]
@@ -71,11 +76,10 @@ def make_scene(
         for subject in np.unique(codes):
             own = random_state.permutation(np.flatnonzero(beat_codes == subject))
             dealt[own[: len(own) // 2]] = True
-    by_record = isinstance(X, BeatSet) or is_records(X)
     return Scene(
-        features=beat_features(beats.values),
+        features={view: features_seen(view, X, beats) for view in sorted(sees)},
         codes=beat_codes,
-        probe=beats.record if by_record else beat_codes,
+        probe=beats.record if isinstance(X, BeatSet) else beat_codes,
         in_gallery=dealt,
         n_leads=beats.values.shape[1],
     )
@@ -133,13 +137,14 @@ def climb(
     attacker: Attacker,
     scene: Scene,
     *,
+    sees: str,
     evidence: list[int],
     random_state: np.random.RandomState,
 ) -> list[LadderRow]:
     """Let one attacker name the scene's probes, with more and more beats of each."""
     probed = np.flatnonzero(~scene.in_gallery)
     probed = probed[np.argsort(scene.probe[probed], kind="stable")]
-    scores = beat_scores(attacker, scene.features[probed])
+    scores = beat_scores(attacker, scene.features[sees][probed])
     codes, subjects = scene.codes[probed], np.arange(scores.shape[1])
     rows = []
     for n_beats in evidence:

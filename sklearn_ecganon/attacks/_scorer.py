@@ -34,8 +34,9 @@ from sklearn_ecganon.attacks._attackers import (
     TrainableAttacker,
     attacker_name,
     make_attacker,
+    sees,
 )
-from sklearn_ecganon.attacks._features import beat_features
+from sklearn_ecganon.attacks._features import features_seen
 from sklearn_ecganon.attacks._ladder import (
     Scene,
     as_beats,
@@ -70,8 +71,9 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         discriminant analysis with shrinkage, a second on 47 subjects. ``"trees"``: fifty
         extremely randomized trees, seconds. ``"small-conv"``: three convolutions, about
         half a minute. ``"conv"``: the six convolutions of the non-QRS work, about a minute.
-        Or any scikit-learn classifier with `predict_proba`. Of several, the classifier adds
-        up the scores and the ladder reports each.
+        ``"rhythm"``: trees that see the RR intervals and nothing else. Or any scikit-learn
+        classifier with `predict_proba`. Of several, the classifier adds up the scores and
+        the ladder reports each.
     knowledge : sequence of str, default=("ignorant", "lazy-informed", "semi-informed")
         ``"ignorant"``: trained on originals, compares the release with originals.
         ``"lazy-informed"``: compares with a gallery that he anonymized himself (same
@@ -119,8 +121,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
     Conv1d of kernel 6, 32-32-64-64-128-128 channels, pooling 2, 3 and 3, 128 units, dropout
     0.25). Deviations: AdamW with weight decay, label smoothing and a one-cycle learning
     rate; the beat is z-scored, with its level and size beside it; its length is free.
-    Attackers see the beats of a release, not its rhythm; what the RR series alone gives
-    away comes on top.
+    All attackers but ``"rhythm"`` see the beats of a release and not the RR series.
 
     Examples
     --------
@@ -184,16 +185,19 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         self : object
             The trained attacker.
         """
-        beats = check_beats(self, as_beats(X), reset=True)
+        X = as_beats(X)
+        beats = check_beats(self, X, reset=True)
         y = self._check_subjects(y, beats)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         self.n_leads_, self.n_times_, self.sampling_rate_ = beats.layout
-        features, codes = beat_features(beats.values), codes[beats.record]
+        codes = codes[beats.record]
         rng = check_random_state(self.random_state)
         self.attackers_ = {
-            name: self._train(attacker, features, codes, self.n_leads_, rng)
-            for name, attacker in self._panel().items()
+            name: self._train(
+                chosen, features_seen(sees(chosen), X, beats), codes, self.n_leads_, rng
+            )
+            for name, chosen in self._panel().items()
         }
         return self
 
@@ -212,10 +216,13 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
             follow `classes_`.
         """
         check_is_fitted(self)
-        beats = check_beats(self, as_beats(X), reset=False)
+        X = as_beats(X)
+        beats = check_beats(self, X, reset=False)
         check_layout(self, beats.layout, (self.n_leads_, self.n_times_, self.sampling_rate_))
-        features = beat_features(beats.values)
-        scores = sum(beat_scores(attacker, features) for attacker in self.attackers_.values())
+        scores = sum(
+            beat_scores(self.attackers_[name], features_seen(sees(chosen), X, beats))
+            for name, chosen in self._panel().items()
+        )
         summed = np.zeros((beats.n_records, len(self.classes_)))
         np.add.at(summed, beats.record, scores)
         return summed
@@ -283,14 +290,15 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         X, anonymizer = until_beats(X, anonymizer)
         deal = int(rng.randint(2**31 - 1))
+        views = {sees(chosen) for chosen in panel.values()}
 
         def scene(samples: Any) -> Scene:
-            return make_scene(samples, codes, in_gallery, np.random.RandomState(deal))
+            return make_scene(samples, codes, in_gallery, views, np.random.RandomState(deal))
 
         original, released = scene(X), scene(release(anonymizer, X))
-        views: list[Scene] = []
+        own: list[Scene] = []
         if set(rungs) - {"ignorant"}:
-            views = [scene(release(resalted(anonymizer, rng), X)) for _ in range(self.n_views)]
+            own = [scene(release(resalted(anonymizer, rng), X)) for _ in range(self.n_views)]
         rows: list[LadderRow] = []
         for name, chosen in panel.items():
             informed = self._trained(chosen, [original], rng)
@@ -299,9 +307,12 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
                 "ignorant": (informed, released),
             }
             if "lazy-informed" in rungs:
-                tries["lazy-informed"] = (informed.enroll(*gallery_of(views)), released)
+                tries["lazy-informed"] = (
+                    informed.enroll(*gallery_of(own, sees(chosen))),
+                    released,
+                )
             if "semi-informed" in rungs:
-                tries["semi-informed"] = (self._trained(chosen, views, rng), released)
+                tries["semi-informed"] = (self._trained(chosen, own, rng), released)
             for knowledge, (attacker, target) in tries.items():
                 if knowledge in ("original", *rungs):
                     rows += climb(
@@ -309,6 +320,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
                         knowledge,
                         attacker,
                         target,
+                        sees=sees(chosen),
                         evidence=list(self.evidence),
                         random_state=rng,
                     )
@@ -364,7 +376,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
     def _trained(
         self, chosen: Any, scenes: list[Scene], rng: np.random.RandomState
     ) -> TrainableAttacker:
-        features, codes = gallery_of(scenes)
+        features, codes = gallery_of(scenes, sees(chosen))
         return self._train(chosen, features, codes, scenes[0].n_leads, rng)
 
     def _train(

@@ -12,7 +12,7 @@ from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
 from sklearn_ecganon.attacks._attackers._protocol import Attacker, TrainableAttacker
 from sklearn_ecganon.attacks._attackers._template import TemplateAttacker
 
-ATTACKERS = ("template", "lda", "trees", *NETS)
+ATTACKERS = ("template", "lda", "trees", "rhythm", *NETS)
 
 __all__ = [
     "ATTACKERS",
@@ -22,12 +22,18 @@ __all__ = [
     "TrainableAttacker",
     "attacker_name",
     "make_attacker",
+    "sees",
 ]
 
 
 def attacker_name(attacker: Any) -> str:
     """Return what tables call an attacker: its name, or its class."""
     return attacker if isinstance(attacker, str) else type(attacker).__name__
+
+
+def sees(attacker: Any) -> str:
+    """Return what an attacker looks at: ``"rhythm"`` or ``"waveform"``."""
+    return "rhythm" if attacker_name(attacker) == "rhythm" else "waveform"
 
 
 def make_attacker(attacker: Any, *, n_leads: int, device: str, seed: int) -> TrainableAttacker:
@@ -50,6 +56,8 @@ def make_attacker(attacker: Any, *, n_leads: int, device: str, seed: int) -> Tra
         return TemplateAttacker(n_leads)
     if attacker == "trees":
         return ClassifierAttacker(ExtraTreesClassifier(50, min_samples_leaf=2), seed)
+    if attacker == "rhythm":
+        return ClassifierAttacker(ExtraTreesClassifier(200, min_samples_leaf=5), seed)
     if attacker in NETS:
         return ConvAttacker(attacker, n_leads=n_leads, device=device, seed=seed)
     return ClassifierAttacker(attacker, seed)
