@@ -110,8 +110,7 @@ def run_demo(data: str | None, data_home: Path | None, out: Path, seed: int) -> 
     }
     console.print("\n[bold]Figures:[/bold]")
     for name, display in displays.items():
-        figure = display.plot().figure_
-        figure.savefig(out / name, dpi=150, bbox_inches="tight")
+        display.figure_.savefig(out / name, dpi=150, bbox_inches="tight")
         console.print(f"  {out / name}")
 
 

@@ -15,10 +15,11 @@ from sklearn_ecganon import (
     ReidentificationScorer,
     make_ecg_records,
 )
-from sklearn_ecganon.attacks import ReidentificationResult
+from sklearn_ecganon.attacks import ReidentificationResult, identity_map
 from sklearn_ecganon.attacks._result import LadderRow
 from sklearn_ecganon.plot import (
     BeatOverlayDisplay,
+    IdentityMapDisplay,
     PrivacyUtilityDisplay,
     ReidentificationDisplay,
 )
@@ -308,3 +309,20 @@ def test_without_matplotlib_the_error_says_what_to_install(result, monkeypatch):
         ) as error:
             display.plot()
         assert type(display).__name__ in str(error.value)
+
+
+def test_identity_map_draws_each_slice(beats, bunch):
+    found = identity_map(beats, bunch.subject, sessions=bunch.session)
+    display = IdentityMapDisplay.from_map(found)
+    slices = [row for row in found.rows if row.part == "slice"]
+    assert len(slices) == 20
+    np.testing.assert_allclose(
+        [bar.get_height() for bar in display.bars_], [100 * row.rank1 for row in slices]
+    )
+    centers = [bar.get_x() + bar.get_width() / 2 for bar in display.bars_]
+    np.testing.assert_allclose(centers, np.arange(-380, 400, 40))
+    words = " ".join(text.get_text() for text in display.ax_.texts)
+    for row in found.rows:
+        if row.part in ("before QRS", "QRS", "after QRS"):
+            assert f"{row.part} {100 * row.rank1:.0f} %" in words
+    assert "rhythm" in display.ax_.get_title(loc="left")

@@ -17,7 +17,7 @@ from sklearn_ecganon import (
     ReidentificationScorer,
     WeakAttackWarning,
 )
-from sklearn_ecganon.attacks import ReidentificationResult
+from sklearn_ecganon.attacks import ReidentificationResult, identity_map
 from sklearn_ecganon.attacks._attackers import ConvAttacker, LDAAttacker
 from sklearn_ecganon.attacks._features import beat_features, rhythm_features
 from sklearn_ecganon.attacks._ladder import _trials
@@ -379,3 +379,40 @@ def test_subjects_without_a_second_session_stay_in_the_gallery(bunch, judge):
     y = np.array([r.subject for r in records])
     result = judge.evaluate(Pipeline([("s", QRSSegmenter().fit(records))]), records, y)
     assert (result.n_subjects, result.n_probe_subjects) == (6, 5)
+
+
+def test_identity_map_finds_where_the_person_was_put(beats, bunch):
+    # All people get the same beat, but for 40 ms that tell who they are.
+    rng = np.random.default_rng(0)
+    codes = np.unique(bunch.subject, return_inverse=True)[1][beats.record]
+    common = np.sin(np.linspace(0, 9, beats.n_times))
+    plain = common + 0.05 * rng.normal(size=beats.beats.shape)
+    plain[:, 0, 130:140] += rng.normal(size=(6, 10))[codes]
+    same_rhythm = replace(beats.with_beats(plain), r_peaks=beats.r_peaks * 0 + _steady(beats))
+    found = identity_map(same_rhythm, bunch.subject, sessions=bunch.session)
+    by_place = {(row.part, row.start): row.rank1 for row in found.rows}
+    assert by_place["slice", 120.0] == 1.0
+    assert by_place["after QRS", 70.0] == 1.0
+    elsewhere = [v for (part, start), v in by_place.items() if part == "slice" and start != 120]
+    assert max(elsewhere) <= 4 / 6
+    assert by_place["QRS", -70.0] <= 4 / 6
+    assert [row.rank1 for row in found.rows if row.part == "rhythm"] == pytest.approx([1 / 6])
+
+
+def _steady(beats):
+    return np.arange(len(beats.beats)) - beats.bounds()[:-1][beats.record] + 1
+
+
+def test_identity_map_names_leads_and_refuses_arrays(beats, bunch):
+    both = replace(
+        beats,
+        beats=np.repeat(beats.beats, 2, axis=1),
+        lead_names=(("I", "II"),) * len(beats),
+    )
+    found = identity_map(both, bunch.subject, sessions=bunch.session, attacker="template")
+    assert [row.part for row in found.rows][-2:] == ["lead I", "lead II"]
+    assert "rank-1 in %" in str(found)
+    with pytest.raises(ValueError, match="array has no rhythm"):
+        identity_map(beats.beats, bunch.subject[beats.record])
+    with pytest.raises(ValueError, match="choose from"):
+        identity_map(beats, bunch.subject, attacker="conv")

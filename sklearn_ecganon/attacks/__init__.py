@@ -1,6 +1,13 @@
 """Attackers who try to name the person behind a recording, and what they achieve."""
 
+from sklearn_ecganon.attacks._identity_map import IdentityMap, identity_map
 from sklearn_ecganon.attacks._result import ReidentificationResult, WeakAttackWarning
 from sklearn_ecganon.attacks._scorer import ReidentificationScorer
 
-__all__ = ["ReidentificationResult", "ReidentificationScorer", "WeakAttackWarning"]
+__all__ = [
+    "IdentityMap",
+    "ReidentificationResult",
+    "ReidentificationScorer",
+    "WeakAttackWarning",
+    "identity_map",
+]

@@ -125,6 +125,15 @@ def resalted(estimator: Any, random_state: np.random.RandomState) -> Any:
     return estimator
 
 
+def spread(codes: NDArray, most: int) -> NDArray[np.intp]:
+    """Return at most `most` rows a subject, evenly spread over what there is."""
+    rows = []
+    for subject in np.unique(codes):
+        own = np.flatnonzero(codes == subject)
+        rows.append(own[np.linspace(0, len(own) - 1, min(most, len(own))).astype(int)])
+    return np.sort(np.concatenate(rows))
+
+
 def beat_scores(attacker: Attacker, features: NDArray) -> NDArray[np.float64]:
     """Return log-scores of beats, where each beat may be an artefact."""
     proba = softmax(attacker.log_proba(features).astype(np.float64), axis=1)

@@ -46,6 +46,7 @@ from sklearn_ecganon.attacks._ladder import (
     make_scene,
     release,
     resalted,
+    spread,
     until_beats,
 )
 from sklearn_ecganon.attacks._result import (
@@ -387,7 +388,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         n_leads: int,
         rng: np.random.RandomState,
     ) -> TrainableAttacker:
-        rows = _spread(codes, self.max_beats)
+        rows = spread(codes, self.max_beats)
         seed = int(rng.randint(2**31 - 1))
         attacker = make_attacker(chosen, n_leads=n_leads, device=self.device, seed=seed)
         return attacker.fit(features[rows], codes[rows])
@@ -435,12 +436,3 @@ def _need_two_subjects(y: NDArray) -> None:
         raise ValueError(
             f"y holds one class (subject '{y[0]}'); naming people takes at least two."
         )
-
-
-def _spread(codes: NDArray, most: int) -> NDArray[np.intp]:
-    """Return at most `most` rows a subject, evenly spread over what there is."""
-    rows = []
-    for subject in np.unique(codes):
-        own = np.flatnonzero(codes == subject)
-        rows.append(own[np.linspace(0, len(own) - 1, min(most, len(own))).astype(int)])
-    return np.sort(np.concatenate(rows))

@@ -1,0 +1,157 @@
+"""Where in the beat the person is, drawn under the beat."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from sklearn_ecganon.attacks import IdentityMap
+from sklearn_ecganon.plot._style import ORIGINAL, RELEASED, TEXT, axes_for
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.container import BarContainer
+    from matplotlib.figure import Figure
+
+
+class IdentityMapDisplay:
+    """Rank-1 from each slice of the beat alone, under the mean beat.
+
+    Make it with :meth:`from_map`.
+
+    Parameters
+    ----------
+    found : IdentityMap
+        What was measured.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        Its figure.
+    bars_ : matplotlib BarContainer
+        One bar a slice.
+
+    See Also
+    --------
+    sklearn_ecganon.attacks.identity_map : Makes the map.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon import make_ecg_records
+    >>> from sklearn_ecganon.attacks import identity_map
+    >>> from sklearn_ecganon.plot import IdentityMapDisplay
+    >>> bunch = make_ecg_records(n_subjects=4, duration=20.0, random_state=0)
+    >>> display = IdentityMapDisplay.from_map(identity_map(bunch.data, bunch.subject))
+    >>> display.ax_.get_xlabel()
+    'time from the R peak (ms)'
+    """
+
+    ax_: Axes
+    figure_: Figure
+    bars_: BarContainer
+
+    def __init__(self, found: IdentityMap) -> None:
+        self.found = found
+
+    @classmethod
+    def from_map(cls, found: IdentityMap, *, ax: Axes | None = None) -> Self:
+        """Draw what `identity_map` found.
+
+        Parameters
+        ----------
+        found : IdentityMap
+            What was measured.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        display : IdentityMapDisplay
+            The figure is in its `figure_`.
+        """
+        return cls(found).plot(ax=ax)
+
+    def plot(self, *, ax: Axes | None = None) -> Self:
+        """Draw the slices as bars, the parts as brackets, the rest as a legend.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        display : IdentityMapDisplay
+            Itself.
+        """
+        ax = axes_for(self, ax, (8.0, 4.4))
+        found = self.found
+        slices = [row for row in found.rows if row.part == "slice"]
+        parts = [row for row in found.rows if row.part in ("before QRS", "QRS", "after QRS")]
+        # What has no place in the beat is told beside it.
+        placed = {"slice", *(row.part for row in parts)}
+        others = [row for row in found.rows if row.part not in placed]
+        rank1 = 100 * np.array([row.rank1 for row in slices])
+        spread = 100 * np.array([[r.rank1 - r.low, r.high - r.rank1] for r in slices]).T
+        self.bars_ = ax.bar(
+            [(row.start + row.stop) / 2 for row in slices],
+            rank1,
+            width=0.9 * (slices[0].stop - slices[0].start),
+            yerr=spread,
+            color=RELEASED,
+            ecolor=TEXT,
+            capsize=2,
+            label="one slice alone",
+        )
+        for row in parts:
+            ax.hlines(100 * row.rank1, row.start, row.stop, color=TEXT, linewidth=2)
+            ax.annotate(
+                f"{row.part} {100 * row.rank1:.0f} %",
+                ((row.start + row.stop) / 2, 100 * row.rank1),
+                xytext=(0, 3),
+                textcoords="offset points",
+                ha="center",
+                fontsize="small",
+                color=TEXT,
+            )
+        ax.axhline(
+            100 * found.chance,
+            color=TEXT,
+            linestyle=":",
+            label=f"chance, {100 * found.chance:.1f} %",
+        )
+        ax.set(
+            xlabel="time from the R peak (ms)",
+            ylabel="subjects recognised, rank-1 (%)",
+            ylim=(0, 112),
+            yticks=range(0, 101, 20),
+        )
+        ax.set_title(
+            f"Where identity lives: {found.n_subjects} subjects, {found.evidence} beats, "
+            f"{found.attacker}\n"
+            + ", ".join(f"{row.part} {100 * row.rank1:.0f} %" for row in others),
+            loc="left",
+            fontsize="medium",
+        )
+        beat = ax.twinx()
+        times = np.arange(len(found.mean_beat)) - len(found.mean_beat) // 2
+        beat.plot(
+            1000 * times / found.sampling_rate,
+            found.mean_beat,
+            color=ORIGINAL,
+            linewidth=1.5,
+            label="mean beat",
+        )
+        # The beat stays below the brackets, which lie where most of the rank-1 figures are.
+        low, height = found.mean_beat.min(), np.ptp(found.mean_beat)
+        beat.set_ylim(low - 0.1 * height, low + 1.7 * height)
+        beat.set_ylabel("mean beat (mV)", color=ORIGINAL)
+        for axes in (ax, beat):
+            axes.spines["top"].set_visible(False)
+        handles = [*ax.get_legend_handles_labels()[0], *beat.get_legend_handles_labels()[0]]
+        ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.1, 1), frameon=False)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
