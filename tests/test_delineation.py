@@ -108,6 +108,13 @@ def test_long_records_have_no_seams(record, monkeypatch):
     np.testing.assert_allclose(unet.probabilities(net, rows), whole, atol=1e-4)
 
 
+def test_leads_share_what_they_see_and_gaps_stay_gaps():
+    alone = np.array([[[0.9, 0.4]], [[0.1, np.nan]]], dtype=np.float32)
+    shared = unet.share(alone)
+    np.testing.assert_allclose(shared[:, 0, 0], [0.78, 0.22], rtol=1e-5)
+    np.testing.assert_allclose(shared[:, 0, 1], [0.4, np.nan], rtol=1e-5)
+
+
 def test_given_r_peaks_are_the_beats(record, waves):
     some = waves.r_peaks[1::2]
     other = Delineator().delineate(replace(record, r_peaks=some))

@@ -10,6 +10,7 @@ MODULES = (
     "anonymizers",
     "attacks",
     "datasets",
+    "delineation",
     "metrics",
     "model_selection",
     "plot",

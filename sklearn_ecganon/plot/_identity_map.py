@@ -153,5 +153,5 @@ class IdentityMapDisplay:
             axes.spines["top"].set_visible(False)
         handles = [*ax.get_legend_handles_labels()[0], *beat.get_legend_handles_labels()[0]]
         ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.1, 1), frameon=False)
-        self.ax_, self.figure_ = ax, ax.figure
+        self.ax_, self.figure_ = ax, ax.get_figure(root=True)  # type: ignore[assignment]
         return self
