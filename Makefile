@@ -36,7 +36,10 @@ docs: install
 benchmarks: install
 	$(BIN)/python benchmarks/segmentation.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/ladder.py
 	$(BIN)/python benchmarks/non_qrs_vae.py
+	$(BIN)/python benchmarks/delineation.py
+	$(BIN)/python benchmarks/beat_class.py
 
 clean:
 	rm -rf $(VENV) docs/_build docs/auto_examples docs/generated figures

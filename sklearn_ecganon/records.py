@@ -246,6 +246,8 @@ class BeatSet:
             and (np.diff(self.record) >= 0).all()
         ):
             raise ValueError(f"record must increase and lie in 0..{n_records - 1}.")
+        if (np.diff(self.r_peaks)[np.diff(self.record) == 0] <= 0).any():
+            raise ValueError("r_peaks must increase within each record.")
 
     def __len__(self) -> int:
         return len(self.lengths)

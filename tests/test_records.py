@@ -139,5 +139,7 @@ def test_beatset_refuses(beatset):
         with_(names=("a",))
     with pytest.raises(ValueError, match="record must increase"):
         with_(record=np.array([0, 2, 1, 2, 2]))
+    with pytest.raises(ValueError, match="r_peaks must increase"):
+        with_(r_peaks=np.array([10, 30, 5, 5, 65]))
     with pytest.raises(ValueError, match="want"):
         beatset.with_beats(np.zeros((5, 2, 3)))

@@ -1,5 +1,16 @@
 """What a release is still good for."""
 
-from sklearn_ecganon.utility._waveform import waveform_utility
+from sklearn_ecganon.utility._beat_class import DS1, DS2, BeatClassUtility
+from sklearn_ecganon.utility._detection import DetectionUtility
+from sklearn_ecganon.utility._hrv import HRVUtility
+from sklearn_ecganon.utility._waveform import WaveformUtility, waveform_utility
 
-__all__ = ["waveform_utility"]
+__all__ = [
+    "DS1",
+    "DS2",
+    "BeatClassUtility",
+    "DetectionUtility",
+    "HRVUtility",
+    "WaveformUtility",
+    "waveform_utility",
+]

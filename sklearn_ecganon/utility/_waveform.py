@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval
 
-from sklearn_ecganon.metrics import pearson_correlation, rmse
+from sklearn_ecganon.metrics import pearson_correlation, prd, rmse
 from sklearn_ecganon.records import BeatSet
+from sklearn_ecganon.utility._pairs import check_pairs
 
 
 def waveform_utility(
@@ -65,3 +70,69 @@ def waveform_utility(
         figures[f"rmse_{place}"] = float(rmse(*pair).mean())
     kept = [max(figures[f"correlation_{place}"], 0.0) for place in ("qrs", "outside")]
     return {"utility": sum(kept) / 2, **figures}
+
+
+class WaveformUtility(BaseEstimator):
+    """Compare the waveform before and after: PRD, correlation and error.
+
+    Parameters
+    ----------
+    qrs_width : float, default=100.0
+        What counts as QRS around the R peak, in ms; half of the beat at most.
+    sampling_rate : float, default=250.0
+        Rate of arrays in Hz; a BeatSet brings its own.
+
+    See Also
+    --------
+    waveform_utility : The same but PRD, as a function.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ecganon.utility import WaveformUtility
+    >>> beats = np.random.default_rng(0).normal(size=(5, 200))
+    >>> WaveformUtility().evaluate(beats, beats)["prd"]
+    0.0
+    """
+
+    _parameter_constraints: dict = {
+        "qrs_width": [Interval(Real, 0, None, closed="neither")],
+        "sampling_rate": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(self, *, qrs_width: float = 100.0, sampling_rate: float = 250.0) -> None:
+        self.qrs_width = qrs_width
+        self.sampling_rate = sampling_rate
+
+    def evaluate(
+        self, before: BeatSet | ArrayLike, after: BeatSet | ArrayLike
+    ) -> dict[str, float]:
+        """Return the figures of :func:`waveform_utility`, and of whole beats.
+
+        Parameters
+        ----------
+        before, after : BeatSet, or array-like of shape (n_beats, [n_leads,] n_times)
+            The same beats in mV, R peak at column ``n_times // 2``.
+
+        Returns
+        -------
+        figures : dict of str to float
+            What `waveform_utility` returns; ``correlation``, the mean over beats and leads,
+            greater is better; ``prd``, their median in percent about the original's mean
+            (PRDN), smaller is better: a median, since a flat original makes it infinite.
+
+        Raises
+        ------
+        ValueError
+            If `before` and `after` are not of the same shape, or not of the same records.
+        """
+        self._validate_params()
+        if isinstance(before, BeatSet) and isinstance(after, BeatSet):
+            check_pairs(before, after)
+        figures = waveform_utility(
+            before, after, qrs_width=self.qrs_width, sampling_rate=self.sampling_rate
+        )
+        old, new = (X.beats if isinstance(X, BeatSet) else X for X in (before, after))
+        figures["correlation"] = float(pearson_correlation(old, new).mean())
+        figures["prd"] = float(np.median(prd(old, new)))
+        return figures
