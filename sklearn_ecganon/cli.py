@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Examples
     --------
     >>> from sklearn_ecganon.cli import main
-    >>> main(["demo", "--data-home", "no/such/folder", "--data", "mitdb"])
+    >>> main(["demo", "--data", "synthetic", "--out", "/dev/null/figures"])
     2
     """
     arguments = _parser().parse_args(argv)
