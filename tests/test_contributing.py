@@ -38,6 +38,6 @@ def test_example_keeps_our_contract_and_is_no_protection(gain, beats, bunch):
         np.testing.assert_allclose(
             factors[new.record == record], factors[new.record == record][0]
         )
-    judge = ReidentificationScorer(min_original=0)
+    judge = ReidentificationScorer("lda", min_original=0)
     result = judge.evaluate(model, beats, bunch.subject, sessions=bunch.session)
     assert result.worst.rank1 > 0.9

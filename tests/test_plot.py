@@ -132,7 +132,7 @@ def test_ladder_passes_options_and_axes_on(result):
 
 
 def test_ladder_from_estimator(beats, bunch):
-    scorer = ReidentificationScorer(evidence=(1, 3), knowledge=("ignorant",))
+    scorer = ReidentificationScorer("lda", evidence=(1, 3), knowledge=("ignorant",))
     display = ReidentificationDisplay.from_estimator(
         "passthrough", beats, bunch.subject, sessions=bunch.session, scorer=scorer
     )

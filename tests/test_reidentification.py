@@ -20,7 +20,7 @@ from sklearn_ecganon import (
 from sklearn_ecganon.attacks import ReidentificationResult, identity_map
 from sklearn_ecganon.attacks._attackers import ConvAttacker, LDAAttacker
 from sklearn_ecganon.attacks._features import beat_features, rhythm_features
-from sklearn_ecganon.attacks._ladder import _trials
+from sklearn_ecganon.attacks._ladder import _runs
 from sklearn_ecganon.attacks._result import LadderRow
 
 
@@ -74,7 +74,7 @@ class Control:
 
 @pytest.fixture(scope="module")
 def judge():
-    return ReidentificationScorer(min_original=0.0)
+    return ReidentificationScorer("lda", min_original=0.0)
 
 
 def test_originals_are_recognised(beats, bunch, judge):
@@ -129,7 +129,7 @@ def test_attacker_uses_a_salt_of_his_own(beats, bunch):
             salts.append(random_state)
             return super().resalt(random_state)
 
-    judge = ReidentificationScorer(min_original=0)
+    judge = ReidentificationScorer("lda", min_original=0)
     judge.evaluate(
         Pipeline([("spy", Spy(0.1, seed=7))]), beats, bunch.subject, sessions=bunch.session
     )
@@ -147,7 +147,7 @@ def test_records_and_their_beats_give_the_same_ladder(bunch, beats, vae, judge):
 def test_same_seed_same_table(beats, bunch, vae):
     tables = [
         str(
-            ReidentificationScorer(random_state=3).evaluate(
+            ReidentificationScorer("lda", random_state=3).evaluate(
                 vae, beats, bunch.subject, sessions=bunch.session
             )
         )
@@ -166,7 +166,7 @@ def test_time_split_cuts_single_records_in_two(bunch, first, judge):
 
 
 def test_random_split_says_so(beats, bunch, vae):
-    judge = ReidentificationScorer(split="random", evidence=(1,))
+    judge = ReidentificationScorer("lda", split="random", evidence=(1,))
     result = judge.evaluate(vae, beats, bunch.subject)
     assert "beat-level random split" in str(result)
     assert all(record["split"] == "random" for record in result.to_records())
@@ -175,7 +175,7 @@ def test_random_split_says_so(beats, bunch, vae):
 def test_weak_attacker_says_so_loudly(beats, bunch):
     shuffled = np.random.default_rng(0).permutation(bunch.subject)
     with pytest.warns(WeakAttackWarning, match="ORIGINALS"):
-        result = ReidentificationScorer().evaluate(
+        result = ReidentificationScorer("lda").evaluate(
             "passthrough", beats, shuffled, sessions=bunch.session
         )
     assert result.weak
@@ -265,8 +265,8 @@ def test_features_keep_shape_level_and_size_apart():
     assert n_shape <= 2 * 100
 
 
-def test_trials_by_hand():
-    starts, counts = _trials(np.array([3, 3, 3, 3, 3, 4, 4, 9]), 2)
+def test_runs_by_hand():
+    starts, counts = _runs(np.array([3, 3, 3, 3, 3, 4, 4, 9]), 2)
     np.testing.assert_array_equal(starts, [0, 2, 5, 7])
     np.testing.assert_array_equal(counts, [2, 2, 2, 1])
 
@@ -282,7 +282,7 @@ def test_short_probes_are_counted(beats, bunch, judge):
 
 def test_classifier_and_transformer_on_records(bunch, first):
     records = np.array(bunch.data, dtype=object)
-    attacker = ReidentificationScorer().fit(list(records[first]), bunch.subject[first])
+    attacker = ReidentificationScorer("lda").fit(list(records[first]), bunch.subject[first])
     scores = attacker.transform(list(records[~first]))
     assert scores.shape == (6, 6)
     np.testing.assert_array_equal(
@@ -338,8 +338,9 @@ def test_worst_is_over_attackers_knowledge_and_evidence():
     ],
 )
 def test_bad_parameters(parameters, message, beats, bunch):
+    judge = ReidentificationScorer(**{"attackers": "lda", **parameters})
     with pytest.raises(ValueError, match=message):
-        ReidentificationScorer(**parameters).evaluate("passthrough", beats, bunch.subject)
+        judge.evaluate("passthrough", beats, bunch.subject)
 
 
 def test_bad_input(beats, bunch, first, judge):
@@ -347,20 +348,20 @@ def test_bad_input(beats, bunch, first, judge):
     with pytest.raises(ValueError, match="at least two"):
         judge.evaluate("passthrough", beats, np.full(len(beats), "a"))
     with pytest.raises(ValueError, match="at least two"):
-        ReidentificationScorer().fit(beats, np.full(len(beats), "a"))
+        ReidentificationScorer("lda").fit(beats, np.full(len(beats), "a"))
     with pytest.raises(ValueError, match="one recording only, for example"):
         judge.evaluate("passthrough", beats[first], y[first])
     with pytest.raises(ValueError, match="no subject has a second session"):
-        ReidentificationScorer(split="session").evaluate(
+        ReidentificationScorer("lda", split="session").evaluate(
             "passthrough", beats, y, sessions=np.full(len(beats), "same")
         )
     with pytest.raises(ValueError, match="needs to know the sessions"):
-        ReidentificationScorer(split="session").evaluate("passthrough", beats, y)
+        ReidentificationScorer("lda", split="session").evaluate("passthrough", beats, y)
     with pytest.raises(ValueError, match="inconsistent numbers"):
         judge.evaluate("passthrough", beats, y[:-1])
     with pytest.raises(ValueError, match="item 1 of X is a str"):
         judge.fit([bunch.data[0], "x"], ["a", "b"])
-    attacker = ReidentificationScorer().fit(beats, y)
+    attacker = ReidentificationScorer("lda").fit(beats, y)
     short = QRSSegmenter(window=600).fit_transform(bunch.data)
     with pytest.raises(ValueError, match="fitted on"):
         attacker.transform(short)
@@ -369,7 +370,8 @@ def test_bad_input(beats, bunch, first, judge):
 def test_no_warning_from_an_ordinary_run(beats, bunch, vae):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ReidentificationScorer().evaluate(vae, beats, bunch.subject, sessions=bunch.session)
+        judge = ReidentificationScorer("lda")
+        judge.evaluate(vae, beats, bunch.subject, sessions=bunch.session)
 
 
 def test_subjects_without_a_second_session_stay_in_the_gallery(bunch, judge):

@@ -19,6 +19,7 @@ from sklearn_ecganon.attacks._ladder import (
     climb,
     gallery_of,
     make_scene,
+    probe_scores,
     spread,
 )
 from sklearn_ecganon.attacks._split import gallery_probe_split, session_labels
@@ -221,7 +222,8 @@ def _row(
     trained = make_attacker(who, n_leads=0, device="cpu", seed=int(rng.randint(2**31 - 1))).fit(
         features[rows], codes[rows]
     )
+    scores = probe_scores(trained, scene, sees(who))
     [figures] = climb(
-        who, "original", trained, scene, sees=sees(who), evidence=[evidence], random_state=rng
+        who, "original", scores, scene, sees=sees(who), evidence=[evidence], random_state=rng
     )
     return MapRow(part, start, stop, figures.rank1, figures.low, figures.high)

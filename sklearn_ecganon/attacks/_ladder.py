@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ class Scene:
     Parameters
     ----------
     features : dict of str to ndarray of shape (n_beats, n_features)
-        What attackers see, ``"waveform"`` or ``"rhythm"``.
+        What attackers see, by view.
     codes : ndarray of int of shape (n_beats,)
         Subject of each beat.
     probe : ndarray of int of shape (n_beats,)
@@ -49,6 +49,30 @@ class Scene:
     in_gallery: NDArray[np.bool_]
     n_leads: int
 
+    @property
+    def probed(self) -> NDArray[np.intp]:
+        """The beats to be named, those of one probe next to each other."""
+        rows = np.flatnonzero(~self.in_gallery)
+        return rows[np.argsort(self.probe[rows], kind="stable")]
+
+
+class Trials(NamedTuple):
+    """Scores of the probes an attacker was asked to name.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n_trials, n_subjects)
+        Log-scores, added over the beats of a trial.
+    subjects : ndarray of int of shape (n_trials,)
+        Who it was: a column of `scores`.
+    n_beats : ndarray of int of shape (n_trials,)
+        Beats that were combined.
+    """
+
+    scores: NDArray[np.float64]
+    subjects: NDArray[np.intp]
+    n_beats: NDArray[np.intp]
+
 
 def gallery_of(scenes: list[Scene], sees: str) -> tuple[NDArray, NDArray]:
     """Return features and subjects of the gallery's beats, of all scenes together."""
@@ -62,7 +86,7 @@ def make_scene(
     X: Any,
     codes: NDArray,
     in_gallery: NDArray | None,
-    sees: set[str],
+    views: set[str],
     random_state: np.random.RandomState,
 ) -> Scene:
     """Return the scene of samples X, dealing beats at random where `in_gallery` is None."""
@@ -77,7 +101,7 @@ def make_scene(
             own = random_state.permutation(np.flatnonzero(beat_codes == subject))
             dealt[own[: len(own) // 2]] = True
     return Scene(
-        features={view: features_seen(view, X, beats) for view in sorted(sees)},
+        features=features_seen(views, X, beats),
         codes=beat_codes,
         probe=beats.record if isinstance(X, BeatSet) else beat_codes,
         in_gallery=dealt,
@@ -140,29 +164,48 @@ def beat_scores(attacker: Attacker, features: NDArray) -> NDArray[np.float64]:
     return np.log((1 - OUTLIER_SHARE) * proba + OUTLIER_SHARE / proba.shape[1])
 
 
+def probe_scores(attacker: Attacker, scene: Scene, sees: str) -> NDArray[np.float32]:
+    """Return log-scores of the beats to be named, in the order of `Scene.probed`."""
+    return beat_scores(attacker, scene.features[sees][scene.probed]).astype(np.float32)
+
+
+def combine(scores: NDArray, scene: Scene, n_beats: int) -> Trials:
+    """Add up the scores of runs of beats of one probe.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_probed, n_subjects)
+        From `probe_scores`.
+    scene : Scene
+        Tells which beats belong together.
+    n_beats : int
+        Beats in a run.
+    """
+    probed = scene.probed
+    starts, counts = _runs(scene.probe[probed], n_beats)
+    within = np.arange(len(probed)) - np.repeat(starts, np.diff(starts, append=len(probed)))
+    used = np.where((within < n_beats)[:, np.newaxis], scores, 0.0)
+    return Trials(np.add.reduceat(used, starts), scene.codes[probed][starts], counts)
+
+
 def climb(
     name: str,
     knowledge: str,
-    attacker: Attacker,
+    scores: NDArray,
     scene: Scene,
     *,
     sees: str,
     evidence: list[int],
-    random_state: np.random.RandomState,
+    random_state: int | np.random.RandomState,
 ) -> list[LadderRow]:
-    """Let one attacker name the scene's probes, with more and more beats of each."""
-    probed = np.flatnonzero(~scene.in_gallery)
-    probed = probed[np.argsort(scene.probe[probed], kind="stable")]
-    scores = beat_scores(attacker, scene.features[sees][probed])
-    codes, subjects = scene.codes[probed], np.arange(scores.shape[1])
+    """Name the scene's probes by an attacker's scores, with more and more beats of each."""
     rows = []
     for n_beats in evidence:
-        starts, counts = _trials(scene.probe[probed], n_beats)
-        within = np.arange(len(probed)) - np.repeat(starts, np.diff(starts, append=len(probed)))
-        used = np.where((within < n_beats)[:, np.newaxis], scores, 0.0)
-        summed, own = np.add.reduceat(used, starts), codes[starts]
-        hits = rank_k(summed, own, subjects)
-        rank1, low, high = subject_bootstrap(hits, own, random_state=random_state)
+        trials = combine(scores, scene, n_beats)
+        gallery = np.arange(scores.shape[1])
+        hits = rank_k(trials.scores, trials.subjects, gallery)
+        rank1, low, high = subject_bootstrap(hits, trials.subjects, random_state=random_state)
+        mean_scores = trials.scores / trials.n_beats[:, np.newaxis]
         rows.append(
             LadderRow(
                 attacker=name,
@@ -172,15 +215,19 @@ def climb(
                 low=low,
                 high=high,
                 rank1_probes=float(hits.mean()),
-                eer=equal_error_rate(summed / counts[:, np.newaxis], own, subjects),
-                n_probes=len(starts),
-                n_short=int((counts < n_beats).sum()),
+                eer=equal_error_rate(mean_scores, trials.subjects, gallery),
+                n_probes=len(hits),
+                n_short=int((trials.n_beats < n_beats).sum()),
+                sees=sees,
+                subject_rank1=tuple(
+                    float(hits[trials.subjects == s].mean()) for s in np.unique(trials.subjects)
+                ),
             )
         )
     return rows
 
 
-def _trials(probe: NDArray, n_beats: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _runs(probe: NDArray, n_beats: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Cut each probe's beats into runs of `n_beats`; a shorter probe is one run.
 
     Returns

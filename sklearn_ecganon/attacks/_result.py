@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from sklearn_ecganon.metrics import subject_bootstrap
+
+if TYPE_CHECKING:
+    from sklearn_ecganon.attacks._ladder import Trials
 
 KNOWLEDGE = ("ignorant", "lazy-informed", "semi-informed")
+PANEL_NAMES = ("waveform", "full")
+#: The attacker who adds up the scores of all others.
+FUSION = "fusion"
 
 
 class WeakAttackWarning(UserWarning):
@@ -36,6 +46,11 @@ class LadderRow(NamedTuple):
         Probes scored.
     n_short : int
         Probes among them that had fewer beats than `evidence`; all they had was used.
+    sees : str
+        What the attacker looks at: ``"waveform"``, ``"rhythm"``, ``"numbers"``,
+        ``"categories"``, or ``"fusion"`` for all that the panel sees.
+    subject_rank1 : tuple of float
+        Share of probes named correctly, for each probed subject in order.
     """
 
     attacker: str
@@ -48,6 +63,29 @@ class LadderRow(NamedTuple):
     eer: float
     n_probes: int
     n_short: int
+    sees: str = "waveform"
+    subject_rank1: tuple[float, ...] = ()
+
+    @property
+    def panel(self) -> str:
+        """``"waveform"`` if the attacker sees beat windows only, else ``"full"``."""
+        return PANEL_NAMES[self.sees != "waveform"]
+
+
+class Excess(NamedTuple):
+    """How much more the worst attacker names than what the contract keeps gives away.
+
+    Attributes
+    ----------
+    value : float
+        Difference of two rank-1 figures; below 0, less is named than the floor.
+    low, high : float
+        Ends of its 95 % interval from a bootstrap over subjects, who are the same in both.
+    """
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -66,6 +104,13 @@ class ReidentificationResult:
         How gallery and probes were told apart: ``"session"``, ``"time"`` or ``"random"``.
     weak : bool
         True if no attacker was strong enough on originals to be believed.
+    contract : {"diagnostic", "measurement"} or None
+        What the release is said to keep.
+    floor_rows : tuple of LadderRow
+        What an attacker achieves on originals who sees the contract's features alone.
+    trials : dict of (str, str) to Trials
+        For each attacker and knowledge the scores of all probes, with the most evidence;
+        for CMC and DET curves.
     """
 
     rows: tuple[LadderRow, ...]
@@ -73,6 +118,11 @@ class ReidentificationResult:
     n_probe_subjects: int
     split: str
     weak: bool
+    contract: str | None = None
+    floor_rows: tuple[LadderRow, ...] = ()
+    trials: dict[tuple[str, str], Trials] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def chance(self) -> float:
@@ -82,8 +132,43 @@ class ReidentificationResult:
     @property
     def worst(self) -> LadderRow:
         """The rung with the highest rank-1 on the release."""
-        released = [row for row in self.rows if row.knowledge != "original"]
+        return self.worst_of(*PANEL_NAMES)
+
+    def worst_of(self, *panels: str) -> LadderRow:
+        """Return the rung with the highest rank-1 on the release, of some panels.
+
+        Parameters
+        ----------
+        *panels : {"waveform", "full"}
+            Whose attackers count.
+
+        Returns
+        -------
+        row : LadderRow
+            The worst.
+
+        Raises
+        ------
+        ValueError
+            If no such attacker was there.
+        """
+        released = [r for r in self.rows if r.knowledge != "original" and r.panel in panels]
+        if not released:
+            raise ValueError(f"no attacker of {panels} tried; the panel was another.")
         return max(released, key=lambda row: row.rank1)
+
+    @property
+    def floor(self) -> LadderRow | None:
+        """The floor of the contract: its highest rung, or None without a contract."""
+        return max(self.floor_rows, key=lambda row: row.rank1, default=None)
+
+    @property
+    def excess(self) -> Excess | None:
+        """Rank-1 of the worst attacker minus the floor, or None without a contract."""
+        if self.floor is None:
+            return None
+        more = np.subtract(self.worst.subject_rank1, self.floor.subject_rank1)
+        return Excess(*subject_bootstrap(more, np.arange(len(more)), random_state=0))
 
     @property
     def privacy(self) -> float:
@@ -101,12 +186,17 @@ class ReidentificationResult:
 
     def to_records(self) -> list[dict[str, Any]]:
         """Return the rows as dictionaries, ready for ``pandas.DataFrame``."""
-        return [{**row._asdict(), "split": self.split} for row in self.rows]
+        return [
+            {"panel": row.panel, **row._asdict(), "split": self.split}
+            for row in (*self.rows, *self.floor_rows)
+        ]
 
     def __str__(self) -> str:
         evidence = sorted({row.evidence for row in self.rows})
-        rungs = dict.fromkeys((row.attacker, row.knowledge) for row in self.rows)
-        table = {(r.attacker, r.knowledge, r.evidence): r for r in self.rows}
+        rows = sorted(self.rows, key=lambda row: PANEL_NAMES.index(row.panel))
+        rows += self.floor_rows
+        rungs = dict.fromkeys((row.attacker, row.knowledge) for row in rows)
+        table = {(r.attacker, r.knowledge, r.evidence): r for r in rows}
         lines = [
             f"rank-1 in % [95 % interval], {self.n_subjects} subjects, "
             f"{self.n_probe_subjects} of them probed, split by {self.split}, "
@@ -126,6 +216,19 @@ class ReidentificationResult:
             f"worst: {worst.rank1:.1%} by {worst.attacker}, {worst.knowledge}, "
             f"{worst.evidence} beats; EER {worst.eer:.1%}; privacy {self.privacy:.2f}"
         )
+        if len({row.panel for row in self.rows}) > 1:
+            of_panels = [
+                f"{panel} panel {self.worst_of(panel).rank1:.1%}" for panel in PANEL_NAMES
+            ]
+            lines.append("worst of the " + ", of the ".join(of_panels))
+        floor, excess = self.floor, self.excess
+        if floor is not None and excess is not None:
+            lines.append(
+                f"floor of the {self.contract} contract: {floor.rank1:.1%} "
+                f"[{100 * floor.low:.1f}, {100 * floor.high:.1f}]; excess "
+                f"{100 * excess.value:+.1f} points "
+                f"[{100 * excess.low:+.1f}, {100 * excess.high:+.1f}]"
+            )
         if self.split == "random":
             lines.append(
                 "Beats of one recording are on both sides (beat-level random split): "

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from rich.progress import track
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -19,6 +20,7 @@ from sklearn.base import (
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from sklearn_ecganon._validation import (
@@ -30,32 +32,39 @@ from sklearn_ecganon._validation import (
 )
 from sklearn_ecganon.attacks._attackers import (
     ATTACKERS,
-    Attacker,
+    NOT_WAVEFORM,
+    PANELS,
     TrainableAttacker,
     attacker_name,
     make_attacker,
     sees,
 )
-from sklearn_ecganon.attacks._features import features_seen
+from sklearn_ecganon.attacks._features import CONTRACT_VIEWS, features_seen
 from sklearn_ecganon.attacks._ladder import (
     Scene,
+    Trials,
     as_beats,
     beat_scores,
     climb,
+    combine,
     gallery_of,
     make_scene,
+    probe_scores,
     release,
     resalted,
     spread,
     until_beats,
 )
 from sklearn_ecganon.attacks._result import (
+    FUSION,
     KNOWLEDGE,
     LadderRow,
     ReidentificationResult,
     WeakAttackWarning,
 )
 from sklearn_ecganon.attacks._split import gallery_probe_split, session_labels
+from sklearn_ecganon.contracts import CONTRACTS
+from sklearn_ecganon.records import BeatSet
 
 
 class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
@@ -67,14 +76,18 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    attackers : str, classifier, or sequence of them, default="lda"
-        ``"template"``: cosine similarity with everybody's mean beat. ``"lda"``: linear
-        discriminant analysis with shrinkage, a second on 47 subjects. ``"trees"``: fifty
-        extremely randomized trees, seconds. ``"small-conv"``: three convolutions, about
-        half a minute. ``"conv"``: the six convolutions of the non-QRS work, about a minute.
-        ``"rhythm"``: trees that see the RR intervals and nothing else. Or any scikit-learn
-        classifier with `predict_proba`. Of several, the classifier adds up the scores and
-        the ladder reports each.
+    attackers : str, classifier, or sequence of them, default="default"
+        Who see the waveform: ``"template"``: cosine similarity with everybody's mean beat.
+        ``"lda"``: linear discriminant analysis with shrinkage, a second on 47 subjects.
+        ``"trees"``: fifty extremely randomized trees, seconds. ``"small-conv"``: three
+        convolutions, about half a minute. ``"conv"``: the six convolutions of the non-QRS
+        work, about a minute. Who see other things: ``"rhythm"``: trees on the RR intervals
+        alone. ``"numbers"``: trees on RR, beat classes, PR, QRS, QT and ST.
+        ``"categories"``: trees on what the diagnostic contract keeps. Or any scikit-learn
+        classifier with `predict_proba`, who sees the waveform. ``"default"`` is a panel of
+        lda, trees, small-conv, rhythm and numbers, ``"strongest"`` of all but categories;
+        for arrays, of those who see the waveform. Of several, the classifier adds up the
+        scores and the ladder reports each, and ``"fusion"``, who adds them up.
     knowledge : sequence of str, default=("ignorant", "lazy-informed", "semi-informed")
         ``"ignorant"``: trained on originals, compares the release with originals.
         ``"lazy-informed"``: compares with a gallery that he anonymized himself (same
@@ -93,11 +106,19 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
     n_views : int, default=3
         How often an informed attacker anonymizes his gallery, each time with a new salt:
         he who sees a person under one pseudo-identity only learns the pseudo-identity.
+    contract : {"diagnostic", "measurement"} or None, default="diagnostic"
+        What the release promises to keep. `evaluate` measures the floor: what an attacker
+        achieves who sees that and nothing else. None leaves it out, and so do arrays,
+        which have neither rhythm nor rate.
     min_original : float, default=0.9
         Rank-1 on originals, with the most evidence, that the best attacker must reach to
         be believed; below, `evaluate` gives a `WeakAttackWarning`.
     device : str, default="auto"
         For the net: ``"cpu"``, ``"cuda"``, or whichever is there.
+    n_jobs : int, default=None
+        Attackers trained at the same time. The figures are the same.
+    verbose : int, default=0
+        1 shows how many attackers are done, and how long the rest may take.
     random_state : int, RandomState instance or None, default=0
         Seeds the net, the attacker's salt and the bootstrap. Fixed by default: the same
         release gets the same figures.
@@ -122,7 +143,11 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
     Conv1d of kernel 6, 32-32-64-64-128-128 channels, pooling 2, 3 and 3, 128 units, dropout
     0.25). Deviations: AdamW with weight decay, label smoothing and a one-cycle learning
     rate; the beat is z-scored, with its level and size beside it; its length is free.
-    All attackers but ``"rhythm"`` see the beats of a release and not the RR series.
+
+    The floor's attacker is a forest trained on the numbers or categories of originals. PR,
+    QRS, QT and ST come from :func:`sklearn_ecganon.contracts.measure`, which reads them
+    from the median of five neighbouring beats: with few beats as evidence, ``"numbers"``
+    knows a little more than they hold.
 
     Examples
     --------
@@ -130,34 +155,45 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
     >>> bunch = make_ecg_records(n_subjects=4, duration=20.0, random_state=0)
     >>> beats = QRSSegmenter().fit_transform(bunch.data)
     >>> first = bunch.session == sorted(bunch.session)[0]
-    >>> attacker = ReidentificationScorer().fit(beats[first], bunch.subject[first])
+    >>> attacker = ReidentificationScorer("lda").fit(beats[first], bunch.subject[first])
     >>> attacker.score(beats[~first], bunch.subject[~first])
     1.0
     """
 
     _parameter_constraints: dict = {
-        "attackers": [StrOptions(set(ATTACKERS)), list, tuple, HasMethods("predict_proba")],
+        "attackers": [
+            StrOptions({*ATTACKERS, *PANELS}),
+            list,
+            tuple,
+            HasMethods("predict_proba"),
+        ],
         "knowledge": [list, tuple],
         "evidence": [list, tuple],
         "split": [StrOptions({"auto", "session", "time", "random"})],
         "max_beats": [Interval(Integral, 1, None, closed="left")],
         "n_views": [Interval(Integral, 1, None, closed="left")],
+        "contract": [StrOptions(set(CONTRACTS)), None],
         "min_original": [Interval(Real, 0, 1, closed="both")],
         "device": [str],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
 
     def __init__(
         self,
-        attackers: Any = "lda",
+        attackers: Any = "default",
         *,
         knowledge: Sequence[str] = KNOWLEDGE,
         evidence: Sequence[int] = (1, 5, 20, 50),
         split: str = "auto",
         max_beats: int = 1000,
         n_views: int = 3,
+        contract: str | None = "diagnostic",
         min_original: float = 0.9,
         device: str = "auto",
+        n_jobs: int | None = None,
+        verbose: int = 0,
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         self.attackers = attackers
@@ -166,8 +202,11 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.split = split
         self.max_beats = max_beats
         self.n_views = n_views
+        self.contract = contract
         self.min_original = min_original
         self.device = device
+        self.n_jobs = n_jobs
+        self.verbose = verbose
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -194,11 +233,13 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.n_leads_, self.n_times_, self.sampling_rate_ = beats.layout
         codes = codes[beats.record]
         rng = check_random_state(self.random_state)
+        panel = self._panel(X)
+        features = features_seen({sees(chosen) for chosen in panel.values()}, X, beats)
         self.attackers_ = {
             name: self._train(
-                chosen, features_seen(sees(chosen), X, beats), codes, self.n_leads_, rng
+                chosen, features[sees(chosen)], codes, self.n_leads_, rng.randint(2**31 - 1)
             )
-            for name, chosen in self._panel().items()
+            for name, chosen in panel.items()
         }
         return self
 
@@ -220,9 +261,11 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         X = as_beats(X)
         beats = check_beats(self, X, reset=False)
         check_layout(self, beats.layout, (self.n_leads_, self.n_times_, self.sampling_rate_))
+        views = {name: sees(name) for name in self.attackers_}
+        features = features_seen(set(views.values()), X, beats)
         scores = sum(
-            beat_scores(self.attackers_[name], features_seen(sees(chosen), X, beats))
-            for name, chosen in self._panel().items()
+            beat_scores(attacker, features[views[name]])
+            for name, attacker in self.attackers_.items()
         )
         summed = np.zeros((beats.n_records, len(self.classes_)))
         np.add.at(summed, beats.record, scores)
@@ -277,7 +320,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
             If no attacker recognises originals.
         """
         self._validate_params()
-        panel, rungs = self._panel(), self._rungs()
+        rungs = self._rungs()
         X = check_records(X) if is_records(X) else X
         y = np.asarray(column_or_1d(y))
         check_consistent_length(X, y)
@@ -291,40 +334,63 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         X, anonymizer = until_beats(X, anonymizer)
         deal = int(rng.randint(2**31 - 1))
+        original_beats, released_beats = as_beats(X), as_beats(release(anonymizer, X))
+        panel = self._panel(original_beats)
         views = {sees(chosen) for chosen in panel.values()}
 
-        def scene(samples: Any) -> Scene:
-            return make_scene(samples, codes, in_gallery, views, np.random.RandomState(deal))
+        def scene(
+            samples: Any, views: set[str] = views, *, only_gallery: bool = False
+        ) -> Scene:
+            dealt = np.random.RandomState(deal)
+            if only_gallery and in_gallery is not None:
+                return make_scene(
+                    samples[in_gallery], codes[in_gallery], in_gallery[in_gallery], views, dealt
+                )
+            return make_scene(samples, codes, in_gallery, views, dealt)
 
-        original, released = scene(X), scene(release(anonymizer, X))
+        floor_view = None
+        if self.contract is not None and isinstance(original_beats, BeatSet):
+            floor_view = CONTRACT_VIEWS[self.contract]
+        original = scene(original_beats, views | ({floor_view} if floor_view else set()))
+        released = scene(released_beats)
         own: list[Scene] = []
         if set(rungs) - {"ignorant"}:
-            own = [scene(release(resalted(anonymizer, rng), X)) for _ in range(self.n_views)]
-        rows: list[LadderRow] = []
+            for _ in range(self.n_views):
+                seen = as_beats(release(resalted(anonymizer, rng), X))
+                own.append(scene(seen, only_gallery=True))
+        tasks: list[tuple] = []
         for name, chosen in panel.items():
-            informed = self._trained(chosen, [original], rng)
-            tries: dict[str, tuple[Attacker, Scene]] = {
-                "original": (informed, original),
-                "ignorant": (informed, released),
+            targets = {"original": original}
+            targets |= {
+                rung: released for rung in rungs if rung in ("ignorant", "lazy-informed")
             }
-            if "lazy-informed" in rungs:
-                tries["lazy-informed"] = (
-                    informed.enroll(*gallery_of(own, sees(chosen))),
-                    released,
-                )
+            tasks.append((name, chosen, [original], targets, rng.randint(2**31 - 1)))
             if "semi-informed" in rungs:
-                tries["semi-informed"] = (self._trained(chosen, own, rng), released)
-            for knowledge, (attacker, target) in tries.items():
-                if knowledge in ("original", *rungs):
-                    rows += climb(
-                        name,
-                        knowledge,
-                        attacker,
-                        target,
-                        sees=sees(chosen),
-                        evidence=list(self.evidence),
-                        random_state=rng,
-                    )
+                targets = {"semi-informed": released}
+                tasks.append((name, chosen, own, targets, rng.randint(2**31 - 1)))
+        if floor_view:
+            targets = {"floor": original}
+            tasks.append((floor_view, floor_view, [original], targets, rng.randint(2**31 - 1)))
+        found = self._attack_all(tasks, own)
+        if len(views) > 1:
+            for rung in ("original", *rungs):
+                found[FUSION, rung] = sum(found[name, rung] for name in panel)
+        # The same people are resampled in every row.
+        resampling = rng.randint(2**31 - 1)
+        rows: list[LadderRow] = []
+        trials: dict[tuple[str, str], Trials] = {}
+        for (name, rung), scores in found.items():
+            target = original if rung in ("original", "floor") else released
+            rows += climb(
+                name,
+                rung,
+                scores,
+                target,
+                sees=FUSION if name == FUSION else sees(name),
+                evidence=list(self.evidence),
+                random_state=resampling,
+            )
+            trials[name, rung] = combine(scores, target, max(self.evidence))
         most = max(self.evidence)
         strongest = max(
             row.rank1 for row in rows if row.knowledge == "original" and row.evidence == most
@@ -339,11 +405,14 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
                 stacklevel=2,
             )
         return ReidentificationResult(
-            rows=tuple(rows),
+            rows=tuple(row for row in rows if row.knowledge != "floor"),
             n_subjects=len(subjects),
             n_probe_subjects=len(np.unique(original.codes[~original.in_gallery])),
             split=split,
             weak=weak,
+            contract=self.contract if floor_view else None,
+            floor_rows=tuple(row for row in rows if row.knowledge == "floor"),
+            trials=trials,
         )
 
     def scorer(
@@ -374,28 +443,57 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
             scores[f"neg_rank1_{knowledge.replace('-', '_')}_{evidence}"] = -row.rank1
         return scores
 
-    def _trained(
-        self, chosen: Any, scenes: list[Scene], rng: np.random.RandomState
-    ) -> TrainableAttacker:
-        features, codes = gallery_of(scenes, sees(chosen))
-        return self._train(chosen, features, codes, scenes[0].n_leads, rng)
+    def _attack_all(
+        self, tasks: list[tuple], own: list[Scene]
+    ) -> dict[tuple[str, str], NDArray[np.float32]]:
+        """Return the scores of every attacker with every knowledge, in the order of tasks."""
+        done = Parallel(n_jobs=self.n_jobs, return_as="generator")(
+            delayed(self._attack)(chosen, trained_on, targets, own, seed)
+            for _, chosen, trained_on, targets, seed in tasks
+        )
+        found: dict[tuple[str, str], NDArray[np.float32]] = {}
+        shown = track(
+            done,
+            description=f"{len(tasks)} attackers",
+            total=len(tasks),
+            disable=not self.verbose,
+        )
+        for (name, *_), scores in zip(tasks, shown, strict=True):
+            found |= {(name, rung): of_rung for rung, of_rung in scores.items()}
+        return found
 
-    def _train(
+    def _attack(
         self,
         chosen: Any,
-        features: NDArray,
-        codes: NDArray,
-        n_leads: int,
-        rng: np.random.RandomState,
+        trained_on: list[Scene],
+        targets: dict[str, Scene],
+        own: list[Scene],
+        seed: int,
+    ) -> dict[str, NDArray[np.float32]]:
+        """Train one attacker, and let him name the probes of each scene."""
+        features, codes = gallery_of(trained_on, sees(chosen))
+        attacker = self._train(chosen, features, codes, trained_on[0].n_leads, seed)
+        found = {}
+        for rung, scene in targets.items():
+            knows = attacker
+            if rung == "lazy-informed":
+                knows = attacker.enroll(*gallery_of(own, sees(chosen)))
+            found[rung] = probe_scores(knows, scene, sees(chosen))
+        return found
+
+    def _train(
+        self, chosen: Any, features: NDArray, codes: NDArray, n_leads: int, seed: int
     ) -> TrainableAttacker:
         rows = spread(codes, self.max_beats)
-        seed = int(rng.randint(2**31 - 1))
         attacker = make_attacker(chosen, n_leads=n_leads, device=self.device, seed=seed)
         return attacker.fit(features[rows], codes[rows])
 
-    def _panel(self) -> dict[str, Any]:
+    def _panel(self, X: Any) -> dict[str, Any]:
         """Return the attackers by the names that tables call them."""
         chosen = self.attackers
+        if isinstance(chosen, str) and chosen in PANELS:
+            has_rhythm = isinstance(X, BeatSet)
+            chosen = [a for a in PANELS[chosen] if has_rhythm or a not in NOT_WAVEFORM]
         panel = list(chosen) if isinstance(chosen, (list, tuple)) else [chosen]
         for attacker in panel:
             known = (

@@ -20,7 +20,7 @@ from sklearn_ecganon.segmentation._signals import select_leads
 METHODS = ("unet", "prominence", "dwt")
 
 _MIN_RATE = 100.0  # Hz; below it a QRS is a handful of samples
-_SHORTEST_MS = 2000.0  # two beats, and what the net sees around one
+SHORTEST_MS = 2000.0  # two beats, and what the net sees around one
 _REFINE_MS = 40.0  # as QRSSegmenter
 
 
@@ -223,7 +223,7 @@ class Delineator:
                 used_leads(searched, None, None)[1],
                 detector="sleepecg",
                 refine=_REFINE_MS,
-                n_times=round(_SHORTEST_MS * record.sampling_rate / 1000),
+                n_times=round(SHORTEST_MS * record.sampling_rate / 1000),
             ).r_peaks
         _check_beats(record, r_peaks)
         positions = np.full((len(r_peaks), record.n_leads, 3, 3), np.nan)
@@ -258,10 +258,10 @@ def _check(record: ECGRecord) -> list[int]:
             f"{where}: {record.sampling_rate:g} Hz is too slow to find the edges of waves; "
             f"give a recording of {_MIN_RATE:g} Hz or more."
         )
-    if 1000 * record.duration < _SHORTEST_MS:
+    if 1000 * record.duration < SHORTEST_MS:
         raise ValueError(
             f"{where}: lasts {1000 * record.duration:.0f} ms; give at least "
-            f"{_SHORTEST_MS:.0f} ms to delineate."
+            f"{SHORTEST_MS:.0f} ms to delineate."
         )
     low, high = np.fmin.reduce(record.signal), np.fmax.reduce(record.signal)
     live = np.flatnonzero(low < high)  # False for NaN too

@@ -58,7 +58,7 @@ class ReidentificationDisplay:
     >>> from sklearn_ecganon.plot import ReidentificationDisplay
     >>> bunch = make_ecg_records(n_subjects=4, duration=10.0, random_state=0)
     >>> beats = QRSSegmenter().fit_transform(bunch.data)
-    >>> scorer = ReidentificationScorer(evidence=(1, 5))
+    >>> scorer = ReidentificationScorer("lda", evidence=(1, 5))
     >>> result = scorer.evaluate("passthrough", beats, bunch.subject, sessions=bunch.session)
     >>> display = ReidentificationDisplay.from_result(result)
     >>> display.ax_.get_ylabel()

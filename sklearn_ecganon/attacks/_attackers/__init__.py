@@ -12,10 +12,19 @@ from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
 from sklearn_ecganon.attacks._attackers._protocol import Attacker, TrainableAttacker
 from sklearn_ecganon.attacks._attackers._template import TemplateAttacker
 
-ATTACKERS = ("template", "lda", "trees", "rhythm", *NETS)
+ATTACKERS = ("template", "lda", "trees", *NETS, "rhythm", "numbers", "categories")
+#: Attackers who look at something else than the waveform see what they are called after.
+NOT_WAVEFORM = ("rhythm", "numbers", "categories")
+#: Several attackers by one name. Those who need RR intervals stay away from arrays.
+PANELS = {
+    "default": ("lda", "trees", "small-conv", "rhythm", "numbers"),
+    "strongest": ("template", "lda", "trees", *NETS, "rhythm", "numbers"),
+}
 
 __all__ = [
     "ATTACKERS",
+    "NOT_WAVEFORM",
+    "PANELS",
     "Attacker",
     "ConvAttacker",
     "LDAAttacker",
@@ -32,8 +41,9 @@ def attacker_name(attacker: Any) -> str:
 
 
 def sees(attacker: Any) -> str:
-    """Return what an attacker looks at: ``"rhythm"`` or ``"waveform"``."""
-    return "rhythm" if attacker_name(attacker) == "rhythm" else "waveform"
+    """Return what an attacker looks at: ``"waveform"``, or the view he is called after."""
+    name = attacker_name(attacker)
+    return name if name in NOT_WAVEFORM else "waveform"
 
 
 def make_attacker(attacker: Any, *, n_leads: int, device: str, seed: int) -> TrainableAttacker:
@@ -56,7 +66,7 @@ def make_attacker(attacker: Any, *, n_leads: int, device: str, seed: int) -> Tra
         return TemplateAttacker(n_leads)
     if attacker == "trees":
         return ClassifierAttacker(ExtraTreesClassifier(50, min_samples_leaf=2), seed)
-    if attacker == "rhythm":
+    if attacker in NOT_WAVEFORM:
         return ClassifierAttacker(ExtraTreesClassifier(200, min_samples_leaf=5), seed)
     if attacker in NETS:
         return ConvAttacker(attacker, n_leads=n_leads, device=device, seed=seed)
