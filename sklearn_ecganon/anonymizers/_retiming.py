@@ -1,0 +1,333 @@
+"""When another heart would have beaten: same diagnosis, other numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri
+
+from sklearn_ecganon.contracts import CATEGORIES, category
+
+ZONES = CATEGORIES["rate_zone"]  # beats a minute
+(IRREGULAR,) = CATEGORIES["irregularity"]  # RMSSD over mean RR
+# Mean, spread, lowest and highest heart rate that is drawn in each zone, beats a minute.
+RATES = ((55.0, 3.5, 42.0, 59.5), (76.0, 9.0, 60.7, 98.5), (110.0, 10.0, 101.0, 150.0))
+# N-N variability above this has no order that we could name, as in atrial fibrillation.
+CHAOTIC = 0.15
+# RR over the sinus RR around it: below, between and above which a beat is early, follows
+# its neighbour as usual, or ends a pause; a pause after an early beat may be shorter.
+EARLY, COMPENSATED, PAUSE, ASYSTOLE = 0.85, 1.1, 1.3, 2.5
+LONG_RR = 1.5  # s, more than what makes good for an early beat, or occurs in fibrillation
+EARLY_SINUS = 0.8  # the same for beats that are not labelled S or V
+MEDIAN_OF_NORMAL = 0.6745  # median absolute value of a standard normal number
+# Mean and spread over people of the RR before an early beat, as a share of the sinus RR:
+# of beats of class V, and of all others.
+COUPLING = {True: (0.66, 0.08), False: (0.70, 0.09)}
+COUPLING_LIMITS = (0.45, 0.82)
+EDGE = 0.06  # s, closer to the end of a record no beat can be cut out
+MIN_RR = 0.3  # of the mean RR
+LOCAL = 11  # intervals that tell the sinus RR around a beat
+
+
+class Retimed(NamedTuple):
+    """When the beats of a record come, and which of the old ones each of them is.
+
+    Attributes
+    ----------
+    r_peaks : ndarray of shape (n_new,)
+        Seconds from the start of the record.
+    source : ndarray of int of shape (n_new,)
+        Position of the old beat that gives the new one its class and its content.
+    """
+
+    r_peaks: NDArray[np.float64]
+    source: NDArray[np.intp]
+
+
+class _Rhythm(NamedTuple):
+    """What of a rhythm is kept. One entry a beat; the first beat has no RR, so is plain."""
+
+    early: NDArray[np.bool_]
+    compensated: NDArray[np.bool_]
+    paused: NDArray[np.bool_]
+    relative: NDArray[np.float64]  # RR over the sinus RR around it
+    labels: NDArray[np.str_]
+    variation: float  # RMSSD of sinus intervals over their mean, outliers left aside
+
+    @property
+    def plain(self) -> NDArray[np.bool_]:
+        return ~(self.early | self.compensated | self.paused)
+
+
+def retime(
+    r_peaks: ArrayLike,
+    labels: ArrayLike | None,
+    duration: float,
+    rng: np.random.Generator,
+    *,
+    strength: float = 1.0,
+) -> Retimed:
+    """Let another heart beat through a record, with the same rhythm diagnosis.
+
+    Kept are what the diagnostic contract names: the length of the record, its rate zone
+    (below 60, 60 to 100, above 100 a minute), whether RMSSD is above a tenth of the mean
+    RR, and every S, V, F and Q with its neighbours: what came early comes early, with a
+    pause after it or none. Mean rate, variability, respiration, prematurity, and the
+    length of pauses are drawn anew.
+
+    Parameters
+    ----------
+    r_peaks : array-like of shape (n_beats,)
+        R peaks in seconds from the start of the record, increasing.
+    labels : array-like of str of shape (n_beats,) or None
+        Clinical class of each beat, ``N S V F Q``. S and V count as early below 0.85 of the
+        sinus RR around them, other beats, and all beats without labels, below 0.8; but in
+        an irregular rhythm only S and V do.
+    duration : float
+        Length of the record in seconds.
+    rng : numpy.random.Generator
+        The one source of randomness; keyed to the record by the caller.
+    strength : float, default=1.0
+        Share of the way from the old rhythm to the drawn one. 0 returns the old R peaks
+        bit for bit.
+
+    Returns
+    -------
+    retimed : Retimed
+        R peaks in seconds, strictly increasing, no nearer to both ends than 60 ms or than
+        the old ones were, and the old beat that each of them stands for, which makes
+        labels and windows follow: ``labels[source]``. A single beat stays where it is.
+
+    Raises
+    ------
+    ValueError
+        If the R peaks do not increase within 0 and `duration`, if there is not one label a
+        beat, or if strength is not in 0 to 1.
+
+    Notes
+    -----
+    **Why the number of beats changes.** The number of beats over the length of the record
+    is the mean rate. Where records are cut to one length, which is how they are shared,
+    the same number of beats gives the old rate away whatever is done to the intervals and
+    to the length. So the length is kept, and there are as many beats as the drawn rate
+    makes: within runs of like beats some are left out or stand twice, while ectopic beats
+    and their neighbours all stay. Where such runs are too few, as in bigeminy, the end of
+    the record is left out, or its beginning follows once more. An old beat that stands
+    twice must be given other deviations each time, or counting copies tells the old number.
+
+    **Model.** RR is a drawn mean times one plus a slow part (1/f, 0.005 to 0.15 Hz), a
+    respiratory part (0.18 to 0.35 Hz with a wandering phase) and a white one. Their spread
+    and shares are drawn once for the record. Where sinus intervals have an RMSSD above 0.15
+    of their mean, judged by the median step, they are drawn from a gamma distribution
+    instead, independently of each other. The RR before early beats, and the share of it
+    that the next interval makes good, are drawn once for the record, with 3 % of spread for
+    each beat. If need be, all deviations from the mean RR are scaled to bring RMSSD back to
+    its side of the limit. Rates and spreads are those seen in 60 s parts of the MIT-BIH
+    Arrhythmia Database.
+
+    **What is not kept.** Trends of the rate over a record, the coupling of a beat to
+    earlier ones in AV block, and how fast a tachycardia above 100 a minute is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ecganon.anonymizers._retiming import retime
+    >>> r_peaks = np.arange(0.4, 60, 0.75)  # 80 a minute
+    >>> labels = np.full(len(r_peaks), "N")
+    >>> new = retime(r_peaks, labels, 60.0, np.random.default_rng(0))
+    >>> rate = 60 / np.diff(new.r_peaks).mean()
+    >>> bool(60 < rate < 100), len(labels[new.source]) == len(new.r_peaks)
+    (True, True)
+    """
+    old, classes = _check(r_peaks, labels, duration, strength)
+    if strength == 0 or len(old) < 2:
+        return Retimed(old.copy(), np.arange(len(old)))
+    rr = np.diff(old)
+    rhythm = _read(rr, classes)
+    start, span, n_new = _draw_rate(old, duration, rng, strength)
+    source = _choose_beats(rhythm, n_new, rng)
+    new = _draw_intervals(rhythm, source, span / (n_new - 1), rng)
+    deviation = (1 - strength) * _deviation(np.r_[rr.mean(), rr][source[1:]])
+    deviation = deviation + strength * _deviation(new)
+    deviation = _on_the_same_side(deviation, _variation(rr) >= IRREGULAR, rng)
+    new = start + span / (n_new - 1) * np.r_[0, np.cumsum(1 + deviation)]
+    return Retimed(new, source)
+
+
+def _check(
+    r_peaks: ArrayLike, labels: ArrayLike | None, duration: float, strength: float
+) -> tuple[NDArray[np.float64], NDArray[np.str_] | None]:
+    peaks = np.asarray(r_peaks, dtype=np.float64)
+    if peaks.ndim != 1 or not (np.diff(peaks, prepend=0, append=duration) >= 0).all():
+        raise ValueError(
+            f"r_peaks must be one row of seconds that increase from 0 to duration={duration}."
+        )
+    if (np.diff(peaks) <= 0).any():
+        raise ValueError("r_peaks holds the same moment twice; want strictly increasing.")
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength={strength}; want a number from 0 to 1.")
+    if labels is None:
+        return peaks, None
+    classes = np.asarray(labels, dtype=np.str_)
+    if classes.shape != peaks.shape:
+        raise ValueError(
+            f"labels has shape {classes.shape}; want one for each of the {peaks.size} R peaks."
+        )
+    return peaks, classes
+
+
+def _read(rr: NDArray, labels: NDArray[np.str_] | None) -> _Rhythm:
+    """Return what is kept of the intervals and classes of a record."""
+    labelled = labels is not None
+    if labels is None:
+        early = rr < EARLY_SINUS * _running(np.minimum(rr, 2 * np.median(rr)), np.mean)
+        labels = np.where(np.r_[False, early], "V", "N")
+    ectopic = np.isin(labels, ("S", "V"))
+    sinus = ~(ectopic[1:] | ectopic[:-1])
+    steps = np.diff(rr)[sinus[1:] & sinus[:-1]]
+    if len(steps) < 3:  # bigeminy: two intervals together are two sinus intervals
+        around = _running(np.minimum(rr, 2 * np.median(rr)), np.mean)
+        variation = 0.0
+    else:
+        at = np.flatnonzero(sinus)
+        around = np.interp(np.arange(len(rr)), at, _running(rr[at], np.median))
+        # By the median step: one pause or one missed beat makes no irregular rhythm.
+        variation = float(np.median(np.abs(steps)) / MEDIAN_OF_NORMAL / rr[at].mean())
+    relative = np.r_[1.0, rr / around]
+    early = relative < np.where(ectopic, EARLY, EARLY_SINUS)
+    paused = relative > PAUSE
+    compensated = np.r_[False, early[:-1]] & (relative > COMPENSATED)
+    long = np.r_[0, rr] >= LONG_RR
+    compensated &= ~(paused & long)
+    if variation >= IRREGULAR:
+        # An irregular rhythm is early and late all the time: only classes stand out.
+        early, compensated = early & ectopic & labelled, np.zeros_like(early)
+        paused = long & (relative > ASYSTOLE)
+    return _Rhythm(early, compensated, paused & ~compensated, relative, labels, variation)
+
+
+def _draw_rate(
+    old: NDArray, duration: float, rng: np.random.Generator, strength: float
+) -> tuple[float, float, int]:
+    """Return the first R peak, the time from it to the last one, and the number of beats."""
+    mean_rr = (old[-1] - old[0]) / (len(old) - 1)
+    zone = int(category("rate_zone", 60 / mean_rr))
+    center, spread, lowest, highest = RATES[zone]
+    low, high = ndtr((np.array([lowest, highest]) - center) / spread)
+    drawn = 60 / (center + spread * ndtri(rng.uniform(low, high)))
+    wanted = mean_rr ** (1 - strength) * drawn**strength
+    ends = []
+    for end in (old[0], duration - old[-1]):
+        place = rng.uniform(EDGE, wanted)
+        # Where nothing was found for long, there was nothing to be found.
+        ends.append(end if end > 2 * mean_rr else (1 - strength) * end + strength * place)
+    span = duration - sum(ends)
+    # A little inside of the zone, as R peaks are going to be rounded to samples.
+    borders = np.array([0, *ZONES, np.inf]) * span / 60
+    fewest = max(1, np.ceil(1.002 * borders[zone]))
+    most = np.floor(0.998 * borders[zone + 1])
+    if fewest > most:
+        return float(old[0]), float(old[-1] - old[0]), len(old)
+    return float(ends[0]), float(span), 1 + int(np.clip(round(span / wanted), fewest, most))
+
+
+def _choose_beats(rhythm: _Rhythm, n_new: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return which old beats make the new record, in order."""
+    # However many draws this takes, what is drawn later must not tell the old number.
+    rng = np.random.default_rng(rng.integers(2**63))
+    n_old = len(rhythm.labels)
+    plain, labels = rhythm.plain, rhythm.labels
+    like = plain[1:] & plain[:-1] & (labels[1:] == labels[:-1])
+    within_run = 1 + np.flatnonzero(like[1:] & like[:-1])
+    times = np.ones(n_old, dtype=np.intp)
+    if n_old - len(within_run) <= n_new <= n_old:
+        times[rng.choice(within_run, n_old - n_new, replace=False)] = 0
+    elif n_old < n_new <= n_old + 2 * len(within_run):
+        again = rng.choice(np.repeat(within_run, 2), n_new - n_old, replace=False)
+        times += np.bincount(again, minlength=n_old)
+    else:
+        return np.arange(n_new) % n_old
+    return np.repeat(np.arange(n_old), times)
+
+
+def _draw_intervals(
+    rhythm: _Rhythm, source: NDArray[np.intp], mean_rr: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return the RR before each new beat but the first, in no unit."""
+    n = len(source)
+    jitter = 1 + 0.03 * rng.standard_normal(n)
+    rr = np.ones(n)
+    if rhythm.variation > CHAOTIC:
+        spread = np.clip(rng.lognormal(np.log(0.2), 0.3), 0.12, 0.35)
+        # Half of the mean is the time in which the AV node conducts no second beat.
+        rr = 0.5 + 0.5 * rng.gamma((2 * spread) ** -2, (2 * spread) ** 2, n)
+    else:
+        rr += _draw_modulation(n, mean_rr, rhythm.variation >= IRREGULAR, rng)
+    prematurity = np.zeros(n)
+    labels = rhythm.labels[source]
+    early = rhythm.early[source]
+    for is_v, (center, spread) in COUPLING.items():
+        own = early & ((labels == "V") == is_v)
+        coupling = np.clip(center + spread * rng.standard_normal(), *COUPLING_LIMITS)
+        prematurity[own] = 1 - np.minimum(coupling * jitter[own], EARLY)
+    made_good, pause = rng.uniform(0.6, 1.0), rng.uniform(1.6, 2.1)
+    rr[early] = 1 - prematurity[early]
+    after = rhythm.compensated[source]
+    rr[after] = 1 + np.maximum(made_good * np.roll(prematurity, 1)[after], 0.12) * jitter[after]
+    paused = rhythm.paused[source]
+    longest = rhythm.relative[source][paused]
+    rr[paused] = np.where(longest > ASYSTOLE, longest * (pause / 1.85), pause) * jitter[paused]
+    return rr[1:]
+
+
+def _draw_modulation(
+    n: int, mean_rr: float, swinging: bool, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return relative deviations of n intervals of a rhythm led by the sinus node."""
+    time = mean_rr * np.arange(n)
+    slow = np.geomspace(0.005, 0.15, 12)[:, np.newaxis]
+    phase = rng.uniform(0, 2 * np.pi, (12, 1))
+    weight = slow ** -rng.uniform(-0.9, 0.5)
+    drift = (weight * np.sin(2 * np.pi * slow * time + phase)).sum(axis=0)
+    drift *= np.sqrt(2 / (weight**2).sum())
+    breath = 2 * np.pi * rng.uniform(0.18, 0.35) * time + np.cumsum(rng.normal(0, 0.3, n))
+    fast = rng.uniform(0.7, 1.0) if swinging else rng.uniform(0.1, 1.0)
+    white = rng.uniform(0.0, 1.0)
+    spread = min(np.exp(rng.normal(-3.3, 0.55)), 0.08) * (3 if swinging else 1)
+    parts = (
+        (1 - fast, drift),
+        (fast * (1 - white), np.sqrt(2) * np.sin(breath)),
+        (fast * white, rng.standard_normal(n)),
+    )
+    swing = spread * sum(np.sqrt(share) * part for share, part in parts)
+    return np.clip(swing + 0.012 * rng.standard_normal(n), -0.5, 0.5)
+
+
+def _on_the_same_side(
+    deviation: NDArray, irregular: bool, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Scale relative deviations so that RMSSD is on its side of the limit, and no RR tiny."""
+    target = rng.uniform(1.05, 1.5) if irregular else rng.uniform(0.6, 0.97)
+    found = _variation(1 + deviation) / IRREGULAR
+    if found > 0 and (found < 1.05 if irregular else found > 0.97):
+        deviation = deviation * (target / found)
+    return deviation * min(1, (1 - MIN_RR) / max(-deviation.min(), 1e-9))
+
+
+def _deviation(rr: NDArray) -> NDArray[np.float64]:
+    return rr / rr.mean() - 1
+
+
+def _variation(rr: NDArray) -> float:
+    """RMSSD over mean RR; 0 for a single interval."""
+    return float(np.sqrt(np.mean(np.diff(rr) ** 2)) / rr.mean()) if len(rr) > 1 else 0.0
+
+
+def _running(values: NDArray, average: Callable[..., NDArray]) -> NDArray[np.float64]:
+    """Return the average of `LOCAL` values around each, fewer where there are fewer."""
+    padded = np.pad(values, LOCAL // 2, mode="reflect" if len(values) > LOCAL else "edge")
+    return average(sliding_window_view(padded, LOCAL), axis=1)
