@@ -9,11 +9,13 @@ PAGE = (Path(__file__).parent.parent / "docs" / "api.rst").read_text()
 MODULES = (
     "anonymizers",
     "attacks",
+    "contracts",
     "datasets",
     "delineation",
     "metrics",
     "model_selection",
     "plot",
+    "report",
     "utility",
 )
 

@@ -73,6 +73,9 @@ class KSameAnonymizer(BaseAnonymizer):
       the record: two records of one person do not become the same.
     - Each person weighs the same in an average, whatever the number of beats.
 
+    An average of few people is close to each of them: who was trained on can be told from
+    the model when `k` is small (`MembershipInferenceScorer`).
+
     References
     ----------
     .. [1] E. M. Newton, L. Sweeney, B. Malin, "Preserving privacy by de-identifying face

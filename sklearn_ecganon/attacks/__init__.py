@@ -1,11 +1,20 @@
 """Attackers who try to name the person behind a recording, and what they achieve."""
 
 from sklearn_ecganon.attacks._identity_map import IdentityMap, identity_map
-from sklearn_ecganon.attacks._result import ReidentificationResult, WeakAttackWarning
+from sklearn_ecganon.attacks._membership import (
+    MembershipInferenceScorer,
+    MembershipResult,
+    MembershipRow,
+)
+from sklearn_ecganon.attacks._result import LadderRow, ReidentificationResult, WeakAttackWarning
 from sklearn_ecganon.attacks._scorer import ReidentificationScorer
 
 __all__ = [
     "IdentityMap",
+    "LadderRow",
+    "MembershipInferenceScorer",
+    "MembershipResult",
+    "MembershipRow",
     "ReidentificationResult",
     "ReidentificationScorer",
     "WeakAttackWarning",

@@ -34,6 +34,7 @@ from sklearn_ecganon.attacks._attackers import (
     ATTACKERS,
     NOT_WAVEFORM,
     PANELS,
+    Attacker,
     TrainableAttacker,
     attacker_name,
     make_attacker,
@@ -374,7 +375,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         found = self._attack_all(tasks, own)
         if len(views) > 1:
             for rung in ("original", *rungs):
-                found[FUSION, rung] = sum(found[name, rung] for name in panel)
+                found[FUSION, rung] = np.sum([found[name, rung] for name in panel], axis=0)
         # The same people are resampled in every row.
         resampling = rng.randint(2**31 - 1)
         rows: list[LadderRow] = []
@@ -475,7 +476,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         attacker = self._train(chosen, features, codes, trained_on[0].n_leads, seed)
         found = {}
         for rung, scene in targets.items():
-            knows = attacker
+            knows: Attacker = attacker
             if rung == "lazy-informed":
                 knows = attacker.enroll(*gallery_of(own, sees(chosen)))
             found[rung] = probe_scores(knows, scene, sees(chosen))
