@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from sklearn_ecganon.anonymizers import NonQRSVAEAnonymizer
     from sklearn_ecganon.attacks import ReidentificationScorer, WeakAttackWarning
     from sklearn_ecganon.datasets import make_ecg_records
+    from sklearn_ecganon.imaging import BeatImager
     from sklearn_ecganon.segmentation import QRSSegmenter
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "BeatImager",
     "BeatSet",
     "ECGRecord",
     "NonQRSVAEAnonymizer",
@@ -25,6 +27,7 @@ __all__ = [
 
 # Torch takes seconds to import: only who uses it waits for it.
 _ROOMS = {
+    "BeatImager": "imaging",
     "NonQRSVAEAnonymizer": "anonymizers",
     "QRSSegmenter": "segmentation",
     "ReidentificationScorer": "attacks",

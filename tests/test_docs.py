@@ -12,6 +12,7 @@ MODULES = (
     "contracts",
     "datasets",
     "delineation",
+    "imaging",
     "metrics",
     "model_selection",
     "plot",
