@@ -56,11 +56,11 @@ anonymize = Pipeline(
 # Two scores and a rule
 # ---------------------
 # :class:`~sklearn_ecganon.model_selection.PrivacyUtilityScorer` lets attackers try on the
-# held-out session, an ignorant one and one who retrains, and compares the released waveforms
-# with the original ones.
+# held-out session, an ignorant one and one who retrains, and asks how much of the diagnostic
+# contract is kept: would a cardiologist conclude the same?
 # :func:`~sklearn_ecganon.model_selection.max_utility` picks the most useful candidate whose
-# risk is low enough. Where there is none it warns and takes the most private one, which may
-# even be the one that changes nothing. We print that warning: it is the result.
+# risk is low enough. Where there is none it warns and takes the most useful of the most
+# private ones. We print that warning: it is the result.
 search = GridSearchCV(
     anonymize,
     {"identity__strength": [0.0, 0.25, 0.5, 0.75, 1.0]},
@@ -95,6 +95,6 @@ print("refitted:", search.best_params_)
 #
 # Good candidates are low and to the right. The line is the Pareto front: for so much utility
 # no candidate has less risk. If the front stays high up on its whole length, no strength of
-# this method hides the person, however much of the waveform it gives away. That is a reason
+# this method hides the person, however much of the contract it gives away. That is a reason
 # to take another method, and no reason to take another attacker.
 PrivacyUtilityDisplay.from_cv_results(found, best_index=search.best_index_)

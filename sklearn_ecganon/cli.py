@@ -23,7 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     status : int
-        0, or 2 after an error that was told on stderr.
+        0; 1 where an audit found more than the accepted risk; 2 after an error that was told
+        on stderr.
 
     Examples
     --------
@@ -68,7 +69,79 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--seed", type=int, default=0, help="of everything random (%(default)s)")
     demo.set_defaults(run=_demo)
+    audit = commands.add_parser(
+        "audit",
+        help="measure who could be recognised in a release, whoever made it",
+        description="Hold the records of AFTER against those of BEFORE: attackers try to name "
+        "the people, and utilities compare what is left. A record is released under its old "
+        "name, or under the one that --key tells.",
+    )
+    audit.add_argument("before", type=Path, help="folder of the original WFDB records")
+    audit.add_argument("after", type=Path, help="folder of the released WFDB records")
+    audit.add_argument(
+        "--key",
+        type=Path,
+        help="CSV file with a column 'record' (path in BEFORE without extension) and any of "
+        "'subject', 'session' and 'released' (path in AFTER); by default the subject is the "
+        "record's folder, and the session its date",
+    )
+    audit.add_argument(
+        "--contract",
+        choices=("diagnostic", "measurement"),
+        default="diagnostic",
+        help="what the release promises to keep (%(default)s)",
+    )
+    audit.add_argument(
+        "--attackers",
+        nargs="+",
+        default=["default"],
+        metavar="NAME",
+        help="a panel, default or strongest, or attackers by name (%(default)s)",
+    )
+    audit.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    audit.add_argument("--html", type=Path, metavar="FILE", help="write a page there")
+    audit.add_argument(
+        "--max-risk",
+        type=float,
+        metavar="SHARE",
+        help="end with status 1 if more of the people are recognised, for example 0.1",
+    )
+    audit.add_argument("--n-jobs", type=int, help="attackers trained at the same time")
+    audit.add_argument("--seed", type=int, default=0, help="of everything random (%(default)s)")
+    audit.set_defaults(run=_audit)
     return parser
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from sklearn_ecganon.report._folders import audit_folders
+
+    for file in (arguments.json, arguments.html):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise ValueError(f"{file}: there is no such folder to write into.")
+    names = arguments.attackers
+    result = audit_folders(
+        arguments.before,
+        arguments.after,
+        key=arguments.key,
+        contract=arguments.contract,
+        attackers=names[0] if len(names) == 1 else names,
+        random_state=arguments.seed,
+        n_jobs=arguments.n_jobs,
+        verbose=1,
+    )
+    print(result)
+    if arguments.json is not None:
+        result.to_json(arguments.json)
+    if arguments.html is not None:
+        result.to_html(arguments.html)
+    if arguments.max_risk is not None and result.ladder.worst.rank1 > arguments.max_risk:
+        print(
+            f"ecganon: {result.ladder.worst.rank1:.1%} are recognised, more than "
+            f"{arguments.max_risk:.1%}.",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -11,13 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import BaseCrossValidator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRequest
+from sklearn.utils.metaestimators import available_if
 
+from sklearn_ecganon._validation import check_records, is_records
 from sklearn_ecganon.attacks import ReidentificationScorer
-from sklearn_ecganon.attacks._ladder import release, until_beats
-from sklearn_ecganon.attacks._split import first_session, session_labels
+from sklearn_ecganon.attacks._ladder import release, resalted, until_beats
+from sklearn_ecganon.attacks._split import (
+    first_session,
+    gallery_probe_split,
+    session_labels,
+)
 from sklearn_ecganon.records import ECGRecord
-from sklearn_ecganon.utility import waveform_utility
+from sklearn_ecganon.utility import UtilityScorer
 
 __all__ = [
     "PrivacyUtilityScorer",
@@ -26,6 +34,12 @@ __all__ = [
     "pareto_front",
     "time_split",
 ]
+
+# Utility figures of which less is better, and those that are no score of the release.
+_ERRORS = ("error_", "rmse_", "prd")
+_NO_SCORE = ("n_records_", "bias_", "before_", "delineator_error_")
+# Privacy differs by less than this between releases that leak alike.
+_SAME_PRIVACY = 0.01
 
 
 class SessionSplit(BaseCrossValidator):
@@ -155,10 +169,8 @@ class PrivacyUtilityScorer:
     ----------
     reidentification : ReidentificationScorer, optional
         The attackers; by default a retrained (semi-informed) and an ignorant LDA.
-    qrs_width : float, default=100.0
-        What counts as QRS in the utility figures, in ms.
-    sampling_rate : float, default=250.0
-        Rate of array input in Hz; records bring their own.
+    utility : UtilityScorer, optional
+        What must survive; by default the diagnostic contract.
 
     See Also
     --------
@@ -170,6 +182,9 @@ class PrivacyUtilityScorer:
     The attackers need a gallery and probes of the same subjects within the test fold.
     With `SessionSplit` that fold holds the later sessions, which are split once more: by
     session where a subject has two left, otherwise in time.
+
+    Attackers and utility look at one and the same release. Intervals of the originals are
+    measured once for all candidates.
 
     Examples
     --------
@@ -186,13 +201,10 @@ class PrivacyUtilityScorer:
     def __init__(
         self,
         reidentification: ReidentificationScorer | None = None,
-        *,
-        qrs_width: float = 100.0,
-        sampling_rate: float = 250.0,
+        utility: UtilityScorer | None = None,
     ) -> None:
         self.reidentification = reidentification
-        self.qrs_width = qrs_width
-        self.sampling_rate = sampling_rate
+        self.utility = utility
 
     def __call__(
         self, estimator: Any, X: Any, y: ArrayLike, groups: ArrayLike | None = None
@@ -213,24 +225,35 @@ class PrivacyUtilityScorer:
         Returns
         -------
         scores : dict of str to float
-            ``privacy`` and ``utility`` in [0, 1]; ``neg_rank1_<knowledge>_<evidence>``;
-            ``correlation_qrs``, ``correlation_outside``, ``neg_rmse_qrs``,
-            ``neg_rmse_outside`` (mV).
+            ``privacy`` and ``utility`` in [0, 1]; ``neg_rank1_<knowledge>_<evidence>``; the
+            figures of :meth:`UtilityScorer.evaluate
+            <sklearn_ecganon.utility.UtilityScorer.evaluate>`, errors with their sign turned
+            and named ``neg_error_QT``, ``neg_rmse_qrs``, ``neg_prd``; NaN where a wave is
+            gone from all records, of which GridSearchCV warns. Left out is what cannot be
+            better or worse: counts, signed errors, and what the delineator and the detector
+            make of the originals. An array has the waveform figures alone.
         """
         attackers = self.reidentification or ReidentificationScorer(
-            knowledge=("ignorant", "semi-informed")
+            "lda", knowledge=("ignorant", "semi-informed"), contract=None
         )
-        scores = attackers.scorer(estimator, X, y, groups=groups)
+        sessions = session_labels(X, groups)
+        if is_records(X) and attackers.split != "random":
+            # A record that has to be gallery and probe is cut in two before it is beats.
+            X, y, _, split = gallery_probe_split(
+                check_records(X), np.asarray(y), attackers.split, sessions
+            )
+            sessions = sessions if split == "session" else None
         before, rest = until_beats(X, estimator)
-        figures = waveform_utility(
-            before,
-            release(rest, before),
-            qrs_width=self.qrs_width,
-            sampling_rate=self.sampling_rate,
+        anonymizer = _ReleaseOnce(rest)
+        scores = attackers.scorer(anonymizer, before, y, groups=sessions)
+        figures = (self.utility or UtilityScorer()).evaluate(
+            before, anonymizer.transform(before), y
         )
         for name, value in figures.items():
-            is_error = name.startswith("rmse")
-            scores[f"neg_{name}" if is_error else name] = -value if is_error else value
+            if name.startswith(_ERRORS):
+                scores[f"neg_{name}"] = -value
+            elif not name.startswith(_NO_SCORE):
+                scores[name] = value
         return scores
 
     def get_metadata_routing(self) -> MetadataRequest:
@@ -246,6 +269,37 @@ class PrivacyUtilityScorer:
         return request
 
 
+def _has_salt(once: _ReleaseOnce) -> bool:
+    return isinstance(once.anonymizer, Pipeline) or hasattr(once.anonymizer, "resalt")
+
+
+class _ReleaseOnce:
+    """A fitted anonymizer that answers with what it made, if asked for the same thing."""
+
+    def __init__(self, anonymizer: Any) -> None:
+        # A single step is resalted with the very number that attackers draw for it.
+        is_single = isinstance(anonymizer, Pipeline) and len(anonymizer) == 1
+        self.anonymizer = anonymizer[0] if is_single else anonymizer
+        self.last: tuple[Any, Any] | None = None
+
+    def transform(self, X: Any) -> Any:
+        if self.last is None or not _is_same(self.last[0], X):
+            self.last = X, release(self.anonymizer, X)
+        return self.last[1]
+
+    @available_if(_has_salt)
+    def resalt(self, random_state: int) -> Any:
+        if isinstance(self.anonymizer, Pipeline):
+            return resalted(self.anonymizer, check_random_state(random_state))
+        return self.anonymizer.resalt(random_state)
+
+
+def _is_same(a: Any, b: Any) -> bool:
+    if isinstance(a, list) and isinstance(b, list):  # lists of records are copied on checks
+        return len(a) == len(b) and all(one is other for one, other in zip(a, b, strict=True))
+    return a is b
+
+
 def max_utility(risk: float = 0.05) -> Callable[[dict[str, Any]], int]:
     """Return a refit rule: the most useful candidate whose risk is low enough.
 
@@ -258,8 +312,26 @@ def max_utility(risk: float = 0.05) -> Callable[[dict[str, Any]], int]:
     Returns
     -------
     rule : callable
-        For ``GridSearchCV(refit=...)``: takes ``cv_results_``, returns an index. If no
-        candidate is private enough, it returns the most private one and warns.
+        For ``GridSearchCV(refit=...)``: takes ``cv_results_``, returns an index; of several
+        of the same utility the more private.
+
+    Raises
+    ------
+    ValueError
+        If `risk` is not in [0, 1]; from the rule, if no candidate has finite scores.
+
+    Warns
+    -----
+    UserWarning
+        If no candidate is private enough. Then the most private one is taken, or rather the
+        most useful of all within 0.01 of its privacy. One that changes nothing is taken only
+        if there is no other among these: originals must not pass for a release. The warning
+        tells where they are taken, or are no easier to recognise than what is.
+
+    Notes
+    -----
+    A candidate changes nothing if its ``neg_prd`` is 0, or its utility 1 where the results
+    have no ``neg_prd``. If it is private enough it may well be taken.
 
     Examples
     --------
@@ -277,16 +349,32 @@ def max_utility(risk: float = 0.05) -> Callable[[dict[str, Any]], int]:
 def _most_useful(cv_results: dict[str, Any], risk: float) -> int:
     privacy = np.asarray(cv_results["mean_test_privacy"], dtype=float)
     utility = np.asarray(cv_results["mean_test_utility"], dtype=float)
-    accepted = privacy >= 1 - risk
-    if not accepted.any():
-        warnings.warn(
-            f"no candidate keeps the risk at {risk:.1%}; the most private one, refitted "
-            f"now, has {1 - np.nanmax(privacy):.1%}.",
-            UserWarning,
-            stacklevel=2,
-        )
-        return int(np.nanargmax(privacy))
-    return int(np.argmax(np.where(accepted, utility, -np.inf)))
+    scored = np.isfinite(privacy) & np.isfinite(utility)
+    if not scored.any():
+        raise ValueError("no candidate has finite privacy and utility; see cv_results_.")
+    accepted = scored & (privacy >= 1 - risk)
+    if accepted.any():
+        return _best(accepted, utility, privacy)
+    alike = scored & (privacy >= privacy[scored].max() - _SAME_PRIVACY)
+    unchanged = np.asarray(cv_results.get("mean_test_neg_prd", utility - 1)) == 0
+    changed = alike & ~unchanged
+    chosen = _best(changed if changed.any() else alike, utility, privacy)
+    remark = ""
+    if unchanged[chosen]:
+        remark = " It changes nothing: what it releases are the originals."
+    elif (alike & unchanged).any():
+        remark = " The originals are no easier to recognise."
+    warnings.warn(
+        f"no candidate keeps the risk at {risk:.1%}; the most private one, refitted now, has "
+        f"{1 - privacy[chosen]:.1%}.{remark}",
+        UserWarning,
+        stacklevel=2,
+    )
+    return chosen
+
+
+def _best(allowed: NDArray[np.bool_], utility: NDArray, privacy: NDArray) -> int:
+    return int(max(np.flatnonzero(allowed), key=lambda i: (utility[i], privacy[i])))
 
 
 def pareto_front(scores: ArrayLike) -> NDArray[np.bool_]:

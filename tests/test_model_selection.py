@@ -7,6 +7,7 @@ import pytest
 import sklearn
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_ecganon import (
     ECGRecord,
@@ -14,6 +15,7 @@ from sklearn_ecganon import (
     QRSSegmenter,
     ReidentificationScorer,
 )
+from sklearn_ecganon.anonymizers import NoiseAnonymizer
 from sklearn_ecganon.model_selection import (
     PrivacyUtilityScorer,
     SessionSplit,
@@ -21,6 +23,7 @@ from sklearn_ecganon.model_selection import (
     pareto_front,
     time_split,
 )
+from sklearn_ecganon.utility import UtilityScorer
 
 GRID = {"identity__strength": [0.0, 1.0]}
 
@@ -35,7 +38,7 @@ def search_over(estimator, grid=GRID, **parameters):
     return GridSearchCV(
         estimator,
         grid,
-        scoring=PrivacyUtilityScorer(ReidentificationScorer(min_original=0)),
+        scoring=PrivacyUtilityScorer(ReidentificationScorer("lda", min_original=0)),
         refit=max_utility(risk=1.0),
         **{"cv": SessionSplit(), "error_score": "raise", **parameters},
     )
@@ -89,7 +92,7 @@ def test_routing_hands_sessions_to_the_scorer(beats, bunch):
         search = GridSearchCV(
             NonQRSVAEAnonymizer(max_epochs=1, random_state=0),
             {"strength": [1.0]},
-            scoring=Spy(ReidentificationScorer(min_original=0)),
+            scoring=Spy(ReidentificationScorer("lda", min_original=0)),
             refit=False,
             cv=SessionSplit(),
             error_score="raise",
@@ -98,6 +101,77 @@ def test_routing_hands_sessions_to_the_scorer(beats, bunch):
         subject, session = np.repeat(bunch.subject, 2), np.repeat(bunch.session, 2)
         search.fit(doubled, subject, groups=session)
     assert [len(groups) for groups in seen] == [len(beats)]
+
+
+class Counting(NoiseAnonymizer):
+    calls = 0
+
+    def transform(self, X):
+        Counting.calls += 1
+        return super().transform(X)
+
+
+@pytest.mark.parametrize("kind", ["beats", "records", "one record a subject", "rows"])
+def test_one_release_for_attackers_and_utility(beats, bunch, first, kind, monkeypatch):
+    monkeypatch.setattr(Counting, "calls", 0)
+    attackers = ReidentificationScorer("lda", n_views=2, min_original=0, contract=None)
+    model, X, y = Counting(random_state=0), beats, bunch.subject
+    if kind == "rows":
+        X, y = beats.beats[:, 0], bunch.subject[beats.record]
+    elif kind != "beats":
+        model = Pipeline([("segment", QRSSegmenter()), ("identity", model)])
+        chosen = np.flatnonzero(first) if kind == "one record a subject" else np.arange(len(y))
+        X, y = [bunch.data[i] for i in chosen], y[chosen]
+    model.fit(X)
+    scores = PrivacyUtilityScorer(attackers)(model, X, y)
+    assert Counting.calls == 1 + attackers.n_views
+    assert attackers.scorer(model, X, y).items() <= scores.items()
+    assert 0 < scores["utility"] < 1
+
+
+@pytest.mark.parametrize("steps", ["two", "none", "unsalted"])
+def test_other_pipelines_are_released_once_too(beats, bunch, steps, monkeypatch):
+    monkeypatch.setattr(Counting, "calls", 0)
+    attackers = ReidentificationScorer("lda", n_views=2, min_original=0, contract=None)
+    model = {
+        "two": Pipeline([("a", Counting(random_state=0)), ("b", Counting(random_state=1))]),
+        "none": Pipeline([("a", "passthrough")]),
+        "unsalted": Pipeline([("a", FunctionTransformer())]),
+    }[steps].fit(beats)
+    scores = PrivacyUtilityScorer(attackers)(model, beats, bunch.subject)
+    if steps == "two":
+        assert Counting.calls == 1 + 2 * (1 + attackers.n_views)  # and one in fit
+        assert scores["utility"] < 1
+    else:
+        assert scores["utility"] == 1
+        assert attackers.scorer(model, beats, bunch.subject).items() <= scores.items()
+
+
+def test_all_scores_are_greater_is_better(beats, bunch):
+    scorer = PrivacyUtilityScorer(ReidentificationScorer("lda", min_original=0))
+    weak, strong = (
+        scorer(NoiseAnonymizer(strength=s, random_state=0).fit(beats), beats, bunch.subject)
+        for s in (0.1, 1.0)
+    )
+    assert {"privacy", "utility", "correlation_qrs", "neg_rmse_outside", "neg_prd"} <= set(weak)
+    assert {"neg_error_QT", "kappa_wide_qrs", "f1_150ms", "neg_error_sdnn"} <= set(weak)
+    for name in weak:
+        assert not name.startswith(
+            ("n_records", "bias", "before", "delineator", "error", "prd")
+        )
+        if not name.startswith(("privacy", "neg_rank1")):
+            assert weak[name] >= strong[name], name
+
+
+def test_the_contract_decides_what_is_useful(beats, bunch):
+    attackers = ReidentificationScorer("lda", min_original=0)
+    model = NoiseAnonymizer(strength=0.3, random_state=0).fit(beats)
+    by_contract = [
+        PrivacyUtilityScorer(attackers, UtilityScorer(contract))(model, beats, bunch.subject)
+        for contract in ("diagnostic", "measurement")
+    ]
+    assert by_contract[0]["utility"] != by_contract[1]["utility"]
+    assert by_contract[0]["privacy"] == by_contract[1]["privacy"]
 
 
 def test_grid_search_on_arrays(beats, bunch):
@@ -121,7 +195,7 @@ def test_pipeline_memory_gives_the_same(pipeline, bunch, tmp_path):
 
 def test_attacker_as_a_classifier_across_sessions(bunch):
     scores = cross_val_score(
-        ReidentificationScorer(),
+        ReidentificationScorer("lda"),
         bunch.data,
         bunch.subject,
         cv=SessionSplit(),
@@ -158,20 +232,43 @@ def test_time_split():
         time_split([record], share=0.6)
 
 
+def results_of(privacy, utility, **others):
+    columns = {"privacy": privacy, "utility": utility, **others}
+    return {f"mean_test_{name}": np.array(values) for name, values in columns.items()}
+
+
 def test_max_utility():
-    results = {
-        "mean_test_privacy": np.array([0.0, 0.96, 0.99, 1.0]),
-        "mean_test_utility": np.array([1.0, 0.7, 0.8, 0.2]),
-    }
+    results = results_of([0.0, 0.96, 0.99, 1.0], [1.0, 0.7, 0.8, 0.2])
     assert max_utility(risk=0.05)(results) == 2
     assert max_utility(risk=1.0)(results) == 0
     assert max_utility(risk=0.0)(results) == 3
     assert pickle.loads(pickle.dumps(max_utility(0.05)))(results) == 2
     results["mean_test_privacy"] = np.array([0.1, 0.3, np.nan, 0.2])
-    with pytest.warns(UserWarning, match=r"no candidate keeps the risk at 5\.0%.* 70\.0%"):
+    with pytest.warns(UserWarning, match=r"no candidate keeps the risk at 5\.0%.* 70\.0%\.$"):
         assert max_utility(risk=0.05)(results) == 1
     with pytest.raises(ValueError, match="risk=2"):
         max_utility(2)
+    with pytest.raises(ValueError, match="no candidate has finite"):
+        max_utility()(results_of([np.nan, 0.5], [1.0, np.nan]))
+
+
+def test_max_utility_takes_the_more_private_of_equally_useful_ones():
+    assert max_utility(risk=0.1)(results_of([0.91, 0.99, 0.95], [0.8, 0.8, 0.8])) == 1
+
+
+def test_max_utility_never_passes_originals_off_as_a_release():
+    # All leak alike: the most useful that changes anything, though strength 0 is more so.
+    alike = results_of([0.0, 0.004, 0.0], [1.0, 0.5, 0.9])
+    with pytest.warns(UserWarning, match=r"100\.0%\. The originals are no easier"):
+        assert max_utility()(alike) == 2
+    # Utility may be 1 where the signal did change: the waveform tells.
+    changed = results_of([0.0, 0.0, 0.0], [1.0, 1.0, 0.9], neg_prd=[0.0, -3.0, -9.0])
+    with pytest.warns(UserWarning, match="no easier to recognise"):
+        assert max_utility()(changed) == 1
+    # The method makes hearts easier to recognise than they were.
+    worse = results_of([0.2, 0.1], [1.0, 0.9], neg_prd=[0.0, -3.0])
+    with pytest.warns(UserWarning, match="It changes nothing: what it releases are the orig"):
+        assert max_utility()(worse) == 0
 
 
 def test_pareto_front_against_brute_force():

@@ -2,7 +2,10 @@
 
 from sklearn_ecganon.utility._beat_class import DS1, DS2, BeatClassUtility
 from sklearn_ecganon.utility._detection import DetectionUtility
+from sklearn_ecganon.utility._diagnosis import DiagnosisUtility
 from sklearn_ecganon.utility._hrv import HRVUtility
+from sklearn_ecganon.utility._interval import IntervalUtility
+from sklearn_ecganon.utility._utility_scorer import UtilityScorer
 from sklearn_ecganon.utility._waveform import WaveformUtility, waveform_utility
 
 __all__ = [
@@ -10,7 +13,10 @@ __all__ = [
     "DS2",
     "BeatClassUtility",
     "DetectionUtility",
+    "DiagnosisUtility",
     "HRVUtility",
+    "IntervalUtility",
+    "UtilityScorer",
     "WaveformUtility",
     "waveform_utility",
 ]

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy.signal import welch
 from sklearn.base import BaseEstimator
 
+from sklearn_ecganon.contracts import category
+from sklearn_ecganon.utility._compare import agreement
 from sklearn_ecganon.utility._pairs import Rhythm, check_pairs, rhythms
 
-ZONES = (60.0, 100.0)  # beats a minute
-IRREGULAR = 0.1  # RMSSD over mean RR
 MIN_INTERVALS = 5
 ERRORS = ("mean_rr", "sdnn", "rmssd", "pnn50", "log_lf_hf")
 _GRID = 4.0  # Hz
@@ -105,8 +105,8 @@ class HRVUtility(BaseEstimator):
             figures[f"n_records_{name}"] = float(len(known))
         for name in ("rate_zone", "irregularity"):
             a, b = (np.array([record[name] for record in side]) for side in (old, new))
-            figures[f"agreement_{name}"] = float(np.mean(a == b))
-            figures[f"kappa_{name}"] = _kappa(a, b)
+            found = agreement(a, b)
+            figures[f"agreement_{name}"], figures[f"kappa_{name}"] = found.share, found.kappa
         return figures
 
     def _measure(self, rhythm: Rhythm) -> dict[str, float]:
@@ -119,8 +119,9 @@ class HRVUtility(BaseEstimator):
             )
         steps = np.diff(rr)
         figures = dict.fromkeys(ERRORS, np.nan)
-        figures["rate_zone"] = float(np.searchsorted(ZONES, 60_000 / rr.mean()))
-        figures["irregularity"] = float(np.sqrt(np.mean(steps**2)) > IRREGULAR * rr.mean())
+        unrest = np.sqrt(np.mean(steps**2)) / rr.mean()
+        figures["rate_zone"] = float(category("rate_zone", 60_000 / rr.mean()))
+        figures["irregularity"] = float(category("irregularity", unrest))
         normal = np.ones(len(rr), dtype=bool)
         if rhythm.labels is not None:
             normal = (rhythm.labels[1:] == "N") & (rhythm.labels[:-1] == "N")
@@ -145,10 +146,3 @@ def _log_lf_hf(nn: NDArray, times: NDArray) -> float:
     )
     # A metronome has no power in either band: neither outweighs the other.
     return float(np.log((low + 1e-9) / (high + 1e-9)))
-
-
-def _kappa(a: NDArray, b: NDArray) -> float:
-    """Cohen's kappa; 1 where both name one and the same class throughout."""
-    observed = np.mean(a == b)
-    expected = sum(np.mean(a == value) * np.mean(b == value) for value in np.unique(a))
-    return 1.0 if expected == 1 else float((observed - expected) / (1 - expected))

@@ -1,0 +1,112 @@
+"""Would a cardiologist conclude from a release what the original shows."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from sklearn_ecganon.contracts import CATEGORIES, UNMEASURED, Measurements
+from sklearn_ecganon.utility._compare import agreement, measured_pair
+
+LOST = "lost"
+
+
+class DiagnosisUtility(BaseEstimator):
+    """Compare the categories of the diagnostic contract, and beat classes in order.
+
+    See Also
+    --------
+    sklearn_ecganon.contracts.CATEGORIES : Their limits.
+    IntervalUtility : The numbers themselves.
+    BeatClassUtility : Whether the beats look like their classes.
+
+    Notes
+    -----
+    Beat classes are those a release says its beats are of. Anonymizers of this package hand
+    them on as they came; whether the waveforms still show them is for `BeatClassUtility`.
+
+    Kappa hangs on few records where nearly all are of one category. Its ``n_records`` and
+    the plain agreement stand beside it for that.
+
+    References
+    ----------
+    .. [1] J. Cohen, "A coefficient of agreement for nominal scales", Educational and
+       Psychological Measurement 20(1), 37-46, 1960.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon import QRSSegmenter, make_ecg_records
+    >>> from sklearn_ecganon.utility import DiagnosisUtility
+    >>> bunch = make_ecg_records(n_subjects=2, duration=20.0, random_state=0)
+    >>> beats = QRSSegmenter("annotated").fit_transform(bunch.data)
+    >>> figures = DiagnosisUtility().evaluate(beats, beats)
+    >>> figures["agreement_wide_qrs"], figures["kappa_beat_classes"]
+    (1.0, 1.0)
+    """
+
+    _parameter_constraints: dict = {}
+
+    def evaluate(self, before: Any, after: Any) -> dict[str, float]:
+        """Return agreement and Cohen's kappa of each category.
+
+        Parameters
+        ----------
+        before, after : BeatSet or list of ECGRecord
+            The same records in the same order, with R peaks and the same number of leads.
+            Records are cut at their R peaks by the defaults of `QRSSegmenter`.
+
+        Returns
+        -------
+        figures : dict of str to float
+            Greater is better. ``agreement_rate_zone`` and ``kappa_rate_zone``, likewise for
+            ``irregularity``, ``wide_qrs``, ``pr``, ``qtc`` and ``st``, over the
+            ``n_records_rate_zone`` records in which it could be measured before; what can
+            no longer be measured after does not agree. ``agreement_beat_classes`` and
+            ``kappa_beat_classes``, over all beats of records where both sides have labels;
+            NaN where not, and no beat agrees where a record has more or fewer beats than
+            before. Where all are of one class before and after, kappa is 1.
+
+        Raises
+        ------
+        ValueError
+            If before and after are not of the same records and leads, if a record has no
+            R peaks, or if the rate is below 100 Hz.
+        """
+        return diagnosis_figures(*measured_pair(before, after))
+
+
+def diagnosis_figures(old: Measurements, new: Measurements) -> dict[str, float]:
+    """Return the figures of `DiagnosisUtility` for what is measured already."""
+    figures = {}
+    for name, (a, b) in compared(old, new).items():
+        found = agreement(a, b)
+        figures[f"agreement_{name}"] = found.share
+        figures[f"kappa_{name}"] = found.kappa
+        if name in CATEGORIES:
+            figures[f"n_records_{name}"] = float(len(a))
+    return figures
+
+
+def compared(old: Measurements, new: Measurements) -> dict[str, tuple[NDArray, NDArray]]:
+    """Return the classes that are held against each other, by name of what they tell."""
+    before, after = old.categories(), new.categories()
+    pairs = {}
+    for name in CATEGORIES:
+        known = before[name] != UNMEASURED
+        pairs[name] = before[name][known], after[name][known]
+    pairs["beat_classes"] = _beat_classes(old, new)
+    return pairs
+
+
+def _beat_classes(old: Measurements, new: Measurements) -> tuple[NDArray, NDArray]:
+    if old.labels is None or new.labels is None:
+        return np.empty(0, dtype=str), np.empty(0, dtype=str)
+    found = np.full(len(old.labels), LOST, dtype=object)
+    for (a, b), (c, d) in zip(pairwise(old.bounds()), pairwise(new.bounds()), strict=True):
+        if b - a == d - c:
+            found[a:b] = new.labels[c:d]
+    return old.labels.astype(object), found

@@ -1,0 +1,283 @@
+"""All utilities at once, and one number for what a contract promises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sklearn_ecganon._validation import is_records
+from sklearn_ecganon.contracts import CATEGORIES, CONTRACTS, TOLERANCES, Measurements
+from sklearn_ecganon.records import BeatSet
+from sklearn_ecganon.utility._beat_class import DS1, DS2, BeatClassUtility
+from sklearn_ecganon.utility._compare import Agreement, agreement, measured_pair, paired_beats
+from sklearn_ecganon.utility._detection import DetectionUtility
+from sklearn_ecganon.utility._diagnosis import compared, diagnosis_figures
+from sklearn_ecganon.utility._hrv import ERRORS, MIN_INTERVALS, HRVUtility
+from sklearn_ecganon.utility._interval import interval_figures, p_waves
+from sklearn_ecganon.utility._pairs import check_pairs, rhythms
+from sklearn_ecganon.utility._waveform import WaveformUtility
+
+#: What counts for `utility`, and how much, by contract.
+WEIGHTS: dict[str, dict[str, float]] = {
+    "diagnostic": dict.fromkeys(("beat_classes", *CATEGORIES, "detection", "judge"), 1.0),
+    "measurement": dict.fromkeys(("RR", *TOLERANCES, "p_wave"), 1.0),
+}
+_TERMS = {*WEIGHTS["diagnostic"], *WEIGHTS["measurement"], "waveform"}
+_VARIABILITY = ERRORS[:-1]  # LF/HF asks for longer records than most
+_WAVEFORM = (
+    "waveform",
+    "correlation",
+    "correlation_qrs",
+    "correlation_outside",
+    "rmse_qrs",
+    "rmse_outside",
+    "prd",
+)
+
+
+class UtilityScorer(BaseEstimator):
+    """Join all utilities, and say in one number how much of a contract is kept.
+
+    Parameters
+    ----------
+    contract : {"diagnostic", "measurement"}, default="diagnostic"
+        What the release promises: ``"diagnostic"``, that a cardiologist concludes the same;
+        ``"measurement"``, that the numbers are the person's own, within tolerances.
+    weights : dict of str to float, optional
+        What counts how much, by the names of the table below, of either contract; what is
+        not named does not count. By default each term of the contract counts 1.
+    judge : BeatClassUtility, optional
+        Also train a judge of beat classes on the release. It takes a minute, and labels.
+    qrs_width : float, default=100.0
+        What counts as QRS in the waveform figures, in ms.
+    sampling_rate : float, default=250.0
+        Rate of arrays in Hz; records bring their own.
+
+    See Also
+    --------
+    sklearn_ecganon.model_selection.PrivacyUtilityScorer : Adds privacy, for GridSearchCV.
+
+    Notes
+    -----
+    ``utility`` is 1 where the release is the original, bit for bit, and 0 where nothing is
+    kept. It is the weighted mean of these terms; a term without anything to compare drops
+    out.
+
+    ==============  ===========  =========================================================
+    term            contract     value
+    ==============  ===========  =========================================================
+    `beat_classes`  diagnostic   kappa of the classes of all beats, in order, as labelled
+    `rate_zone`,    diagnostic   kappa of each category over the records
+    `irregularity`,
+    `wide_qrs`,
+    `pr`, `qtc`,
+    `st`
+    `detection`     diagnostic   F1 of R peaks at 150 ms, over that of the originals
+    `judge`         diagnostic   macro-F1 of beat classes, trained on the release and tested
+                                 on originals, over that of training on originals
+    `RR`            measurement  share of records with the very same series
+    `QRS`, `QT`,    measurement  share of records within the contract's tolerance
+    `PR`, `ST`
+    `p_wave`        measurement  kappa of having P waves
+    `waveform`      none         mean of the correlations on the QRS and outside of it
+    ==============  ===========  =========================================================
+
+    Agreement is corrected for chance, since a release in which every heart is the same
+    normal one agrees with most records by chance: it earns nothing here. A kappa hangs on
+    few records where nearly all are of one category, so that it counts its weight times
+    ``1 - chance``; this mean is the pooled kappa of [1]_, and the other terms enter it with
+    a chance of 0. Whether a figure is cautious enough for few records is for the reader:
+    ``n_records`` stands beside each.
+
+    No contract promises the waveform: a release under another identity is meant to look
+    different. It counts only where `weights` says so, and for arrays, which have nothing
+    else: there ``utility`` is that term, under every contract.
+
+    References
+    ----------
+    .. [1] H. De Vries et al., "Using pooled kappa to summarize interrater agreement across
+       many items", Field Methods 20(3), 272-282, 2008.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon import QRSSegmenter, make_ecg_records
+    >>> from sklearn_ecganon.anonymizers import LowPassAnonymizer
+    >>> from sklearn_ecganon.utility import UtilityScorer
+    >>> bunch = make_ecg_records(n_subjects=3, duration=20.0, random_state=0)
+    >>> beats = QRSSegmenter("annotated").fit_transform(bunch.data)
+    >>> scorer = UtilityScorer(contract="measurement")
+    >>> scorer.evaluate(beats, beats)["utility"]
+    1.0
+    >>> smooth = LowPassAnonymizer().fit_transform(beats)
+    >>> scorer.evaluate(beats, smooth)["utility"] < 1
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "contract": [StrOptions(set(CONTRACTS))],
+        "weights": [dict, None],
+        "judge": [BeatClassUtility, None],
+        "qrs_width": [Interval(Real, 0, None, closed="neither")],
+        "sampling_rate": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        contract: str = "diagnostic",
+        *,
+        weights: dict[str, float] | None = None,
+        judge: BeatClassUtility | None = None,
+        qrs_width: float = 100.0,
+        sampling_rate: float = 250.0,
+    ) -> None:
+        self.contract = contract
+        self.weights = weights
+        self.judge = judge
+        self.qrs_width = qrs_width
+        self.sampling_rate = sampling_rate
+
+    def evaluate(
+        self,
+        before: Any,
+        after: Any,
+        groups: ArrayLike | None = None,
+        *,
+        train: Sequence[str] = DS1,
+        test: Sequence[str] = DS2,
+    ) -> dict[str, float]:
+        """Return the figures of all utilities, and ``utility``.
+
+        Parameters
+        ----------
+        before, after : BeatSet, list of ECGRecord, or array-like (n_beats, [n_leads,] n_times)
+            The same records in the same order, with R peaks and the same number of leads;
+            or the same beats in mV, R peak at column ``n_times // 2``.
+        groups : array-like of shape (n_records,), optional
+            For the judge, as `train` and `test`: see :meth:`BeatClassUtility.evaluate`.
+        train, test : sequence of str
+            Groups to train the judge on and to test it on.
+
+        Returns
+        -------
+        figures : dict of str to float
+            ``utility`` in [0, 1], and what `WaveformUtility`, `IntervalUtility`,
+            `DiagnosisUtility`, `HRVUtility` (errors), `DetectionUtility` and the judge
+            return, by their names. NaN for what cannot be computed: waveform figures where
+            no record has as many beats as before in windows of the same length, errors of
+            heart rate variability where no record has enough normal beats. For arrays the
+            waveform figures alone.
+
+        Raises
+        ------
+        ValueError
+            If before and after do not belong together, if a weight is negative or has an
+            unknown name, or if no term with a weight is left.
+        """
+        self._validate_params()
+        weights = self._weights()
+        waveform = WaveformUtility(qrs_width=self.qrs_width, sampling_rate=self.sampling_rate)
+        if not (isinstance(before, BeatSet) or is_records(before)):
+            figures = waveform.evaluate(before, after)
+            return figures | {"waveform": figures["utility"]}
+        before, after = check_pairs(before, after)
+        old, new = paired_beats(before, after)
+        measured = measured_pair(old, new)
+        figures = (
+            _waveform_figures(waveform, old, new)
+            | interval_figures(*measured)
+            | diagnosis_figures(*measured)
+            | _hrv_figures(before, after)
+            | DetectionUtility().evaluate(before, after)
+        )
+        if self.judge is not None:
+            figures |= self.judge.evaluate(old, new, groups, train=train, test=test)
+        utility = pooled(_terms(*measured, figures), weights)
+        return figures | {"utility": utility}
+
+    def _weights(self) -> dict[str, float]:
+        weights = WEIGHTS[self.contract] if self.weights is None else self.weights
+        unknown = sorted(set(weights) - _TERMS)
+        if unknown or not any(weights.values()) or min(weights.values()) < 0:
+            raise ValueError(
+                f"weights={weights!r}; give positive numbers for some of {sorted(_TERMS)}."
+            )
+        return weights
+
+
+def pooled(terms: dict[str, Agreement], weights: dict[str, float]) -> float:
+    """Return the weighted share that is kept beyond chance, from 0 to 1.
+
+    Parameters
+    ----------
+    terms : dict of str to Agreement
+        NaN where there is nothing to compare.
+    weights : dict of str to float
+        What counts how much.
+    """
+    known = [(terms[name], w) for name, w in weights.items() if not np.isnan(terms[name].share)]
+    if not any(w for _, w in known):
+        raise ValueError(
+            f"none of {sorted(weights)} can be told from these records; give longer ones, or "
+            "other weights."
+        )
+    kept = sum(w * (term.share - term.chance) for term, w in known)
+    most = sum(w * (1 - term.chance) for term, w in known)
+    return float(np.clip(kept / most, 0, 1)) if most else 1.0
+
+
+def _terms(
+    old: Measurements, new: Measurements, figures: dict[str, float]
+) -> dict[str, Agreement]:
+    terms = {name: agreement(*pair) for name, pair in compared(old, new).items()}
+    terms["p_wave"] = agreement(*p_waves(old, new))
+    shares = {
+        "RR": figures["rr_exact"],
+        **{name: figures[f"share_within_{name}"] for name in TOLERANCES},
+        "detection": _ratio(figures["f1_150ms"], figures["before_f1_150ms"]),
+        "judge": _ratio(figures.get("tstr_macro_f1"), figures.get("trtr_macro_f1")),
+        "waveform": figures["waveform"],
+    }
+    return terms | {name: Agreement(share) for name, share in shares.items()}
+
+
+def _ratio(after: float | None, before: float | None) -> float:
+    """Return how much of a figure is left, at most all; NaN where there was none."""
+    if after is None or not before:
+        return np.nan
+    return min(after / before, 1.0)
+
+
+def _waveform_figures(
+    waveform: WaveformUtility, old: BeatSet, new: BeatSet
+) -> dict[str, float]:
+    """Compare the records whose beats correspond; ``utility`` is called ``waveform``."""
+    same = np.flatnonzero(old.n_beats == new.n_beats)
+    layouts = [(X.n_times, X.sampling_rate) for X in (old, new)]
+    if layouts[0] != layouts[1] or not old.n_beats[same].any():
+        return dict.fromkeys(_WAVEFORM, np.nan)
+    if len(same) < len(old):
+        old, new = old[same], new[same]
+    figures = waveform.evaluate(old, new)
+    return {"waveform": figures.pop("utility"), **figures}
+
+
+def _hrv_figures(before: Any, after: Any) -> dict[str, float]:
+    """Return the errors, over records that are long enough; the categories are elsewhere."""
+    figures = {f"error_{name}": np.nan for name in _VARIABILITY}
+    figures |= {f"n_records_{name}": 0.0 for name in _VARIABILITY}
+    counts = [[len(rhythm.r_peaks) for rhythm in rhythms(X)] for X in (before, after)]
+    long = np.flatnonzero(np.min(counts, axis=0) > MIN_INTERVALS)
+    sides = [
+        X[long] if isinstance(X, BeatSet) else [X[i] for i in long] for X in (before, after)
+    ]
+    try:
+        found = HRVUtility().evaluate(*sides) if len(long) else {}
+    except ValueError:  # too few normal beats in each of them
+        found = {}
+    return figures | {name: value for name, value in found.items() if name in figures}

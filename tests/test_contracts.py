@@ -1,0 +1,259 @@
+"""What contracts keep: drawn heartbeats, limits to the digit, the cardiologists' marks."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wfdb
+
+from sklearn_ecganon import ECGRecord, QRSSegmenter, contracts
+from sklearn_ecganon.contracts import (
+    CATEGORIES,
+    NO_P_WAVE,
+    TOLERANCES,
+    UNMEASURED,
+    Measurements,
+    category,
+    measure,
+)
+from sklearn_ecganon.datasets import fetch_ludb
+from sklearn_ecganon.delineation import Delineator
+from sklearn_ecganon.records import BeatSet
+
+RATE = 500.0
+SEGMENT = QRSSegmenter("annotated", refine=0, window=1000)
+
+
+def bump(t, start, stop):
+    inside = (t >= start) & (t <= stop)
+    return np.where(inside, (1 - np.cos(2 * np.pi * (t - start) / (stop - start))) / 2, 0.0)
+
+
+def drawn(*, rr=800, pr=160, qrs=90, qt=400, st=0.0, n_beats=20):
+    """Draw P, QRS, ST and T with these intervals in ms, and ST in mV."""
+    peaks = np.arange(1, n_beats + 1) * rr
+    t = np.arange(0, (n_beats + 2) * rr, 1000 / RATE)
+    signal = np.random.default_rng(0).normal(0, 0.005, len(t))
+    for peak in peaks:
+        start, stop = peak - qrs / 2, peak + qrs / 2
+        end = start + qt
+        signal += 0.15 * bump(t, start - pr, start - pr + 100)
+        signal += 1.2 * bump(t, start + 0.2 * qrs, stop - 0.2 * qrs)
+        signal -= 0.15 * bump(t, start, start + 0.3 * qrs)
+        signal -= 0.25 * bump(t, stop - 0.3 * qrs, stop)
+        signal += 0.3 * bump(t, end - 200, end)
+        rise, fall = (t - stop + 20) / 20, (end - 80 - t) / 60
+        signal += st * np.clip(rise, 0, 1) * np.clip(fall, 0, 1)
+    r_peaks = (peaks * RATE / 1000).astype(int)
+    return ECGRecord(signal, RATE, ("II",), r_peaks=r_peaks, name="drawn")
+
+
+def numbers(rr=800.0, *, n_beats=6, **values):
+    """Return the measurements of one record with the same numbers in every beat."""
+    usual = {"PR": 160.0, "QRS": 90.0, "QT": 380.0, "ST": 0.0} | values
+    rows = {name: np.resize(value, n_beats).astype(float) for name, value in usual.items()}
+    rr = np.r_[np.nan, np.resize(rr, n_beats - 1)]
+    return Measurements(np.zeros(n_beats, int), 1, RR=rr, **rows)
+
+
+class TestMeasure:
+    @pytest.mark.parametrize(
+        "intervals",
+        [{}, {"qrs": 60}, {"qrs": 150}, {"pr": 100}, {"pr": 240}, {"qt": 330}, {"st": 0.2}],
+    )
+    def test_what_was_drawn_is_read(self, intervals):
+        found = measure(SEGMENT.fit_transform([drawn(**intervals)]))
+        wanted = {"pr": 160, "qrs": 90, "qt": 400, "st": 0.0} | intervals
+        medians = found.medians()
+        assert medians["PR"][0] == pytest.approx(wanted["pr"], abs=10)
+        assert medians["QRS"][0] == pytest.approx(wanted["qrs"], abs=15)
+        assert medians["QT"][0] == pytest.approx(wanted["qt"], abs=25)
+        assert medians["ST"][0] == pytest.approx(wanted["st"], abs=0.04)
+        np.testing.assert_allclose(found.RR[1:], 800)
+        assert np.isnan(found.RR[0])
+
+    @pytest.mark.parametrize(
+        ("intervals", "changed"),
+        [
+            ({}, {}),
+            ({"rr": 1100}, {"rate_zone": 0}),
+            ({"rr": 550, "qt": 320}, {"rate_zone": 2}),
+            ({"qrs": 150}, {"wide_qrs": 1}),
+            ({"pr": 100}, {"pr": 0}),
+            ({"pr": 240}, {"pr": 2}),
+            ({"rr": 1000, "qt": 490}, {"qtc": 1}),
+            ({"st": 0.2}, {"st": 2}),
+            ({"st": -0.2}, {"st": 0}),
+        ],
+    )
+    def test_what_was_drawn_is_concluded(self, intervals, changed):
+        usual = {"rate_zone": 1, "irregularity": 0, "wide_qrs": 0, "pr": 1, "qtc": 0, "st": 1}
+        beats = SEGMENT.fit_transform([drawn(**intervals)])
+        found = {name: values[0] for name, values in measure(beats).categories().items()}
+        assert found == usual | changed
+
+    def test_classes_are_measured_apart(self):
+        narrow, wide = (SEGMENT.fit_transform([drawn(qrs=q)]) for q in (80, 160))
+        mixed = narrow.beats.copy()
+        mixed[::5] = wide.beats[::5]
+        labels = np.where(np.arange(len(mixed)) % 5 == 0, "V", "N")
+        found = measure(replace(narrow, beats=mixed, labels=labels))
+        assert np.median(found.QRS[labels == "V"]) > 130
+        assert np.median(found.QRS[labels == "N"]) < 100
+        assert found.medians()["QRS"][0] < 100
+        assert found.categories()["wide_qrs"][0] == 0
+
+    def test_flat_and_empty_records_have_no_numbers(self):
+        beats = SEGMENT.fit_transform([drawn(), drawn()])
+        flat = np.where((beats.record == 0)[:, None, None], 0.0, beats.beats)
+        found = measure(beats.with_beats(flat)).medians()
+        assert all(np.isnan(values[0]) and np.isfinite(values[1]) for values in found.values())
+        none = BeatSet(
+            np.empty((0, 1, 500)), *[np.empty(0, int)] * 2, [9], RATE, (("II",),), "x"
+        )
+        assert np.isnan(measure(none).medians()["QRS"]).all()
+        assert set(measure(none).categories()["qtc"]) == {UNMEASURED}
+
+    def test_records_are_measured_each_on_its_own(self):
+        beats = SEGMENT.fit_transform([drawn(qrs=q) for q in (80, 120, 150)])
+        whole, parts = measure(beats), [measure(beats[i]) for i in (2, 0, 1)]
+        for name in TOLERANCES:
+            together = np.concatenate([getattr(parts[i], name) for i in (1, 2, 0)])
+            np.testing.assert_array_equal(getattr(whole, name), together)
+
+    def test_a_record_is_measured_once(self, monkeypatch):
+        contracts._remembered.cache_clear()
+        beats = SEGMENT.fit_transform([drawn(), drawn(qrs=130)])
+        first = measure(beats)
+        with monkeypatch.context() as patch:
+            patch.setattr(contracts, "_measure_strip", None)  # calling it would fail
+            again = measure(beats[[1, 0, 1]])
+        np.testing.assert_array_equal(again.QRS[20:40], first.QRS[:20])
+        louder = measure(beats.with_beats(2 * beats.beats))
+        assert louder.medians()["ST"][0] == pytest.approx(
+            2 * first.medians()["ST"][0], abs=0.01
+        )
+        for other in (
+            {"average": 1},
+            {"delineator": Delineator("prominence")},
+        ):
+            assert not np.array_equal(measure(beats, **other).QRS, first.QRS)
+        slower = replace(beats, sampling_rate=RATE / 2)
+        assert measure(slower).medians()["PR"][0] > 1.5 * first.medians()["PR"][0]
+
+    def test_it_remembers_no_signal(self):
+        contracts._remembered.cache_clear()
+        asked = contracts._Asked(b"x", lambda: np.zeros((4, 1)))
+        contracts._remembered(asked)
+        assert asked.measure is None
+
+    @pytest.mark.parametrize("rate", [125.0, 360.0, 1000.0])
+    def test_other_rates(self, rate):
+        segment = QRSSegmenter("annotated", refine=0, window=1000, sampling_rate=rate)
+        medians = measure(segment.fit_transform([drawn()])).medians()
+        assert medians["PR"][0] == pytest.approx(160, abs=12)
+        assert medians["QRS"][0] == pytest.approx(90, abs=15)
+
+    def test_too_slow(self):
+        beats = QRSSegmenter("annotated", sampling_rate=90.0).fit_transform([drawn()])
+        with pytest.raises(ValueError, match="'drawn': 90 Hz is too slow"):
+            measure(beats)
+
+
+class TestCategories:
+    @pytest.mark.parametrize(
+        ("name", "values", "wanted"),
+        [
+            ("rate_zone", [59.99, 60, 100, 100.01], [0, 1, 1, 2]),
+            ("irregularity", [0.0, 0.1, 0.1001], [0, 0, 1]),
+            ("wide_qrs", [119.9, 120, np.nan], [0, 1, UNMEASURED]),
+            ("pr", [119.9, 120, 200, 200.1], [0, 1, 1, 2]),
+            ("qtc", [449.9, 450], [0, 1]),
+            ("st", [-0.11, -0.1, -0.099, 0.099, 0.1], [0, 0, 1, 1, 2]),
+        ],
+    )
+    def test_limits(self, name, values, wanted):
+        assert category(name, values).tolist() == wanted
+
+    def test_rate_and_irregularity_by_hand(self):
+        steady = numbers([800.0])
+        assert steady.categories()["rate_zone"] == 1
+        assert steady.categories()["irregularity"] == 0
+        # Steps of 100 around 850: RMSSD 100 is more than a tenth of the mean.
+        assert numbers([800.0, 900.0]).categories()["irregularity"] == 1
+        assert numbers([810.0, 890.0]).categories()["irregularity"] == 0
+        assert numbers([600.0]).categories()["rate_zone"] == 1  # 100 a minute
+        assert numbers([599.0]).categories()["rate_zone"] == 2
+        assert numbers([1001.0]).categories()["rate_zone"] == 0
+
+    def test_qtc_is_bazetts(self):
+        # 450 ms at RR 1 s is long; at 0.64 s, 360 ms are.
+        assert numbers(1000.0, QT=450.0).categories()["qtc"] == 1
+        assert numbers(1000.0, QT=449.0).categories()["qtc"] == 0
+        assert numbers(640.0, QT=360.0).categories()["qtc"] == 1
+        assert numbers(640.0, QT=359.0).categories()["qtc"] == 0
+
+    def test_p_waves_count_in_half_of_the_beats(self):
+        assert numbers(PR=[160.0, np.nan]).categories()["pr"] == 1
+        assert numbers(PR=[160.0, np.nan, np.nan]).categories()["pr"] == NO_P_WAVE
+        lost = numbers(PR=np.nan, QRS=np.nan)
+        assert lost.categories()["pr"] == lost.categories()["wide_qrs"] == UNMEASURED
+
+    def test_medians_are_of_normal_beats_where_labels_say_so(self):
+        values = [90.0, 90.0, 94.0, 150.0, 150.0, 160.0]
+        unlabelled = numbers(QRS=values)
+        assert unlabelled.medians()["QRS"] == 122.0
+        labels = np.array(["N", "N", "N", "V", "V", "V"])
+        assert replace(unlabelled, labels=labels).medians()["QRS"] == 90.0
+        paced = replace(unlabelled, labels=np.full(6, "Q"))
+        assert paced.medians()["QRS"] == 122.0
+
+    def test_a_single_beat_has_no_rhythm(self):
+        found = numbers(n_beats=1).categories()
+        assert found["rate_zone"] == found["irregularity"] == found["qtc"] == UNMEASURED
+        assert found["wide_qrs"] == 0
+
+    def test_every_category_is_named(self):
+        assert list(numbers().categories()) == list(CATEGORIES)
+
+
+def marked(path):
+    """Return PR, QRS and QT of each beat of lead II as the cardiologists marked them."""
+    found = wfdb.rdann(str(path), "ii")
+    waves = {"p": [], "N": [], "t": []}
+    for i, symbol in enumerate(found.symbol):
+        if symbol in waves and 0 < i < len(found.symbol) - 1:
+            waves[symbol].append(found.sample[i - 1 : i + 2])
+    rows, end_before = [], -1
+    for start, peak, stop in waves["N"]:
+        after = min((n[1] for n in waves["N"] if n[1] > peak), default=np.inf)
+        p = [w[0] for w in waves["p"] if end_before < w[1] < peak]
+        t = [w[2] for w in waves["t"] if peak < w[1] < after]
+        row = (start - p[-1] if p else np.nan, stop - start, t[0] - start if t else np.nan)
+        rows.append(row)
+        end_before = peak
+    return 1000 / 500 * np.array(rows).T
+
+
+def test_ludb_medians_are_those_of_the_cardiologists(data_home):
+    if not (Path(data_home) / "ludb" / "RECORDS").is_file():
+        pytest.skip("SKLEARN_ECGANON_DATA names no folder with ludb/")
+    names = [f"data/{i}" for i in range(1, 61)]
+    records = fetch_ludb(data_home=data_home, records=names, verify=False).data
+    segment = QRSSegmenter("annotated", refine=0, leads=["II"])
+    medians = measure(segment.fit_transform(records)).medians()
+    marks = [marked(Path(data_home) / "ludb" / name) for name in names]
+    for row, (name, most) in enumerate({"PR": 6, "QRS": 8, "QT": 10}.items()):
+        shown = [m[row][np.isfinite(m[row])] for m in marks]
+        wanted = np.array(
+            [
+                np.median(s) if 2 * len(s) >= m.shape[1] else np.nan
+                for s, m in zip(shown, marks, strict=True)
+            ]
+        )
+        error = medians[name] - wanted
+        assert np.nanmedian(np.abs(error)) <= most, name
+        assert np.abs(np.nanmedian(error)) <= most / 2, name
+        if name == "PR":
+            assert np.mean(np.isnan(medians[name]) == np.isnan(wanted)) >= 0.95

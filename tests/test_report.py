@@ -1,0 +1,228 @@
+"""Audits: any two sets of recordings, as a table, a file and a page."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from importlib.resources import files
+
+import jsonschema
+import numpy as np
+import pytest
+import wfdb
+
+from sklearn_ecganon import QRSSegmenter, make_ecg_records
+from sklearn_ecganon.anonymizers import LowPassAnonymizer
+from sklearn_ecganon.cli import main
+from sklearn_ecganon.report import audit
+
+SCRIPT = "<script>alert('x')</script>"
+
+
+@pytest.fixture(scope="module")
+def bunch():
+    return make_ecg_records(n_subjects=4, n_sessions=2, duration=20.0, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def released(bunch):
+    segment = QRSSegmenter("annotated")
+    beats = segment.fit_transform(bunch.data)
+    return segment.inverse_transform(LowPassAnonymizer(random_state=0).fit_transform(beats))
+
+
+@pytest.fixture(scope="module")
+def result(bunch, released):
+    return audit(bunch.data, released, attackers=["lda", "rhythm"])
+
+
+def test_the_originals_as_release_have_no_privacy_and_full_utility(bunch):
+    found = audit(bunch.data, bunch.data, attackers="lda")
+    assert found.ladder.worst.rank1 == max(
+        row.rank1 for row in found.ladder.rows if row.knowledge == "original"
+    )
+    assert found.utility["utility"] == 1.0
+    assert not found.omitted
+
+
+def test_matched_by_name_whatever_the_order(bunch, released, result):
+    again = audit(bunch.data, released[::-1], attackers=["lda", "rhythm"])
+    assert again.ladder == result.ladder
+    assert again.utility == result.utility
+
+
+def test_matched_in_order_under_other_names(bunch, released, result):
+    opaque = [replace(record, name=f"r{i}") for i, record in enumerate(released)]
+    assert audit(bunch.data, opaque, attackers=["lda", "rhythm"]).ladder == result.ladder
+
+
+def test_what_the_release_lacks_is_listed(bunch, released):
+    found = audit(bunch.data, released[1:], attackers="lda")
+    first = bunch.data[0].name
+    assert found.omitted[first] == "not in the release"
+    assert any("no second usable" in reason for reason in found.omitted.values())
+    assert found.ladder.n_subjects == 3
+    assert f"left out: {first}" in str(found)
+
+
+def test_other_rates_and_lengths(bunch, released):
+    slower = [
+        replace(
+            record,
+            signal=record.signal[: len(record.signal) // 2 * 2 : 2],
+            sampling_rate=record.sampling_rate / 2,
+            r_peaks=record.r_peaks // 2,
+        ).crop(0, 1800)
+        for record in released
+    ]
+    found = audit(bunch.data, slower, attackers="lda")
+    assert found.ladder.n_subjects == 4
+
+
+def test_single_recordings_are_cut_in_two(bunch, released):
+    first = [i for i, s in enumerate(bunch.session) if s == sorted(bunch.session)[0]]
+    found = audit([bunch.data[i] for i in first], [released[i] for i in first], attackers="lda")
+    assert found.ladder.split == "time"
+    assert found.n_samples == 2 * len(first)
+
+
+def test_arrays(bunch, released):
+    old, new = (QRSSegmenter("annotated").fit_transform(r) for r in (bunch.data, released))
+    subjects = bunch.subject[old.record]
+    found = audit(old.beats[:, 0], new.beats[:, 0], subjects, attackers="lda")
+    assert found.ladder.floor is None
+    assert not found.maps
+    jsonschema.validate(found.to_dict(), schema())
+
+
+def schema():
+    text = (files("sklearn_ecganon.report") / "audit.schema.json").read_text("utf-8")
+    return json.loads(text)
+
+
+def test_json_follows_its_schema(result, tmp_path):
+    result.to_json(tmp_path / "audit.json")
+    told = json.loads((tmp_path / "audit.json").read_text())
+    jsonschema.validate(told, schema())
+    assert told["rank1"] == result.ladder.worst.rank1
+    assert told["excess"]["value"] == pytest.approx(told["rank1"] - told["floor"]["rank1"])
+    assert told["identification"]["original"]["cmc"][-1] == 1
+    assert list(tmp_path.iterdir()) == [tmp_path / "audit.json"]
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.addresses, self.text = [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_page_is_self_contained_and_escapes_names(bunch, released, tmp_path):
+    old, new = ([replace(r[0], name=SCRIPT), *r[1:]] for r in (bunch.data, released))
+    audit(old, new[:-1], attackers="lda").to_html(tmp_path / "audit.html")
+    text = (tmp_path / "audit.html").read_text("utf-8")
+    page = Page(text)
+    assert "script" not in page.tags
+    assert SCRIPT in page.text
+    assert page.addresses
+    assert all(address.startswith("data:image/png") for address in page.addresses)
+    # besides data there is nothing a browser could fetch
+    assert not re.search(r"https?://|url\(|@import", text)
+    assert "Who could be recognised" in page.text
+
+
+def test_verdict_tells_people_and_floor(result):
+    assert result.verdict.startswith("Of 4 people")
+    assert f"{result.ladder.worst.rank1:.1%}" in result.verdict
+    assert "diagnostic contract" in result.verdict
+    assert "anonymous" not in result.verdict
+
+
+def write(folder, records, names):
+    for record, name in zip(records, names, strict=True):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        wfdb.wrsamp(
+            path.name,
+            record.sampling_rate,
+            ["mV"] * record.n_leads,
+            list(record.lead_names),
+            record.signal,
+            fmt=["16"] * record.n_leads,
+            write_dir=str(path.parent),
+        )
+
+
+@pytest.fixture
+def folders(bunch, released, tmp_path):
+    names = [f"{r.subject}/{r.session}" for r in bunch.data]
+    write(tmp_path / "before", bunch.data, names)
+    write(tmp_path / "after", released, [f"x{i}" for i in range(len(released))])
+    lines = ["record,subject,session,released"]
+    lines += [f"{n},{n.split('/')[0]},{n.split('/')[1]},x{i}" for i, n in enumerate(names)]
+    (tmp_path / "key.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+def test_command(folders, capsys):
+    arguments = ["audit", str(folders / "before"), str(folders / "after"), "--attackers", "lda"]
+    outputs = ["--json", str(folders / "a.json"), "--html", str(folders / "a.html")]
+    key = ["--key", str(folders / "key.csv")]
+    assert main([*arguments, *key, *outputs, "--max-risk", "0.01"]) == 1
+    told = capsys.readouterr()
+    assert "Of 4 people" in told.out
+    assert "more than 1.0%" in told.err
+    jsonschema.validate(json.loads((folders / "a.json").read_text()), schema())
+    assert (folders / "a.html").stat().st_size > 10_000
+    # in order and without the key: the names have nothing in common
+    assert main(arguments) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("record,", "name,"), "want 'record'"),
+        (lambda text: "\n".join(text.splitlines()[:-1]), "are not in it"),
+        (lambda text: text.replace("x3", "x9"), "does not tell what 'x3'"),
+        (lambda text: text + text.splitlines()[1], "two lines for record"),
+    ],
+)
+def test_bad_key(folders, capsys, change, message):
+    key = folders / "key.csv"
+    key.write_text(change(key.read_text()))
+    before, after = str(folders / "before"), str(folders / "after")
+    assert main(["audit", before, after, "--key", str(key), "--attackers", "lda"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_command_checks_before_it_works(folders, capsys):
+    before, after = str(folders / "before"), str(folders / "after")
+    page = str(folders / "nowhere" / "a.html")
+    assert main(["audit", before, after, "--html", page]) == 2
+    assert "no such folder" in capsys.readouterr().err
+
+
+def test_bad_input(bunch, released):
+    with pytest.raises(ValueError, match="before lacks"):
+        audit(bunch.data[:-1], released)
+    with pytest.raises(ValueError, match="two records named"):
+        audit(bunch.data, [released[0], *released[:-1]])
+    with pytest.raises(ValueError, match="different kinds"):
+        audit(bunch.data, np.zeros((4, 20)))
+    with pytest.raises(ValueError, match="subjects has 2 entries"):
+        audit(bunch.data, released, ["a", "b"])
+    nobody = [replace(record, subject=None) for record in bunch.data]
+    with pytest.raises(ValueError, match="subjects are not known"):
+        audit(nobody, released)
+    with pytest.raises(ValueError, match="4 rows and after 3"):
+        audit(np.zeros((4, 20)), np.zeros((3, 20)), list("aabb"))
+    flat = [replace(r, signal=np.zeros_like(r.signal)) for r in released]
+    with pytest.raises(ValueError, match="flat"):
+        audit(bunch.data, flat)
