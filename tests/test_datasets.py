@@ -645,3 +645,12 @@ def test_an_empty_or_absent_folder_is_an_error(tmp_path):
         load_records(tmp_path)
     with pytest.raises(ValueError, match="is no folder"):
         load_records(tmp_path / "absent")
+
+
+def test_a_unit_beyond_ascii_is_refused(tmp_path):
+    # wfdb drops the mu and would take microvolts for volts
+    _write_record(tmp_path, "micro", ("II",), units=["uV"])
+    header = tmp_path / "micro.hea"
+    header.write_bytes(header.read_bytes().replace(b"/uV", "/µV".encode()))
+    with pytest.raises(ValueError, match="beyond ASCII"):
+        load_records(tmp_path)

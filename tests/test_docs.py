@@ -13,6 +13,7 @@ MODULES = (
     "datasets",
     "delineation",
     "imaging",
+    "io",
     "metrics",
     "model_selection",
     "plot",

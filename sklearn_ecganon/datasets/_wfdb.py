@@ -11,21 +11,9 @@ import numpy as np
 import wfdb
 from numpy.typing import NDArray
 
+from sklearn_ecganon.io._annotations import AAMI_CLASSES
+from sklearn_ecganon.io._layout import MILLIVOLTS
 from sklearn_ecganon.records import ECGRecord
-
-#: AAMI EC57 class of each WFDB beat symbol; what is not here is not a beat.
-AAMI_CLASSES = {
-    symbol: aami
-    for aami, symbols in {
-        "N": "NLRBej",
-        "S": "AaJSn",
-        "V": "VEr",
-        "F": "F",
-        "Q": "/fQ?",
-    }.items()
-    for symbol in symbols
-}
-MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "v": 1e3}
 
 
 @contextmanager
@@ -72,6 +60,12 @@ def read_header(path: Path, name: str) -> wfdb.Record | wfdb.MultiRecord:
         raise ValueError(
             f"record {name!r}: {file.name} gives no sampling rate above 0 Hz; "
             "write it into the third field of its first line."
+        )
+    if not all(line.isascii() for line in lines if not line.startswith("#")):
+        # wfdb drops such characters: microvolts written with a mu would become volts
+        raise ValueError(
+            f"record {name!r}: {file.name} has characters beyond ASCII; write a unit of "
+            "microvolts as uV."
         )
     for part in sorted(parts):
         if Path(part).name != part:

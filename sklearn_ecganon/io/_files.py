@@ -1,0 +1,92 @@
+"""Regular files under one folder in, whole files or none out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from sklearn_ecganon.io._errors import ECGReadError
+from sklearn_ecganon.io._limits import Limits
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to read, and all that the caller said about it."""
+
+    path: Path
+    root: Path
+    limits: Limits
+    leads: tuple[str, ...] | None = None
+    annotator: str | None = None
+    sampling_rate: float | None = None
+    index: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self.path.stat().st_size
+
+    def sibling(self, name: str) -> Path:
+        """Return a file in the same folder, after the same checks."""
+        if Path(name).name != name:
+            raise ECGReadError("bad_path")
+        return regular_file(self.path.with_name(name), self.root)
+
+
+def regular_file(path: Path, root: Path) -> Path:
+    """Return the path after making sure that it is a readable regular file under root."""
+    try:
+        real = path.resolve(strict=True)
+        mode = real.stat().st_mode
+    except FileNotFoundError:
+        raise ECGReadError("missing_file") from None
+    except PermissionError:
+        raise ECGReadError("unreadable") from None
+    except (OSError, RuntimeError, ValueError):
+        raise ECGReadError("not_a_file") from None
+    if not real.is_relative_to(root):
+        raise ECGReadError("outside_root", "a link leads out, or root=... is another folder")
+    if not stat.S_ISREG(mode):
+        raise ECGReadError("not_a_file")
+    if not os.access(real, os.R_OK):
+        raise ECGReadError("unreadable")
+    return path
+
+
+class Staged:
+    """Files in a hidden folder beside their place, moved out together when all are complete.
+
+    The last path is the one whose presence says that the recording is there.
+    """
+
+    #: Begins the name of the hidden folder; one that a killed process left may be deleted.
+    PREFIX = ".ecganon-"
+
+    def __init__(self, *finals: Path, overwrite: bool) -> None:
+        if not overwrite and finals[-1].exists():
+            raise FileExistsError(
+                f"{finals[-1]} is there already; choose another name or overwrite=True."
+            )
+        self.finals = finals
+        self.folder = Path(tempfile.mkdtemp(prefix=self.PREFIX, dir=finals[-1].parent))
+        self.parts = tuple(self.folder / final.name for final in finals)
+
+    def commit(self) -> None:
+        """Give the files that were written their names; remove older ones that were not."""
+        # Killed between two of these lines, an old header must not stand over new samples.
+        if len(self.finals) > 1:
+            self.finals[-1].unlink(missing_ok=True)
+        for part, final in zip(self.parts, self.finals, strict=True):
+            if part.exists():
+                os.replace(part, final)
+            else:
+                final.unlink(missing_ok=True)
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove what was begun."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,345 @@
+"""The one gate through which recordings come in, and the way they go out again."""
+
+from __future__ import annotations
+
+import os
+import warnings as python_warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sklearn_ecganon.io._annotations import Annotations
+from sklearn_ecganon.io._errors import ECGReadError, fenced
+from sklearn_ecganon.io._files import Source, regular_file
+from sklearn_ecganon.io._layout import Layout
+from sklearn_ecganon.io._limits import Limits
+from sklearn_ecganon.io._reader import RecordReader
+from sklearn_ecganon.io._registry import HEAD, formats, recognise
+from sklearn_ecganon.io._writer import RecordWriter
+from sklearn_ecganon.records import ECGRecord
+
+__all__ = ["create_record", "open_record", "read_record", "write_record"]
+
+PathLike = str | os.PathLike[str]
+
+
+def open_record(
+    path: PathLike,
+    *,
+    root: PathLike | None = None,
+    limits: Limits | None = None,
+    leads: Sequence[str] | None = None,
+    annotator: str | None = "atr",
+    sampling_rate: float | None = None,
+    index: int = 0,
+) -> RecordReader:
+    r"""Open a recording of any known format, to read it a stretch at a time.
+
+    The format is told from what is in the file, not from its name. Everything the header
+    declares is checked against the limits and the real size of the files before anything
+    is allocated, and the checksums of WFDB are verified, which reads the file once.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; for WFDB its header, ``NAME.hea``.
+    root : str or path-like, optional
+        The folder that all files read must lie in, after links are followed. By default
+        the folder of `path`.
+    limits : Limits, optional
+        How much the file may ask for; ``Limits()`` by default.
+    leads : sequence of str, optional
+        Which leads to read, in which order; by default all. Needed where a file holds more
+        than ECG, for example blood pressure.
+    annotator : str or None, default="atr"
+        Extension of the WFDB annotation file to read where there is one; None for none.
+    sampling_rate : float, optional
+        In Hz, for files that do not say: CSV and Parquet without a column ``time``, HDF5
+        in another shape than that of CODE-15 %.
+    index : int, default=0
+        Which recording of a file that holds several (HDF5; `RecordReader.n_records`).
+
+    Returns
+    -------
+    reader : RecordReader
+        Knows rate, leads, length, gain and annotations, and reads samples in mV.
+
+    Raises
+    ------
+    ECGReadError
+        Whatever is wrong with the file, with a `reason` out of a fixed list.
+
+    See Also
+    --------
+    read_record : Reads all at once.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> from pathlib import Path
+    >>> from sklearn_ecganon.io import open_record
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "any.name")
+    ...     _ = path.write_text("time,I\n0.000,0.1\n0.002,0.2\n0.004,0.1\n")
+    ...     with open_record(path) as reader:
+    ...         print(reader.layout.format, reader.sampling_rate, reader.n_times)
+    csv 500.0 3
+    """
+    if isinstance(leads, str):
+        raise ValueError(f"leads is a string; give a list, for example [{leads!r}].")
+    if annotator is not None and not annotator.isidentifier():
+        raise ValueError(f"annotator is {annotator!r}; give an extension like 'atr'.")
+    given = Path(path).absolute()
+    with fenced():
+        folder = given.parent if root is None else Path(root)
+        try:
+            folder = folder.resolve(strict=True)
+        except FileNotFoundError:
+            raise ECGReadError("missing_file") from None
+        except RuntimeError:
+            raise ECGReadError("not_a_file") from None
+        source = Source(
+            regular_file(given, folder),
+            folder,
+            limits or Limits(),
+            None if leads is None else tuple(leads),
+            annotator,
+            sampling_rate,
+            index,
+        )
+        with given.open("rb") as file:
+            head = file.read(HEAD)
+        return recognise(head).open(source)
+
+
+def read_record(
+    path: PathLike,
+    *,
+    root: PathLike | None = None,
+    limits: Limits | None = None,
+    leads: Sequence[str] | None = None,
+    annotator: str | None = "atr",
+    sampling_rate: float | None = None,
+    index: int = 0,
+) -> ECGRecord:
+    """Read a recording of any known format.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; for WFDB its header, ``NAME.hea``.
+    root : str or path-like, optional
+        The folder that all files read must lie in, after links are followed. By default
+        the folder of `path`.
+    limits : Limits, optional
+        How much the file may ask for; ``Limits()`` by default.
+    leads : sequence of str, optional
+        Which leads to read, in which order; by default all.
+    annotator : str or None, default="atr"
+        Extension of the WFDB annotation file to read where there is one; None for none.
+    sampling_rate : float, optional
+        In Hz, for files that do not say.
+    index : int, default=0
+        Which recording of a file that holds several.
+
+    Returns
+    -------
+    record : ECGRecord
+        Signal of shape (n_times, n_leads) in mV, NaN where nothing was recorded. Lead names
+        that are no known ECG leads become ``lead 1``, ``lead 2`` ...; `name` is the file's
+        name without extension; `r_peaks` and `beat_labels` come from its annotations.
+
+    Raises
+    ------
+    ECGReadError
+        Whatever is wrong with the file, with a `reason` out of a fixed list.
+
+    Warns
+    -----
+    UserWarning
+        If something was wrong that the limits let pass, with its reason.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> from pathlib import Path
+    >>> from sklearn_ecganon import ECGRecord
+    >>> from sklearn_ecganon.io import read_record, write_record
+    >>> record = ECGRecord(np.zeros((500, 2)), 250, ("I", "V2"), r_peaks=[90, 300])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_record(record, Path(folder, "a17.hea"))
+    ...     again = read_record(path)
+    >>> again, again.r_peaks.tolist()
+    (ECGRecord('a17': 2.0 s, 250 Hz, I V2), [90, 300])
+    """
+    with open_record(
+        path,
+        root=root,
+        limits=limits,
+        leads=leads,
+        annotator=annotator,
+        sampling_rate=sampling_rate,
+        index=index,
+    ) as reader:
+        for reason in reader.warnings:
+            python_warnings.warn(f"read in spite of {reason}", UserWarning, stacklevel=2)
+        with fenced():
+            return reader.record(Path(path).stem)
+
+
+def create_record(
+    path: PathLike,
+    layout: Layout,
+    annotations: Annotations | None = None,
+    *,
+    overwrite: bool = False,
+) -> RecordWriter:
+    """Begin a file that is written a stretch at a time.
+
+    WFDB (format 16) and EDF are written as they come; the other formats keep the samples
+    until the end. The header is made of the layout alone.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file. Its name without extension becomes the name of the record inside, so
+        choose an opaque one; for WFDB letters, digits, ``-`` and ``_`` only.
+    layout : Layout
+        Usually ``reader.layout`` of the recording it comes from, or
+        ``reader.layout.in_format("wfdb")``.
+    annotations : Annotations, optional
+        Marks to write, where the format has a place for them; usually
+        ``reader.annotations.retimed(...)``.
+    overwrite : bool, default=False
+        Replace a file that is there.
+
+    Returns
+    -------
+    writer : RecordWriter
+        To be used in a ``with`` block: the file appears at its end, complete or not at all.
+
+    Raises
+    ------
+    FileExistsError
+        If the file is there and must not be replaced.
+    ValueError
+        If the format cannot hold such a recording.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> from pathlib import Path
+    >>> from sklearn_ecganon import ECGRecord
+    >>> from sklearn_ecganon.io import create_record, open_record, write_record
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     old, new = Path(folder, "old.hea"), Path(folder, "new.hea")
+    ...     _ = write_record(ECGRecord(np.ones((900, 1)), 300), old)
+    ...     with open_record(old) as reader, create_record(new, reader.layout) as writer:
+    ...         for chunk in reader.chunks(250):
+    ...             writer.write(-chunk)
+    ...     with open_record(new) as reader:
+    ...         print(reader.read(899, 900))
+    [[-1.]]
+    """
+    known = formats()
+    if layout.format not in known:
+        raise ValueError(f"format is {layout.format!r}; want one of {', '.join(known)}.")
+    return known[layout.format].writer(
+        Path(path).absolute(), layout, annotations, overwrite=overwrite
+    )
+
+
+def write_record(
+    record: ECGRecord,
+    path: PathLike,
+    *,
+    format: str | None = None,
+    template: RecordReader | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a record under a header that holds nothing but how the samples are laid out.
+
+    Parameters
+    ----------
+    record : ECGRecord
+        Its `name`, `subject` and `session` are not written.
+    path : str or path-like
+        The file. Its name without extension becomes the name of the record inside, so
+        choose an opaque one.
+    format : str, optional
+        ``"wfdb"``, ``"edf"``, ``"dicom"``, ``"csv"``, ``"parquet"``, ``"hdf5"`` or
+        ``"npz"``; by default that of the template, else by the extension of `path`.
+    template : RecordReader, optional
+        The recording this one was made from (it may be closed): gain, baseline, variant of
+        the format and kinds of annotations are those of the template.
+    overwrite : bool, default=False
+        Replace a file that is there.
+
+    Returns
+    -------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    FileExistsError
+        If the file is there and must not be replaced.
+    ValueError
+        If the format is unknown or cannot hold such a record, or if record and template
+        differ in rate, leads or length.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> from pathlib import Path
+    >>> from sklearn_ecganon import ECGRecord
+    >>> from sklearn_ecganon.io import write_record
+    >>> record = ECGRecord(np.zeros((500, 1)), 250, name="Jane Doe")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_record(record, Path(folder, "r0001.hea"))
+    ...     print(path.read_text())
+    r0001 1 250 500
+    r0001.dat 16 1000(0)/mV 16 0 0 0 0 lead 1
+    """
+    path = Path(path)
+    if format is None:
+        format = template.layout.format if template else _format_of(path)
+    if template is None:
+        layout = Layout.of(record, format)
+        annotations = Annotations.of_beats(record.r_peaks, record.beat_labels)
+    else:
+        layout = template.layout.in_format(format)
+        _check_same(record, layout)
+        if not layout.gain and format != template.layout.format:
+            fresh = Layout.of(record, format)
+            layout = replace(layout, gain=fresh.gain, baseline=fresh.baseline)
+        marks = template.annotations
+        annotations = (
+            Annotations.of_beats(record.r_peaks, record.beat_labels)
+            if marks is None
+            else marks.retimed(record.r_peaks, record.beat_labels, record.n_times)
+        )
+    with create_record(path, layout, annotations, overwrite=overwrite) as writer:
+        writer.write(record.signal)
+    return path
+
+
+def _format_of(path: Path) -> str:
+    for name, format in formats().items():
+        if path.suffix.lower() in format.suffixes:
+            return name
+    raise ValueError(
+        f"extension {path.suffix!r} stands for no known format; give format=... "
+        f"({', '.join(formats())})."
+    )
+
+
+def _check_same(record: ECGRecord, layout: Layout) -> None:
+    found = (record.sampling_rate, record.n_leads, record.n_times)
+    wanted = (layout.sampling_rate, layout.n_leads, layout.n_times)
+    if found != wanted:
+        raise ValueError(
+            f"record {record.name!r} has {found[1]} lead(s) of {found[2]} samples at "
+            f"{found[0]:g} Hz, its template {wanted[1]} of {wanted[2]} at {wanted[0]:g} Hz; "
+            "write it without template."
+        )

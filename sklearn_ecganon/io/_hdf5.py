@@ -1,0 +1,115 @@
+"""HDF5 in the layout of CODE-15 %: many recordings of one shape in one array."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_ecganon.io._errors import ECGReadError, load_extra
+from sklearn_ecganon.io._files import Source
+from sklearn_ecganon.io._format import Format
+from sklearn_ecganon.io._layout import STANDARD_LEADS, Layout, allowed_leads, chosen_leads
+from sklearn_ecganon.io._reader import RecordReader
+from sklearn_ecganon.io._writer import RecordWriter
+
+#: Samples at 400 Hz; recordings of 7 and 10 s lie in the middle of zeros.
+_CODE15_SHAPE = (4096, 12)
+_CODE15_RATE = 400.0
+#: Millivolts in one unit: "at the scale 1e-4 V", as the test set of the authors has it.
+_MILLIVOLTS = 0.1
+
+
+def _plain_dataset(file: Any, name: str) -> Any:
+    """Return a dataset that lies in this file, not in another one that it points to."""
+    h5py = load_extra("h5py", "hdf5")
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise ECGReadError("bad_header", f"want a dataset {name!r} in the file itself")
+    data = file[name]
+    if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
+        raise ECGReadError("bad_header", f"want a dataset {name!r} in the file itself")
+    return data
+
+
+class HDF5Writer(RecordWriter):
+    """Writes one recording after the other; their ids are their places in the file."""
+
+    holds_many = True
+
+    def _begin(self) -> None:
+        h5py = load_extra("h5py", "hdf5")
+        layout = self.layout
+        shape = (layout.n_times, layout.n_leads)
+        self._file = h5py.File(self._staged.parts[0], "w")
+        self._tracings = self._file.create_dataset(
+            "tracings", (layout.n_records, *shape), "<f4", chunks=(1, *shape), compression=1
+        )
+        if (shape, layout.sampling_rate) != (_CODE15_SHAPE, _CODE15_RATE):
+            self._tracings.attrs["sampling_rate"] = layout.sampling_rate
+        self._file["exam_id"] = np.arange(layout.n_records, dtype="<i8")
+        self._rest = np.empty((0, layout.n_leads))
+
+    def _append(self, chunk: NDArray[np.float64]) -> None:
+        n_times = self.layout.n_times
+        done = (self.n_written - len(self._rest)) // n_times
+        self._rest = np.concatenate([self._rest, chunk])
+        for number in range(done, done + len(self._rest) // n_times):
+            values = np.nan_to_num(self._rest[:n_times], nan=0.0) / _MILLIVOLTS
+            self._tracings[number] = values
+            self._rest = self._rest[n_times:]
+
+    def _finish(self) -> None:
+        self._file.close()
+
+    def _abandon(self) -> None:
+        self._file.close()
+
+
+class HDF5(Format):
+    """Files with ``tracings`` of shape (n_records, n_times, n_leads)."""
+
+    name = "hdf5"
+    suffixes = (".h5", ".hdf5")
+    writer = HDF5Writer
+
+    def sniff(self, head: bytes) -> bool:
+        """Look for the signature."""
+        return head.startswith(b"\x89HDF\r\n\x1a\n")
+
+    def open(self, source: Source) -> RecordReader:
+        """Open one of the recordings; only that one is read."""
+        h5py = load_extra("h5py", "hdf5")
+        stream = source.path.open("rb")
+        try:
+            file = h5py.File(stream, "r")
+            data = _plain_dataset(file, "tracings")
+            if data.ndim != 3 or data.dtype.kind not in "fi":
+                raise ECGReadError("bad_header", "want tracings of three dimensions, numbers")
+            n_records, n_times, n_leads = data.shape
+            if not 0 <= source.index < n_records:
+                raise ECGReadError("no_lead", f"it holds {n_records} recordings")
+            rate = source.sampling_rate
+            if rate is None and "sampling_rate" in data.attrs:
+                rate = float(data.attrs["sampling_rate"])
+            if rate is None and data.shape[1:] == _CODE15_SHAPE:
+                rate = _CODE15_RATE
+            if rate is None:
+                raise ECGReadError("bad_rate", "give sampling_rate=...")
+            source.limits.check_shape(n_times, n_leads, rate)
+            # A stored chunk is unpacked as a whole.
+            for size in (n_times * n_leads, np.prod(data.chunks or (1,), dtype=float)):
+                source.limits.check_memory(int(size))
+            leads = STANDARD_LEADS if n_leads == 12 else allowed_leads([""] * n_leads)
+            signal = np.asarray(data[source.index], np.float64) * _MILLIVOLTS
+        finally:
+            stream.close()
+        channels, _ = chosen_leads(leads, ["mV"] * n_leads, source.leads)
+        signal = signal[:, channels]
+        recorded = np.flatnonzero(signal.any(axis=1))
+        if len(recorded):
+            # Zeros in all leads at both ends are filling, not heart.
+            signal[: recorded[0]] = np.nan
+            signal[recorded[-1] + 1 :] = np.nan
+        layout = Layout(self.name, rate, tuple(leads[channel] for channel in channels), n_times)
+        return RecordReader.of_array(layout, signal, source.limits, n_records=n_records)

@@ -1,0 +1,213 @@
+"""An open recording: what is known about it, and its samples a stretch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_ecganon.io._annotations import Annotations
+from sklearn_ecganon.io._errors import fenced
+from sklearn_ecganon.io._layout import Layout
+from sklearn_ecganon.io._limits import Limits
+from sklearn_ecganon.records import ECGRecord
+
+__all__ = ["RecordReader"]
+
+Fetch = Callable[[int, int], NDArray[np.float64]]
+
+
+class RecordReader:
+    """A recording opened by `open_record`, read in stretches of bounded memory.
+
+    Use it in a ``with`` block, or call `close`.
+
+    Parameters
+    ----------
+    layout : Layout
+        Format, rate, leads, length, gain: all a copy of the file would need.
+    fetch : callable
+        Takes first sample and one past the last, returns mV of shape (n_times, n_leads).
+    limits : Limits
+        How much may be held at once.
+    annotations : Annotations, optional
+        Marks on the whole recording.
+    warnings : tuple of str, default=()
+        Reason codes of what was wrong and let pass.
+    n_records : int, default=1
+        Recordings in the same file.
+    close : callable, optional
+        Called by `close`.
+
+    Attributes
+    ----------
+    layout, annotations, warnings, n_records
+        As given.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> from pathlib import Path
+    >>> from sklearn_ecganon import ECGRecord
+    >>> from sklearn_ecganon.io import open_record, write_record
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "r1.hea")
+    ...     _ = write_record(ECGRecord(np.zeros((1000, 2)), 250, ("I", "II")), path)
+    ...     with open_record(path) as reader:
+    ...         print(reader.layout.format, reader.n_times, reader.read(100, 350).shape)
+    wfdb 1000 (250, 2)
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        fetch: Fetch,
+        limits: Limits,
+        *,
+        annotations: Annotations | None = None,
+        warnings: tuple[str, ...] = (),
+        n_records: int = 1,
+        close: Callable[[], None] | None = None,
+    ) -> None:
+        limits.check_shape(layout.n_times, layout.n_leads, layout.sampling_rate)
+        if annotations is not None:
+            annotations.check(layout.n_times)
+        self.layout = layout
+        self.annotations = annotations
+        self.warnings = warnings
+        self.n_records = n_records
+        self._fetch = fetch
+        self._limits = limits
+        self._close = close
+
+    @classmethod
+    def of_array(
+        cls,
+        layout: Layout,
+        signal: NDArray[np.float64],
+        limits: Limits,
+        *,
+        annotations: Annotations | None = None,
+        n_records: int = 1,
+    ) -> RecordReader:
+        """Return a reader for a format that can only be read as a whole."""
+        return cls(
+            layout,
+            lambda start, stop: signal[start:stop],
+            limits,
+            annotations=annotations,
+            n_records=n_records,
+        )
+
+    @property
+    def sampling_rate(self) -> float:
+        """Samples a second, in Hz."""
+        return self.layout.sampling_rate
+
+    @property
+    def lead_names(self) -> tuple[str, ...]:
+        """Names of the leads, known ones only."""
+        return self.layout.lead_names
+
+    @property
+    def n_times(self) -> int:
+        """Samples of each lead."""
+        return self.layout.n_times
+
+    @property
+    def n_leads(self) -> int:
+        """Number of leads."""
+        return self.layout.n_leads
+
+    @property
+    def gain(self) -> tuple[float, ...]:
+        """Digital units a mV of each lead; empty where samples are floating-point numbers."""
+        return self.layout.gain
+
+    def read(self, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
+        """Read a stretch.
+
+        Parameters
+        ----------
+        start : int, default=0
+            First sample.
+        stop : int, optional
+            One past the last; the end by default.
+
+        Returns
+        -------
+        signal : ndarray of shape (stop - start, n_leads)
+            In mV, NaN where nothing was recorded.
+
+        Raises
+        ------
+        ECGReadError
+            If the stretch cannot be decoded or is larger than the limits allow.
+        """
+        stop = self.n_times if stop is None else stop
+        if not 0 <= start < stop <= self.n_times:
+            raise ValueError(f"cannot read {start}..{stop} out of 0..{self.n_times} samples.")
+        self._limits.check_memory((stop - start) * self.n_leads)
+        with fenced():
+            signal = np.asarray(self._fetch(start, stop), np.float64)
+            if signal.shape != (stop - start, self.n_leads) or np.isinf(signal).any():
+                raise ValueError
+        return signal
+
+    def chunks(self, n_times: int = 2**18) -> Iterator[NDArray[np.float64]]:
+        """Read the whole recording, a stretch after the other.
+
+        Parameters
+        ----------
+        n_times : int, default=2**18
+            Samples of each lead in one stretch.
+
+        Yields
+        ------
+        signal : ndarray of shape (at most n_times, n_leads)
+            In mV.
+        """
+        for start in range(0, self.n_times, n_times):
+            yield self.read(start, min(start + n_times, self.n_times))
+
+    def record(self, name: str = "unnamed") -> ECGRecord:
+        """Read the whole recording into an ECGRecord.
+
+        Parameters
+        ----------
+        name : str, default="unnamed"
+            Name of the record.
+
+        Returns
+        -------
+        record : ECGRecord
+            With `r_peaks` and `beat_labels` (AAMI classes) where the file marks beats.
+        """
+        marks = self.annotations
+        return ECGRecord(
+            self.read(),
+            self.sampling_rate,
+            self.lead_names,
+            r_peaks=None if marks is None else marks.r_peaks,
+            beat_labels=None if marks is None else marks.beat_labels,
+            name=name,
+        )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._close is not None:
+            self._close()
+            self._close = None
+
+    def __enter__(self) -> RecordReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

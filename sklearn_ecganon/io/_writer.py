@@ -1,0 +1,157 @@
+"""A recording on its way to disk: stretches in, one complete file out, or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sklearn_ecganon.io._annotations import Annotations
+from sklearn_ecganon.io._files import Staged
+from sklearn_ecganon.io._layout import Layout
+
+__all__ = ["RecordWriter"]
+
+
+class RecordWriter:
+    """A file begun by `create_record`, filled with `write` and shown by `close`.
+
+    Used in a ``with`` block it appears at the end of the block, complete, under its name;
+    after an exception nothing of it remains. This class keeps the samples until then; the
+    formats that can be written in stretches have a subclass that does not.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    layout : Layout
+        What the header is made of.
+    annotations : Annotations, optional
+        Marks to write, where the format has a place for them.
+    overwrite : bool, default=False
+        Replace a file that is there.
+
+    Attributes
+    ----------
+    n_written : int
+        Samples of each lead so far; of all recordings where there are several.
+    n_clipped : int
+        Values that were beyond the range of the format at this gain, and were cut to it.
+    """
+
+    #: Whether a file of the format may hold several recordings, one after the other.
+    holds_many = False
+
+    def __init__(
+        self,
+        path: Path,
+        layout: Layout,
+        annotations: Annotations | None = None,
+        *,
+        overwrite: bool = False,
+    ) -> None:
+        self.path = path
+        self.layout = layout
+        self.annotations = annotations
+        self.n_written = 0
+        self.n_clipped = 0
+        self._n_times = layout.n_times * layout.n_records
+        if layout.n_records != 1 and not self.holds_many:
+            raise ValueError(f"a file of format {layout.format!r} holds one recording.")
+        if annotations is not None:
+            annotations.check(layout.n_times)
+        self._staged = Staged(*self._files(), overwrite=overwrite)
+        try:
+            self._begin()
+        except BaseException:
+            self._staged.discard()
+            raise
+
+    def write(self, chunk: ArrayLike) -> None:
+        """Append a stretch.
+
+        Parameters
+        ----------
+        chunk : array-like of shape (n_times, n_leads)
+            In mV, NaN where nothing was recorded.
+
+        Raises
+        ------
+        ValueError
+            If it has another number of leads, holds infinite values, or is more than the
+            layout announced.
+        """
+        values = np.asarray(chunk, np.float64)
+        if values.ndim != 2 or values.shape[1] != self.layout.n_leads:
+            raise ValueError(
+                f"a stretch has shape {values.shape}; want (n_times, {self.layout.n_leads})."
+            )
+        if np.isinf(values).any():
+            raise ValueError("a stretch holds infinite values; use NaN for gaps.")
+        if self.n_written + len(values) > self._n_times:
+            raise ValueError(
+                f"{self.n_written + len(values)} samples for a recording of {self._n_times}."
+            )
+        self._append(values)
+        self.n_written += len(values)
+
+    def close(self) -> None:
+        """Finish the file and give it its name.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer samples than the layout announced; nothing is written then.
+        """
+        try:
+            if self.n_written != self._n_times:
+                raise ValueError(
+                    f"{self.n_written} samples for a recording of {self._n_times}."
+                )
+            self._finish()
+            self._staged.commit()
+        except BaseException:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Give up and leave nothing behind."""
+        self._abandon()
+        self._staged.discard()
+
+    def __enter__(self) -> RecordWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+    # What a format may do otherwise: the files it makes (the one that counts last), and
+    # how it begins, goes on, ends and gives up.
+
+    def _files(self) -> tuple[Path, ...]:
+        return (self.path,)
+
+    def _begin(self) -> None:
+        self._chunks: list[NDArray[np.float64]] = []
+
+    def _append(self, chunk: NDArray[np.float64]) -> None:
+        self._chunks.append(chunk)
+
+    def _finish(self) -> None:
+        self._save(np.concatenate(self._chunks), self._staged.parts[-1])
+
+    def _abandon(self) -> None:
+        pass
+
+    def _save(self, signal: NDArray[np.float64], part: Path) -> None:
+        raise NotImplementedError

@@ -1,0 +1,108 @@
+"""The published databases through the gate and out again; all of them with ``-m slow``."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wfdb
+
+from sklearn_ecganon.datasets import fetch_ecgid, fetch_ludb, fetch_mitdb
+from sklearn_ecganon.io import (
+    Annotations,
+    ECGReadError,
+    Limits,
+    open_record,
+    read_record,
+    write_record,
+)
+
+#: Published headers whose checksums disagree with the published samples.
+WRONG_CHECKSUMS = {
+    f"Person_{person}/rec_{recording}"
+    for person, recording in (
+        *((13, 2), (15, 1), (24, 5), (25, 4), (26, 3), (27, 3), (28, 4), (32, 6)),
+        *((44, 1), (72, 3), (83, 1)),
+    )
+}
+SOME = {
+    "mitdb": ["100", "114"],
+    "ecgiddb": ["Person_01/rec_1", "Person_13/rec_2", "Person_74/rec_1"],
+    "ludb": ["data/1", "data/17"],
+}
+DATABASES = {
+    "mitdb": (fetch_mitdb, "atr", 48),
+    "ecgiddb": (fetch_ecgid, "atr", 310),
+    "ludb": (fetch_ludb, "ii", 200),
+}
+
+
+def through_the_gate(data_home, database, names, folder):
+    fetch, annotator, _ = DATABASES[database]
+    bunch = fetch(data_home=data_home, download_if_missing=False, records=names, verify=False)
+    for number, wanted in enumerate(bunch.data):
+        path = Path(data_home, database, f"{wanted.name}.hea")
+        limits = Limits()
+        if database == "ecgiddb" and wanted.name in WRONG_CHECKSUMS:
+            with pytest.raises(ECGReadError, match="bad_checksum"):
+                read_record(path)
+            limits = Limits(checksum="warn")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore" if limits.checksum == "warn" else "error")
+            record = read_record(path, annotator=annotator, limits=limits)
+        columns = [record.lead_names.index(lead) for lead in wanted.lead_names]
+        np.testing.assert_array_equal(record.signal[:, columns], wanted.signal)
+        assert record.sampling_rate == wanted.sampling_rate
+        if wanted.r_peaks is not None:
+            np.testing.assert_array_equal(record.r_peaks, wanted.r_peaks)
+        if wanted.beat_labels is not None:
+            np.testing.assert_array_equal(record.beat_labels, wanted.beat_labels)
+        with open_record(path, annotator=annotator, limits=limits) as reader:
+            copy = write_record(record, folder / f"r{number}.hea", template=reader)
+        if reader.annotations is not None:
+            marks = wfdb.rdann(str(path.with_suffix("")), annotator)
+            theirs = Annotations(marks.sample, marks.symbol, marks.aux_note)
+            for field in ("samples", "symbols", "notes"):
+                np.testing.assert_array_equal(
+                    getattr(reader.annotations, field), getattr(theirs, field)
+                )
+        raw = wfdb.rdrecord(str(copy.with_suffix("")), physical=False)
+        assert raw.calc_checksum() == [checksum % 65536 for checksum in raw.checksum]
+        assert raw.sig_name == list(record.lead_names)
+        np.testing.assert_array_equal(raw.dac(), record.signal)
+        if record.r_peaks is not None and len(record.r_peaks):
+            again = read_record(copy)
+            np.testing.assert_array_equal(again.r_peaks, record.r_peaks)
+            np.testing.assert_array_equal(again.beat_labels, record.beat_labels)
+            # The finer symbols, the noise marks and the rhythms too.
+            with open_record(copy) as reopened:
+                np.testing.assert_array_equal(
+                    reopened.annotations.symbols, reader.annotations.symbols
+                )
+                np.testing.assert_array_equal(
+                    reopened.annotations.notes, reader.annotations.notes
+                )
+    return len(bunch.data)
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_some_published_records(data_home, tmp_path, database):
+    if not Path(data_home, database).is_dir():
+        pytest.skip(f"SKLEARN_ECGANON_DATA holds no {database}/")
+    assert through_the_gate(data_home, database, SOME[database], tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", DATABASES)
+def test_all_published_records(data_home, tmp_path, database):
+    if not Path(data_home, database).is_dir():
+        pytest.skip(f"SKLEARN_ECGANON_DATA holds no {database}/")
+    assert through_the_gate(data_home, database, None, tmp_path) == DATABASES[database][2]
+
+
+def test_uncalibrated_records_are_refused(data_home):
+    path = Path(data_home, "nstdb", "bw.hea")
+    if not path.is_file():
+        pytest.skip("SKLEARN_ECGANON_DATA holds no nstdb/")
+    with pytest.raises(ECGReadError, match="bad_gain"):
+        read_record(path)
