@@ -10,6 +10,7 @@ from sklearn_ecganon.attacks._features import (
     number_features,
     rhythm_features,
 )
+from sklearn_ecganon.attacks._result import fusions
 from sklearn_ecganon.contracts import Measurements
 
 
@@ -85,11 +86,30 @@ def test_same_table_with_one_or_two_workers(beats, bunch):
     assert str(one) == str(two)
 
 
-def test_fusion_adds_up_the_others(beats, bunch):
-    result = evaluate(beats, bunch, ["lda", "rhythm"])
+@pytest.mark.parametrize(
+    ("attackers", "fusion", "panel"),
+    [
+        (["lda", "rhythm"], "fusion", "full"),
+        (["lda", "template"], "waveform-fusion", "waveform"),
+    ],
+)
+def test_fusion_adds_up_the_others(beats, bunch, attackers, fusion, panel):
+    result = evaluate(beats, bunch, attackers)
     for rung in ("original", "ignorant", "lazy-informed", "semi-informed"):
-        parts = [result.trials[name, rung].scores for name in ("lda", "rhythm")]
-        np.testing.assert_allclose(result.trials["fusion", rung].scores, sum(parts), rtol=1e-4)
+        parts = [result.trials[name, rung].scores for name in attackers]
+        np.testing.assert_allclose(result.trials[fusion, rung].scores, sum(parts), rtol=1e-4)
+    fused = {row.panel for row in result.rows if row.attacker == fusion}
+    assert fused == {panel}
+
+
+def test_fusions():
+    assert fusions({"lda": "waveform"}) == {}
+    assert fusions({"rhythm": "rhythm", "numbers": "numbers"}) == {}
+    all_of_them = {"lda": "waveform", "trees": "waveform", "rhythm": "rhythm"}
+    assert fusions(all_of_them) == {
+        "waveform-fusion": ["lda", "trees"],
+        "fusion": ["lda", "trees", "rhythm"],
+    }
 
 
 def small_set(labels):

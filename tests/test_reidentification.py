@@ -327,7 +327,7 @@ def test_worst_is_over_attackers_knowledge_and_evidence():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"attackers": "siamese"}, "attackers"),
+        ({"attackers": "oracle"}, "attackers"),
         ({"attackers": ["lda", "guess"]}, "'guess' is none of"),
         ({"attackers": []}, "attackers is empty"),
         ({"attackers": [PCA()]}, "nor a classifier"),

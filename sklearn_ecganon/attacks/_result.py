@@ -14,8 +14,19 @@ if TYPE_CHECKING:
 
 KNOWLEDGE = ("ignorant", "lazy-informed", "semi-informed")
 PANEL_NAMES = ("waveform", "full")
-#: The attacker who adds up the scores of all others.
-FUSION = "fusion"
+#: Attackers who add up the scores of others, and what they thereby see.
+FUSION_SEES = {"waveform-fusion": "waveform", "fusion": "all"}
+
+
+def fusions(seen_by: dict[str, str]) -> dict[str, list[str]]:
+    """Return who adds up whose scores, for attackers and what they see."""
+    waveform = [name for name, sees in seen_by.items() if sees == "waveform"]
+    found = {}
+    if len(waveform) > 1:
+        found["waveform-fusion"] = waveform
+    if 0 < len(waveform) < len(seen_by):
+        found["fusion"] = list(seen_by)
+    return found
 
 
 class WeakAttackWarning(UserWarning):
@@ -48,7 +59,7 @@ class LadderRow(NamedTuple):
         Probes among them that had fewer beats than `evidence`; all they had was used.
     sees : str
         What the attacker looks at: ``"waveform"``, ``"rhythm"``, ``"numbers"``,
-        ``"categories"``, or ``"fusion"`` for all that the panel sees.
+        ``"categories"``, or ``"all"`` that the panel sees.
     subject_rank1 : tuple of float
         Share of probes named correctly, for each probed subject in order.
     """

@@ -57,11 +57,12 @@ from sklearn_ecganon.attacks._ladder import (
     until_beats,
 )
 from sklearn_ecganon.attacks._result import (
-    FUSION,
+    FUSION_SEES,
     KNOWLEDGE,
     LadderRow,
     ReidentificationResult,
     WeakAttackWarning,
+    fusions,
 )
 from sklearn_ecganon.attacks._split import gallery_probe_split, session_labels
 from sklearn_ecganon.contracts import CONTRACTS
@@ -82,13 +83,16 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         ``"lda"``: linear discriminant analysis with shrinkage, a second on 47 subjects.
         ``"trees"``: fifty extremely randomized trees, seconds. ``"small-conv"``: three
         convolutions, about half a minute. ``"conv"``: the six convolutions of the non-QRS
-        work, about a minute. Who see other things: ``"rhythm"``: trees on the RR intervals
-        alone. ``"numbers"``: trees on RR, beat classes, PR, QRS, QT and ST.
+        work, about a minute. ``"session"``: an embedding trained with a margin on beats
+        changed as another day would change them, a minute or two. ``"siamese"``: the same,
+        and nobody's template comes from a net that was trained on him. Who see other
+        things: ``"rhythm"``: trees on the RR intervals alone. ``"numbers"``: trees on RR, beat classes, PR, QRS, QT and ST.
         ``"categories"``: trees on what the diagnostic contract keeps. Or any scikit-learn
         classifier with `predict_proba`, who sees the waveform. ``"default"`` is a panel of
         lda, trees, small-conv, rhythm and numbers, ``"strongest"`` of all but categories;
         for arrays, of those who see the waveform. Of several, the classifier adds up the
-        scores and the ladder reports each, and ``"fusion"``, who adds them up.
+        scores, and the ladder reports each, ``"fusion"``, who adds them up, and
+        ``"waveform-fusion"``, who adds up those who see the waveform.
     knowledge : sequence of str, default=("ignorant", "lazy-informed", "semi-informed")
         ``"ignorant"``: trained on originals, compares the release with originals.
         ``"lazy-informed"``: compares with a gallery that he anonymized himself (same
@@ -373,9 +377,10 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
             targets = {"floor": original}
             tasks.append((floor_view, floor_view, [original], targets, rng.randint(2**31 - 1)))
         found = self._attack_all(tasks, own)
-        if len(views) > 1:
+        seen_by = {name: sees(chosen) for name, chosen in panel.items()}
+        for fusion, parts in fusions(seen_by).items():
             for rung in ("original", *rungs):
-                found[FUSION, rung] = np.sum([found[name, rung] for name in panel], axis=0)
+                found[fusion, rung] = np.sum([found[part, rung] for part in parts], axis=0)
         # The same people are resampled in every row.
         resampling = rng.randint(2**31 - 1)
         rows: list[LadderRow] = []
@@ -387,7 +392,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
                 rung,
                 scores,
                 target,
-                sees=FUSION if name == FUSION else sees(name),
+                sees=seen_by.get(name) or FUSION_SEES.get(name) or sees(name),
                 evidence=list(self.evidence),
                 random_state=resampling,
             )

@@ -10,15 +10,27 @@ from sklearn_ecganon.attacks._attackers._classifier import ClassifierAttacker
 from sklearn_ecganon.attacks._attackers._conv import NETS, ConvAttacker
 from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
 from sklearn_ecganon.attacks._attackers._protocol import Attacker, TrainableAttacker
+from sklearn_ecganon.attacks._attackers._session import SessionAttacker
+from sklearn_ecganon.attacks._attackers._siamese import SiameseAttacker
 from sklearn_ecganon.attacks._attackers._template import TemplateAttacker
 
-ATTACKERS = ("template", "lda", "trees", *NETS, "rhythm", "numbers", "categories")
+ATTACKERS = (
+    "template",
+    "lda",
+    "trees",
+    *NETS,
+    "session",
+    "siamese",
+    "rhythm",
+    "numbers",
+    "categories",
+)
 #: Attackers who look at something else than the waveform see what they are called after.
 NOT_WAVEFORM = ("rhythm", "numbers", "categories")
 #: Several attackers by one name. Those who need RR intervals stay away from arrays.
 PANELS = {
     "default": ("lda", "trees", "small-conv", "rhythm", "numbers"),
-    "strongest": ("template", "lda", "trees", *NETS, "rhythm", "numbers"),
+    "strongest": tuple(name for name in ATTACKERS if name != "categories"),
 }
 
 __all__ = [
@@ -70,4 +82,8 @@ def make_attacker(attacker: Any, *, n_leads: int, device: str, seed: int) -> Tra
         return ClassifierAttacker(ExtraTreesClassifier(200, min_samples_leaf=5), seed)
     if attacker in NETS:
         return ConvAttacker(attacker, n_leads=n_leads, device=device, seed=seed)
+    if attacker == "session":
+        return SessionAttacker(n_leads=n_leads, device=device, seed=seed)
+    if attacker == "siamese":
+        return SiameseAttacker(n_leads=n_leads, device=device, seed=seed)
     return ClassifierAttacker(attacker, seed)

@@ -1,0 +1,74 @@
+"""The open-set attacker: a net that has never seen the people whom it compares."""
+
+from __future__ import annotations
+
+import copy
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+from sklearn_ecganon.attacks._attackers._embedding import SCALE, Embedder
+
+N_FOLDS = 2
+
+
+class SiameseAttacker:
+    """Nearest template in a space that was learnt from other people.
+
+    The gallery's people are dealt into two halves, and a net learns a space from each. A
+    beat is compared with a person's template in the space of the half that he is not in:
+    no net compares people whom it was trained on. One asymmetry is left: the net that
+    compares a beat with somebody of the other half has seen the beat's owner in training.
+
+    Parameters
+    ----------
+    n_leads : int
+        Leads of a beat.
+    device : str
+        Where to train.
+    seed : int
+        For the halves and the nets.
+    n_steps : int, default=750
+        Batches to train each net on.
+    """
+
+    def __init__(self, *, n_leads: int, device: str, seed: int, n_steps: int = 750) -> None:
+        self.n_leads = n_leads
+        self.device = device
+        self.seed = seed
+        self.n_steps = n_steps
+
+    def fit(self, X: NDArray, y: NDArray) -> Self:
+        n_subjects = y.max() + 1
+        order = np.random.default_rng(self.seed).permutation(n_subjects)
+        self.fold_ = np.empty(n_subjects, dtype=np.intp)
+        self.fold_[order] = np.arange(n_subjects) % N_FOLDS
+        self.nets_ = []
+        for fold in range(N_FOLDS):
+            others = self.fold_[y] != fold
+            names = np.unique(y[others], return_inverse=True)[1]
+            net = Embedder(
+                n_leads=self.n_leads,
+                device=self.device,
+                seed=self.seed + fold,
+                n_steps=self.n_steps,
+            )
+            self.nets_.append(net.fit(X[others], names))
+        return self._set_templates(X, y)
+
+    def enroll(self, X: NDArray, y: NDArray) -> Self:
+        return copy.copy(self)._set_templates(X, y)
+
+    def log_proba(self, X: NDArray) -> NDArray:
+        cosines = np.empty((len(X), len(self.fold_)), dtype=np.float32)
+        for fold, net in enumerate(self.nets_):
+            own = self.fold_ == fold
+            cosines[:, own] = net.embed(X) @ self.templates_[own].T
+        return log_softmax(SCALE * cosines, axis=1)
+
+    def _set_templates(self, X: NDArray, y: NDArray) -> Self:
+        found = [net.templates(X, y) for net in self.nets_]
+        self.templates_ = np.choose(self.fold_[:, np.newaxis], found)
+        return self

@@ -1,0 +1,114 @@
+"""The attackers that learn a space: closed (session) and open-set (siamese)."""
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_ecganon.attacks._attackers._embedding import (
+    QRS_END,
+    QRS_START,
+    Embedder,
+    MarginSoftmax,
+    another_day,
+    standardised,
+)
+from sklearn_ecganon.attacks._attackers._session import SessionAttacker
+from sklearn_ecganon.attacks._attackers._siamese import SiameseAttacker
+from sklearn_ecganon.attacks._features import beat_features
+
+BRIEF = {"n_leads": 1, "device": "cpu", "seed": 0, "n_steps": 120}
+
+
+@pytest.fixture(scope="module")
+def sides(beats, bunch, first):
+    """Features and subjects of the gallery, then of the probes."""
+    X, codes = beat_features(beats.beats), np.unique(bunch.subject, return_inverse=True)[1]
+    mine, y = first[beats.record], codes[beats.record]
+    return X[mine], y[mine], X[~mine], y[~mine]
+
+
+@pytest.mark.parametrize("kind", [SessionAttacker, SiameseAttacker])
+def test_learns_enrols_and_repeats_itself(kind, sides):
+    X, y, probes, own = sides
+    state = torch.get_rng_state()
+    attacker = kind(**BRIEF).fit(X, y)
+    assert torch.equal(torch.get_rng_state(), state)
+    scores = attacker.log_proba(probes)
+    assert scores.shape == (len(probes), 6)
+    np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1, rtol=1e-4)
+    # The siamese has three people to learn from, and is to name six others.
+    assert (scores.argmax(axis=1) == own).mean() > 0.7
+    np.testing.assert_array_equal(kind(**BRIEF).fit(X, y).log_proba(probes), scores)
+    # Enrolled under other numbers, the same people are found under those.
+    enrolled = attacker.enroll(X, (y + 1) % 6)
+    assert (enrolled.log_proba(probes).argmax(axis=1) == (own + 1) % 6).mean() > 0.6
+    # The one who enrolled is not changed by it.
+    np.testing.assert_array_equal(attacker.log_proba(probes), scores)
+
+
+def test_level_and_size_do_not_count(sides):
+    X, y, probes, _ = sides
+    attacker = SessionAttacker(**BRIEF).fit(X, y)
+    louder = probes.copy()
+    louder[:, -2:] += 3
+    np.testing.assert_array_equal(attacker.log_proba(louder), attacker.log_proba(probes))
+
+
+def test_siamese_never_trains_on_the_people_it_compares(sides, monkeypatch):
+    X, y, _, _ = sides
+    seen = []
+    fit = Embedder.fit
+
+    def spy(self, X, names):
+        seen.append(X)
+        return fit(self, X, names)
+
+    monkeypatch.setattr(Embedder, "fit", spy)
+    attacker = SiameseAttacker(**{**BRIEF, "n_steps": 1}).fit(X, y)
+    assert len(seen) == 2
+    for fold, trained_on in enumerate(seen):
+        rows = {row.tobytes() for row in trained_on}
+        for subject in range(6):
+            inside = [row.tobytes() in rows for row in X[y == subject]]
+            assert any(inside) == all(inside) == (attacker.fold_[subject] != fold)
+    assert sorted(np.bincount(attacker.fold_)) == [3, 3]
+
+
+@pytest.mark.parametrize("n_subjects", [2, 3])
+def test_siamese_needs_people_on_both_sides(n_subjects, sides):
+    X, y, _, _ = sides
+    few = y < n_subjects
+    scores = SiameseAttacker(**{**BRIEF, "n_steps": 1}).fit(X[few], y[few]).log_proba(X)
+    assert np.isfinite(scores).all()
+
+
+def test_two_leads_and_short_beats():
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(4), 30)
+    centres = rng.normal(size=(4, 2, 6))
+    X = beat_features(centres[y] + 0.1 * rng.normal(size=(120, 2, 6)))
+    attacker = SessionAttacker(n_leads=2, device="cpu", seed=0, n_steps=60).fit(X, y)
+    assert (attacker.log_proba(X).argmax(axis=1) == y).mean() > 0.9
+
+
+def test_margin_by_hand():
+    cosines = torch.tensor([[0.5, 0.1]])
+    plain, harder = (MarginSoftmax(m)(cosines, torch.tensor([0])) for m in (0.0, 0.4))
+    # Label smoothing of 0.05 over two: 0.975 of the right one, 0.025 of the other.
+    expected = np.log(1 + np.exp(-16 * 0.4)) + 0.025 * 16 * 0.4
+    assert float(plain) == pytest.approx(expected, rel=1e-5)
+    # The margin of 0.4 takes away the whole lead.
+    assert float(harder) == pytest.approx(np.log(2), rel=1e-5)
+
+
+def test_another_day_leaves_the_qrs_in_place():
+    time = torch.arange(100) / 100 - 0.5
+    spike = torch.exp(-((time / 0.01) ** 2)).expand(64, 1, 100)
+    wave = torch.exp(-(((time - 0.3) / 0.03) ** 2))
+    torch.manual_seed(0)
+    changed = another_day(standardised(spike + wave), torch.zeros(3, 1, 100))
+    peaks = changed[:, 0, 45:56].argmax(dim=1) + 45
+    assert set(peaks.tolist()) == {50}
+    tops = changed[:, 0, 65:].argmax(dim=1) + 65
+    assert len(set(tops.tolist())) > 3
+    assert QRS_START < 0 < QRS_END
