@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from sklearn_ecganon.records import BeatSet, ECGRecord
 
 if TYPE_CHECKING:
-    from sklearn_ecganon.anonymizers import NonQRSVAEAnonymizer
+    from sklearn_ecganon.anonymizers import NonQRSVAEAnonymizer, PseudoIdentityAnonymizer
     from sklearn_ecganon.attacks import ReidentificationScorer, WeakAttackWarning
     from sklearn_ecganon.datasets import make_ecg_records
     from sklearn_ecganon.imaging import BeatImager
@@ -19,6 +19,7 @@ __all__ = [
     "BeatSet",
     "ECGRecord",
     "NonQRSVAEAnonymizer",
+    "PseudoIdentityAnonymizer",
     "QRSSegmenter",
     "ReidentificationScorer",
     "WeakAttackWarning",
@@ -29,6 +30,7 @@ __all__ = [
 _ROOMS = {
     "BeatImager": "imaging",
     "NonQRSVAEAnonymizer": "anonymizers",
+    "PseudoIdentityAnonymizer": "anonymizers",
     "QRSSegmenter": "segmentation",
     "ReidentificationScorer": "attacks",
     "WeakAttackWarning": "attacks",

@@ -5,6 +5,7 @@ from sklearn_ecganon.anonymizers._k_same import KSameAnonymizer
 from sklearn_ecganon.anonymizers._low_pass import LowPassAnonymizer
 from sklearn_ecganon.anonymizers._noise import NoiseAnonymizer
 from sklearn_ecganon.anonymizers._non_qrs_vae import NonQRSVAEAnonymizer
+from sklearn_ecganon.anonymizers._pseudo_identity import PseudoIdentityAnonymizer
 from sklearn_ecganon.anonymizers._time_warp import TimeWarpAnonymizer
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "LowPassAnonymizer",
     "NoiseAnonymizer",
     "NonQRSVAEAnonymizer",
+    "PseudoIdentityAnonymizer",
     "TimeWarpAnonymizer",
 ]

@@ -1,0 +1,5 @@
+"""A new heart's handwriting for each record."""
+
+from sklearn_ecganon.anonymizers._pseudo_identity._anonymizer import PseudoIdentityAnonymizer
+
+__all__ = ["PseudoIdentityAnonymizer"]

@@ -1,0 +1,917 @@
+"""Give each record the handwriting of another heart."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from safetensors.numpy import load_file, save_file
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNet
+from skorch.callbacks import GradientNormClipping, LRScheduler
+
+from sklearn_ecganon._validation import Beats, check_beats, check_layout
+from sklearn_ecganon.anonymizers._base import BaseAnonymizer, _salt
+from sklearn_ecganon.anonymizers._pseudo_identity import _cycles as cycles
+from sklearn_ecganon.anonymizers._pseudo_identity._background import (
+    QUIET_MS,
+    SMALLEST,
+    Background,
+    level_of,
+    make_background,
+    make_noise,
+)
+from sklearn_ecganon.anonymizers._pseudo_identity._landmarks import (
+    STRETCH,
+    Fitting,
+    Landmarks,
+    can_be_found,
+    category_vector,
+    draw_targets,
+    find_landmarks,
+    fit_landmarks,
+)
+from sklearn_ecganon.anonymizers._pseudo_identity._leads import lead_weights, own_channels
+from sklearn_ecganon.anonymizers._pseudo_identity._population import (
+    MIN_DISTANCE,
+    Heart,
+    Hearts,
+    distance,
+    draw_deviations,
+    draw_heart,
+    learn_population,
+)
+from sklearn_ecganon.anonymizers._retiming import retime
+from sklearn_ecganon.contracts import CONTRACTS
+from sklearn_ecganon.networks._pseudo_identity import BeatVAE, PartialELBO
+from sklearn_ecganon.records import BeatSet
+from sklearn_ecganon.segmentation._signals import between
+from sklearn_ecganon.training._nets import (
+    FIXED,
+    NetStateMixin,
+    resolve_device,
+    seeded,
+    single_thread,
+    train,
+)
+
+SHIPPED = Path(str(files("sklearn_ecganon") / "models" / "pseudo_identity.safetensors"))
+N_DRAWN = 60_000  # training beats an epoch
+# A beat is drawn for training by one over this power of how many its record and kind has.
+BALANCE = 0.6
+CHUNK = 4096
+N_SEED = 4  # numbers that seed a generator
+LARGEST_RATIO = 5.0  # of a training beat to its lead's usual size; beyond is an artefact
+N_CANDIDATES = 4  # hearts that are looked at for one that fits the contract
+N_RESIDUALS = 60  # beats of a record that noise is read from
+
+
+class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
+    """Write each record anew in the handwriting of a heart that does not exist.
+
+    A variational autoencoder turns beats of any leads into a latent. In it, the mean of a
+    record's beats of one class (its norm) is who the heart is, and what a beat deviates
+    from it is what happens. Norms, deviations, the sizes of leads, noise, wander and
+    levels are described by their moments over many records. `transform` draws all of them
+    for each record, and at strength 1 takes nothing of the record but what the contract
+    keeps: the class of each beat, when it came, and intervals or their categories.
+
+    Parameters
+    ----------
+    strength : float, default=1.0
+        0 returns the input bit for bit. In between, latents, intervals, rhythm and sizes
+        move from the record's to the pseudo-identity's, and what the autoencoder does not
+        reconstruct fades out.
+    contract : {"diagnostic", "measurement"}, default="diagnostic"
+        What survives. ``"diagnostic"``: beat classes in order, rate zone, irregularity,
+        and the categories of QRS width, PR, QTc and ST; R peaks, numbers and the count of
+        beats are the pseudo-identity's. ``"measurement"``: the R peaks bit for bit, and
+        the record's median QRS duration, QT, PR and ST within
+        `sklearn_ecganon.contracts.TOLERANCES`. What is kept identifies: see the floor of
+        each contract in the user guide.
+    identity : {"per_record"} or callable, default="per_record"
+        Each record has a pseudo-identity of its own, or, with a function from a record's
+        name to a key, one for each key: ``lambda name: name.split("/")[0]`` keeps one
+        pseudonym a person where folders are persons. Whoever holds several such records
+        sees that they belong together, and one of them named names all.
+    sampling_rate : float, default=250.0
+        Rate of array input in Hz. A BeatSet brings its own.
+    n_latent : int, default=32
+        Dimensions of the latent.
+    n_hidden : int, default=256
+        Width of the hidden layers.
+    n_components : int, default=48
+        Wave forms that the beat of a lead is written with.
+    max_epochs : int, default=8
+        Passes over 60,000 beats, drawn so that rare classes and short records count.
+    batch_size : int, default=256
+        Beats a step.
+    lr : float, default=0.002
+        Highest learning rate of AdamW's one cycle.
+    device : str, default="auto"
+        ``"cpu"``, ``"cuda"``, or whichever is there.
+    random_state : int, RandomState instance or None, default=None
+        Seeds training, and makes the salt. A salt made from a number can be made again by
+        anyone who guesses the number: leave None for a release.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The fitted autoencoder.
+    channels_ : tuple of str
+        Leads that it knows.
+    times_ : ndarray of shape (n_samples,)
+        Its samples, in ms from the R peak.
+    basis_ : ndarray of shape (n_components, n_samples)
+        Orthonormal wave forms.
+    population_ : dict of str to ndarray
+        Moments over the training records. No record is in it.
+    history_ : dict of str to ndarray of shape (n_epochs,)
+        ``train_loss`` and ``dur`` (seconds).
+    n_iter_ : int
+        Epochs done.
+    salt_ : ndarray of uint8 of shape (16,)
+        Secret that keys the draws.
+    device_ : str
+        Where the net lives.
+    n_leads_, n_times_, sampling_rate_ : int, int, float
+        Layout of the beats seen in `fit`; None for a pretrained model, which takes any.
+    n_features_in_ : int
+        Seen in `fit` on arrays.
+
+    See Also
+    --------
+    ReidentificationScorer : Measures what an attacker still recognises.
+    sklearn_ecganon.contracts.measure : The numbers that a contract is about.
+
+    Notes
+    -----
+    **Draws.** A norm is Gaussian around what the record's categories let expect, with the
+    shrunk covariance of the training records. It is drawn again, up to 16 times, while it
+    is nearer to the record's own norm than 0.6 of the root mean square distance of two
+    strangers. The pool is continuous. The model card says how often two draws are that near
+    to each other, and how near draws come to training records.
+
+    **A record.** Windows overlap where beats are close; between two R peaks the first 58 %
+    show the earlier beat and the rest the later one, in both windows. Under them lie the
+    record's level, a wander that changes from beat to beat, and noise, all of them drawn.
+
+    **Contract.** The waves of the pseudo-identity's usual beat are found by a
+    :class:`~sklearn_ecganon.delineation.Delineator`, moved by a piecewise linear warp of
+    time that leaves the R peak where it is, and looked at once more. Ventricular, fusion
+    and unclassified beats are not warped. ST is shifted in the lead that contracts read.
+
+    **Without labels**, a beat whose QRS correlates below 0.75 with that of the record's
+    median beat counts as V, and one that comes in less than 0.85 of the median RR as S.
+
+    **Arrays** say neither when a beat came nor which record it is of: each row is a record
+    of one normal beat, and intervals are not looked at.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon import QRSSegmenter, make_ecg_records
+    >>> from sklearn_ecganon.anonymizers import PseudoIdentityAnonymizer
+    >>> bunch = make_ecg_records(n_subjects=3, duration=10.0, random_state=0)
+    >>> beats = QRSSegmenter().fit_transform(bunch.data)
+    >>> model = PseudoIdentityAnonymizer(max_epochs=1, random_state=0).fit(beats)
+    >>> released = model.transform(beats)
+    >>> len(released) == len(beats)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseAnonymizer._parameter_constraints,
+        "contract": [StrOptions(set(CONTRACTS))],
+        "identity": [StrOptions({"per_record"}), callable],
+        "sampling_rate": [Interval(Real, 0, None, closed="neither")],
+        "n_latent": [Interval(Integral, 1, None, closed="left")],
+        "n_hidden": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "device": [str],
+    }
+
+    def __init__(
+        self,
+        strength: float = 1.0,
+        *,
+        contract: str = "diagnostic",
+        identity: str | Callable[[str], Any] = "per_record",
+        sampling_rate: float = 250.0,
+        n_latent: int = 32,
+        n_hidden: int = 256,
+        n_components: int = 48,
+        max_epochs: int = 8,
+        batch_size: int = 256,
+        lr: float = 2e-3,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.strength = strength
+        self.contract = contract
+        self.identity = identity
+        self.sampling_rate = sampling_rate
+        self.n_latent = n_latent
+        self.n_hidden = n_hidden
+        self.n_components = n_components
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.device = device
+        self.random_state = random_state
+
+    @classmethod
+    def from_pretrained(
+        cls, strength: float = 1.0, *, weights: str | Path | None = None, **parameters: Any
+    ) -> Self:
+        """Return a fitted model with the weights that come with the package.
+
+        It takes beats of any lead, rate and window. The salt is new each time, unless
+        `random_state` is given.
+
+        Parameters
+        ----------
+        strength : float, default=1.0
+            As above.
+        weights : str or path-like, optional
+            A file that :meth:`save_weights` wrote, in place of the package's.
+        **parameters
+            `contract`, `identity`, `device` and `random_state`, as above.
+
+        Returns
+        -------
+        model : PseudoIdentityAnonymizer
+            Fitted; `models/pseudo_identity.md` in the package is its model card.
+        """
+        stored = load_file(SHIPPED if weights is None else weights)
+        model = cls(strength, **parameters)
+        model._validate_params()
+        arrays = {
+            name.partition(".")[2]: value.astype(np.float64)
+            for name, value in stored.items()
+            if name.startswith("population.")
+        }
+        state = {
+            name.partition(".")[2]: value.astype(np.float32)
+            for name, value in stored.items()
+            if name.startswith("net.")
+        }
+        model.population_ = arrays
+        model.basis_ = state["basis"]
+        model.times_ = stored["times"]
+        model.channels_ = tuple(bytes(stored["channels"]).decode().split(" "))
+        model.n_latent = len(arrays["mean"])
+        model.n_hidden = state["encoder.0.bias"].size
+        model.n_leads_ = model.n_times_ = model.sampling_rate_ = None  # type: ignore[assignment]
+        model.salt_ = _salt(model.random_state)
+        model.device_ = resolve_device(model.device)
+        with seeded(0):
+            model.net_ = model._build_net()
+        model.net_.module_.load_state_dict(
+            {name: torch.from_numpy(value) for name, value in state.items()}
+        )
+        return model
+
+    def save_weights(self, path: str | Path) -> None:
+        """Write weights and moments as safetensors, without the salt.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to write. Weights are rounded to 16 bits.
+        """
+        check_is_fitted(self)
+        state = self.net_.module_.state_dict()
+        arrays = {
+            f"net.{name}": w.cpu().numpy().astype(np.float16) for name, w in state.items()
+        }
+        arrays |= {
+            f"population.{name}": value.astype(np.float32)
+            for name, value in self.population_.items()
+        }
+        arrays["times"] = self.times_
+        arrays["channels"] = np.frombuffer(" ".join(self.channels_).encode(), dtype=np.uint8)
+        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, path)
+
+    def fit(
+        self, X: BeatSet | ArrayLike, y: Any = None, labels: ArrayLike | None = None
+    ) -> Self:
+        """Learn what hearts look like from beats of many records.
+
+        Parameters
+        ----------
+        X : BeatSet, or array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
+            Beats in mV, R peak at column ``n_times // 2``.
+        y : array-like of shape (n_records,), optional
+            Subject of each record: those of one subject count as one in the moments.
+        labels : array-like of shape (n_beats,), optional
+            Clinical class of each beat. A BeatSet brings its own.
+
+        Returns
+        -------
+        self : object
+            The fitted anonymizer.
+
+        Raises
+        ------
+        ValueError
+            If X is not made of finite real beats, or labels do not fit it.
+        """
+        self._source = X if isinstance(X, BeatSet) else None
+        try:
+            return super().fit(X, y, labels)
+        finally:
+            del self._source
+
+    def _fit_beats(
+        self, beats: Beats, labels: NDArray | None, y: Any, seed: int, context: Any
+    ) -> None:
+        source = self._source
+        rate = min(float(self.sampling_rate_), cycles.MODEL_RATE)
+        n_samples = max(2, round(self.n_times_ * rate / self.sampling_rate_))
+        self.times_ = cycles.window_times(n_samples, rate)
+        if source is None:
+            self.channels_ = tuple(f"lead {i + 1}" for i in range(self.n_leads_))
+            hearts = self._hearts_of_rows(beats, labels)
+        else:
+            names = {name for leads in source.lead_names for name in leads}
+            self.channels_ = tuple(sorted(names))
+            hearts = self._hearts(
+                source if labels is None else replace(source, labels=labels), y
+            )
+        self._learn(hearts, seed, context)
+
+    def _learn(self, hearts: Hearts, seed: int, context: Any = None) -> None:
+        """Train the autoencoder and take the moments."""
+        rng = np.random.default_rng(seed)
+        self.device_ = resolve_device(self.device)
+        _, group, size = np.unique(
+            hearts.record * len(cycles.KINDS) + hearts.kinds,
+            return_inverse=True,
+            return_counts=True,
+        )
+        weight = hearts.weight[hearts.record] * size[group] ** -BALANCE
+        whole = np.nanmax(np.abs(hearts.rows), axis=(1, 2)) <= LARGEST_RATIO
+        weight = np.where(whole, weight, 0.0) if whole.any() else weight
+        n_drawn = min(N_DRAWN, 2 * len(weight))
+        drawn = np.sort(rng.choice(len(weight), n_drawn, p=weight / weight.sum()))
+        self.basis_ = self._find_basis(hearts.rows[drawn], rng)
+        with seeded(seed):
+            self.net_ = self._build_net(-(-n_drawn // self.batch_size))
+            rows = torch.as_tensor(hearts.rows[drawn]).to(self.device_)
+            self.history_ = train(self.net_, rows, rows, estimator=self, context=context)
+        self.n_iter_ = len(self.history_["train_loss"])
+        latents = self._encode(hearts.rows)
+        residuals = self._residuals(hearts, latents)
+        self.population_ = learn_population(hearts, latents, residuals)
+
+    def _build_net(self, n_steps: int = 1) -> NeuralNet:
+        net = NeuralNet(
+            BeatVAE,
+            module__basis=self.basis_,
+            module__n_channels=len(self.channels_),
+            module__n_latent=self.n_latent,
+            module__n_hidden=self.n_hidden,
+            criterion=PartialELBO,
+            optimizer=torch.optim.AdamW,
+            optimizer__weight_decay=1e-4,
+            lr=self.lr,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            device=self.device_,
+            callbacks=[
+                GradientNormClipping(5.0),
+                LRScheduler(
+                    torch.optim.lr_scheduler.OneCycleLR,
+                    step_every="batch",
+                    max_lr=self.lr,
+                    total_steps=self.max_epochs * n_steps,
+                ),
+            ],
+            **FIXED,
+        )
+        return net.initialize()
+
+    def _find_basis(self, rows: NDArray, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Return the wave forms that hold most of all leads' energy."""
+        present = np.isfinite(rows).any(axis=2)
+        traces = np.nan_to_num(rows[present])
+        traces = traces[rng.permutation(len(traces))[:20_000]].astype(np.float64)
+        energy, waves = np.linalg.eigh(traces.T @ traces)
+        return waves[:, np.argsort(-energy)[: self.n_components]].T.astype(np.float32)
+
+    def _hearts(self, source: BeatSet, y: Any = None) -> Hearts:
+        """Return the beats of a BeatSet as the autoencoder sees them."""
+        n_records, n_channels = len(source), len(self.channels_)
+        times = cycles.window_times(source.n_times, source.sampling_rate)
+        before, after = cycles.around(source)
+        shape = (len(source.beats), n_channels, len(self.times_))
+        rows = np.full(shape, np.nan, dtype=np.float32)
+        kinds = np.zeros(len(source.beats), dtype=np.intp)
+        size, level, wander = np.full((3, n_records, n_channels), np.nan)
+        said = np.zeros((n_records, 9))
+        for i, part in enumerate(cycles.record_slices(source)):
+            windows = source.beats[part]
+            if not len(windows):
+                continue
+            labels = None if source.labels is None else source.labels[part]
+            kinds[part] = cycles.find_kinds(windows, before[part], labels, times)
+            pairs = own_channels(lead_weights(source.lead_names[i], self.channels_))
+            usual = cycles.usual_beat(windows, kinds[part])
+            levels = level_of(windows)[..., 0]
+            for lead, channel in pairs:
+                size[i, channel] = _size(usual[lead])
+                level[i, channel] = levels[:, lead].mean()
+                if len(levels) > 2:
+                    wander[i, channel] = np.log(levels[:, lead].std() + SMALLEST)
+            rows[part] = self._rows(windows, pairs, size[i], before[part], after[part], times)
+            said[i] = category_vector(
+                self._own_intervals(usual, source.sampling_rate, source.lead_names[i]),
+                _mean_rr(before[part]),
+            )
+        weight = np.ones(n_records)
+        if y is not None:
+            _, person, many = np.unique(np.asarray(y), return_inverse=True, return_counts=True)
+            weight = 1.0 / many[person]
+        weight[np.bincount(source.record, minlength=n_records) == 0] = 0.0
+        return Hearts(rows, source.record, kinds, size, level, wander, said, weight)
+
+    def _hearts_of_rows(self, beats: Beats, labels: NDArray | None) -> Hearts:
+        """Return rows of an array, each of which is a record."""
+        windows = beats.values.astype(np.float64)
+        n_beats = len(windows)
+        size = _size(windows)
+        times = cycles.window_times(self.n_times_, self.sampling_rate_)
+        level = level_of(windows)
+        rows = (windows - level) / np.exp(size)[..., np.newaxis]
+        rows = cycles.evaluate(rows, times, self.times_).astype(np.float32)
+        kinds = np.zeros(n_beats, dtype=np.intp)
+        if labels is not None:
+            kinds = cycles.find_kinds(windows, np.full(n_beats, np.inf), labels, times)
+        unknown = np.full(size.shape, np.nan)
+        return Hearts(
+            rows,
+            beats.record,
+            kinds,
+            size,
+            level[..., 0],
+            unknown,
+            np.zeros((n_beats, 9)),
+            np.ones(n_beats),
+        )
+
+    def _rows(
+        self,
+        windows: NDArray,
+        pairs: Sequence[tuple[int, int]],
+        size: NDArray,
+        before: NDArray,
+        after: NDArray,
+        times: NDArray,
+    ) -> NDArray[np.float32]:
+        """Return windows of one record on the model's samples and leads, NaN elsewhere."""
+        rows = np.full((len(windows), len(self.channels_), len(self.times_)), np.nan)
+        for lead, channel in pairs:
+            trace = windows[:, lead]
+            trace = (trace - level_of(trace)) / np.exp(size[channel])
+            rows[:, channel] = cycles.evaluate(trace, times, self.times_)
+        hidden = ~cycles.own_part(before, after, self.times_)
+        hidden |= (self.times_ < times[0]) | (self.times_ > times[-1])
+        rows[np.broadcast_to(hidden[:, np.newaxis], rows.shape)] = np.nan
+        return rows.astype(np.float32)
+
+    def _own_intervals(
+        self, usual: NDArray, rate: float, lead_names: tuple[str, ...]
+    ) -> dict[str, float] | None:
+        if not can_be_found(usual.shape[1], rate):
+            return None
+        found = find_landmarks(usual, rate, lead_names)
+        return None if found is None else found.intervals
+
+    def _encode(self, rows: NDArray) -> NDArray[np.float64]:
+        """Return the latent of each row: (n_beats, n_latent)."""
+        module = self.net_.module_.eval()
+        found = []
+        with torch.inference_mode(), single_thread():
+            for part in torch.as_tensor(rows).split(CHUNK):
+                found.append(module.encode(part.to(self.device_))[0].cpu().numpy())
+        return np.concatenate(found).astype(np.float64)
+
+    def _decode(self, latents: NDArray) -> NDArray[np.float64]:
+        """Return coefficients: (n_beats, n_channels, n_components)."""
+        module = self.net_.module_.eval()
+        rows = torch.as_tensor(latents.astype(np.float32)).to(self.device_)
+        with torch.inference_mode(), single_thread():
+            found = [module.decode(part).cpu().numpy() for part in rows.split(CHUNK)]
+        return np.concatenate(found)
+
+    def _residuals(self, hearts: Hearts, latents: NDArray) -> list[NDArray]:
+        """Return what is left of each record and lead where beats are quiet, in mV."""
+        quiet = (self.times_ >= QUIET_MS[0]) & (self.times_ <= QUIET_MS[1])
+        quiet = quiet if quiet.sum() > 10 else np.ones(len(self.times_), dtype=bool)
+        empty = np.empty((0, 0))
+        found = []
+        for i, sizes in enumerate(hearts.size):
+            first, last = np.searchsorted(hearts.record, [i, i + 1])
+            beats = cycles.spread(np.arange(first, last), N_RESIDUALS)
+            if not len(beats) or i >= 10 * CHUNK:
+                found += [empty] * len(sizes)
+                continue
+            made = self._decode(latents[beats]) @ self.basis_
+            rest = (hearts.rows[beats] - made)[..., quiet]
+            for channel, size in enumerate(sizes):
+                traces = rest[:, channel] * np.exp(np.nan_to_num(size))
+                traces = traces[np.isfinite(traces).all(axis=1)].astype(np.float64)
+                found.append(traces - traces.mean(axis=1, keepdims=True))
+        return found
+
+    def transform(self, X: BeatSet | ArrayLike) -> BeatSet | NDArray:
+        """Give each record's beats to its pseudo-identity.
+
+        Parameters
+        ----------
+        X : BeatSet, or array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
+            Beats as in `fit`; of any layout for a pretrained model.
+
+        Returns
+        -------
+        X_new : BeatSet or ndarray
+            Beats of the same records. Under the diagnostic contract R peaks are others,
+            and more or fewer; under the measurement contract only the windows change.
+        """
+        check_is_fitted(self)
+        if not isinstance(X, BeatSet) or self.strength == 0:
+            return super().transform(X)
+        beats = check_beats(self, X, reset=False)
+        check_layout(
+            self, self._layout(beats), (self.n_leads_, self.n_times_, self.sampling_rate_)
+        )
+        seeds = self._draw_for_records(beats, 2 * N_SEED).view(np.uint64)
+        released = []
+        for i, part in enumerate(cycles.record_slices(X)):
+            record = _one_record(X, i, part)
+            if not len(record.beats):
+                released.append(record)
+                continue
+            heart, take = seeds[i, :N_SEED], seeds[i, N_SEED:]
+            if callable(self.identity):
+                heart = self._seed_of_key(self.identity(record.names[0]))
+            released.append(
+                self._release(
+                    record,
+                    np.random.default_rng(heart.tolist()),
+                    np.random.default_rng(take.tolist()),
+                )
+            )
+        return BeatSet.concatenate(released)
+
+    def _layout(self, beats: Beats) -> tuple[int, int, Any]:
+        # A pretrained model takes any layout.
+        if getattr(self, "n_times_", 0) is None:
+            return self.n_leads_, self.n_times_, self.sampling_rate_
+        return super()._layout(beats)
+
+    def _seed_of_key(self, key: Any) -> NDArray[np.uint64]:
+        digest = hashlib.blake2b(repr(key).encode(), key=self.salt_.tobytes()).digest()
+        return np.frombuffer(digest[: 8 * N_SEED], dtype=np.uint64)
+
+    def _release(
+        self, record: BeatSet, rng: np.random.Generator, take: np.random.Generator
+    ) -> BeatSet:
+        """Return one record, written by a heart drawn from `rng`; `take` draws its beats."""
+        rate, names = record.sampling_rate, record.lead_names[0]
+        times = cycles.window_times(record.n_times, rate)
+        before, after = cycles.around(record)
+        kinds = cycles.find_kinds(record.beats, before, record.labels, times)
+        weights = lead_weights(names, self.channels_)
+        pairs = own_channels(weights)
+        usual = cycles.usual_beat(record.beats, kinds)
+        size = self.population_["size"][0].copy()
+        for lead, channel in pairs:
+            size[channel] = _size(usual[lead])
+        endless = np.array([np.inf])
+        norm = self._encode(
+            self._rows(usual[np.newaxis], pairs, size, endless, endless, times)
+        )[0]
+        own = None
+        if can_be_found(record.n_times, rate):
+            own = find_landmarks(usual, rate, names)
+        new_peaks, origin = self._retimed(record, take)
+        moved = replace(
+            record,
+            beats=record.beats if len(origin) == len(kinds) else record.beats[origin],
+            record=np.zeros(len(origin), dtype=np.intp),
+            r_peaks=new_peaks,
+            labels=None if record.labels is None else record.labels[origin],
+        )
+        strength = self.strength
+        new_kinds, main = kinds[origin], cycles.usual_kind(kinds)
+        rr = _mean_rr(before), _mean_rr(cycles.around(moved)[0])
+        wanted = self._wanted(own, rr, rng)
+        said = category_vector(None if own is None else own.intervals, rr[0])
+        heart, fitting = self._find_heart(said, norm, main, wanted, size, weights, moved, rng)
+        latents = heart.norms[new_kinds] + draw_deviations(
+            self.population_, heart, new_kinds, take
+        )
+        sizes = heart.size
+        rest: NDArray | float = 0.0
+        if strength < 1:
+            rows = self._rows(record.beats, pairs, size, before, after, times)
+            found = self._encode(rows)
+            made = self._write(found, size, weights, times, None)
+            rest = (1 - strength) * (record.beats - made)[origin]
+            latents = _mixed(found[origin], latents, self.population_["mean"], strength)
+            sizes = (1 - strength) * size + strength * heart.size
+        warped = np.isin(
+            new_kinds,
+            (cycles.NORMAL, cycles.SUPRAVENTRICULAR) if main == cycles.NORMAL else (main,),
+        )
+        windows = np.empty((len(new_kinds), *record.beats.shape[1:]))
+        for rows_, how in ((warped, fitting), (~warped, None)):
+            if rows_.any():
+                windows[rows_] = self._write(latents[rows_], sizes, weights, times, how)
+        windows = cycles.join(windows, new_peaks, rate)
+        under = self._under(heart.background, weights, moved, take)
+        under *= strength
+        windows += under
+        windows += rest
+        return moved.with_beats(windows)
+
+    def _retimed(
+        self, record: BeatSet, rng: np.random.Generator
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return new R peaks, and for each of them the old beat that it stands for."""
+        r_peaks, rate = record.r_peaks, record.sampling_rate
+        if self.contract == "measurement":
+            return r_peaks, np.arange(len(r_peaks))
+        gaps = np.empty((0, 2), np.intp) if record.gaps is None else record.gaps[:, 1:]
+        peaks, origins = [], []
+        for start, stop in between(gaps, int(record.lengths[0])):
+            first, last = np.searchsorted(r_peaks, [start, stop])
+            if first == last:
+                continue
+            new = retime(
+                (r_peaks[first:last] - start) / rate,
+                None if record.labels is None else record.labels[first:last],
+                (stop - start) / rate,
+                rng,
+                strength=self.strength,
+            )
+            moved = start + np.rint(new.r_peaks * rate).astype(np.intp)
+            moved, kept = np.unique(moved.clip(start, stop - 1), return_index=True)
+            peaks.append(moved)
+            origins.append(first + new.source[kept])
+        return np.concatenate(peaks), np.concatenate(origins)
+
+    def _wanted(
+        self, own: Landmarks | None, rr: tuple[float, float], rng: np.random.Generator
+    ) -> dict[str, float] | None:
+        """Return the intervals that the release is to have."""
+        normal = rng.standard_normal(4)
+        if own is None:
+            return None
+        intervals = own.intervals
+        if self.contract == "measurement":
+            return intervals
+        drawn = draw_targets(intervals, rr, normal)
+        return {
+            name: (1 - self.strength) * intervals[name] + self.strength * drawn[name]
+            for name in drawn
+        }
+
+    def _find_heart(
+        self,
+        said: NDArray,
+        norm: NDArray,
+        main: int,
+        wanted: dict[str, float] | None,
+        size: NDArray,
+        weights: NDArray,
+        record: BeatSet,
+        rng: np.random.Generator,
+    ) -> tuple[Heart, Fitting | None]:
+        """Draw hearts until one needs no more than a mild warp to keep the contract."""
+        rate, names = record.sampling_rate, record.lead_names[0]
+        times = cycles.window_times(record.n_times, rate)
+        mean = self.population_["mean"]
+        best: tuple[Heart, Fitting | None, float] | None = None
+        for _ in range(N_CANDIDATES):
+            heart = draw_heart(self.population_, said, norm, rng)
+            if wanted is None:
+                return heart, None
+            latent = _mixed(norm, heart.norms[main], mean, self.strength)[np.newaxis]
+            sizes = (1 - self.strength) * size + self.strength * heart.size
+            beat = self._write(latent, sizes, weights, times, None)[0]
+            found = find_landmarks(beat, rate, names)
+            if found is None:
+                best = best or (heart, None, np.inf)
+                continue
+            fitting = fit_landmarks(found, wanted)
+            stretch = fitting.stretch
+            if np.isfinite(wanted["PR"]) and np.isnan(found.p_onset):
+                stretch *= 2.0  # there is no P wave to be moved
+            if best is None or stretch < best[2]:
+                asked = dict(wanted)
+                for _ in range(2):
+                    beat = self._write(latent, sizes, weights, times, fitting)[0]
+                    again = find_landmarks(beat, rate, names)
+                    if again is None:
+                        break
+                    got = again.intervals
+                    for name in ("PR", "QRS", "QT"):
+                        miss = wanted[name] - got[name]
+                        if np.isfinite(miss):
+                            asked[name] += float(np.clip(miss, -30.0, 30.0))
+                    st = fitting.st[0]
+                    fitting = fit_landmarks(found, asked)
+                    if np.isfinite(wanted["ST"] - got["ST"]):
+                        fitting = fitting.plus_st(st + wanted["ST"] - got["ST"])
+                best = heart, fitting, stretch
+            if stretch <= STRETCH:
+                break
+        assert best is not None
+        return best[0], best[1]
+
+    def _write(
+        self,
+        latents: NDArray,
+        sizes: NDArray,
+        weights: NDArray,
+        times: NDArray,
+        fitting: Fitting | None,
+    ) -> NDArray[np.float64]:
+        """Return windows in mV for latents: (n_beats, n_leads, n_times), their level 0."""
+        coefficients = self._decode(latents)
+        mixed = np.einsum("lc,nck->nlk", weights * np.exp(sizes), coefficients)
+        wanted = times if fitting is None else fitting.times(times)
+        curves = cycles.evaluate(self.basis_.astype(np.float64), self.times_, wanted)
+        windows = mixed @ curves
+        if fitting is None:
+            return windows
+        windows = fitting.level(windows, times)
+        windows[:, _st_lead(weights, self.channels_)] += fitting.bump(times)
+        return windows
+
+    def _under(
+        self,
+        background: Background,
+        weights: NDArray,
+        record: BeatSet,
+        rng: np.random.Generator,
+    ) -> NDArray[np.float64]:
+        """Return level, wander and noise below each window of a record."""
+        rate, length = record.sampling_rate, int(record.lengths[0])
+        model_rate = min(rate, cycles.MODEL_RATE)
+        ofleads = Background(
+            weights @ background.level,
+            np.sqrt(weights**2 @ background.wander**2),
+            np.sqrt(weights**2 @ background.noise**2),
+        )
+        signal = make_background(
+            ofleads,
+            self.population_["noise_colour"],
+            record.r_peaks / rate,
+            length / rate,
+            model_rate,
+            rng,
+        )
+        if model_rate != rate:
+            positions = np.arange(length) * (model_rate / rate)
+            signal = np.stack(
+                [np.interp(positions, np.arange(signal.shape[1]), lead) for lead in signal]
+            )
+        steps = np.arange(record.n_times) - record.n_times // 2
+        columns = (record.r_peaks[:, np.newaxis] + steps).clip(0, length - 1)
+        return signal[:, columns].swapaxes(0, 1)
+
+    def _anonymize(self, beats: Beats, labels: NDArray | None) -> NDArray:
+        """Draw for each row of an array as for a record of one normal beat."""
+        windows = beats.values.astype(np.float64)
+        times = cycles.window_times(windows.shape[2], self._layout_rate(beats))
+        names = tuple(f"lead {i + 1}" for i in range(windows.shape[1]))
+        weights = lead_weights(names, self.channels_)
+        n_beats, n_channels = len(windows), len(self.channels_)
+        n_latent, strength = self.n_latent, self.strength
+        population = self.population_
+        drawn = self._draw_for_records(beats, 2 * n_latent + 2 * n_channels + N_SEED)
+        person, happens, sizes, levels, seeds = np.split(
+            drawn, np.cumsum([n_latent, n_latent, n_channels, n_channels]), axis=1
+        )
+        size = np.tile(population["size"][0], (n_beats, 1))
+        rows = np.full((n_beats, n_channels, len(self.times_)), np.nan)
+        level = level_of(windows)
+        for lead, channel in own_channels(weights):
+            size[:, channel] = _size(windows[:, lead])
+            trace = (windows[:, lead] - level[:, lead]) / np.exp(size[:, [channel]])
+            rows[:, channel] = cycles.evaluate(trace, times, self.times_)
+        found = self._encode_exactly(rows)
+        step = person @ population["spread"].T
+        near = distance(population, population["mean"] + step, found) < MIN_DISTANCE
+        step[near] *= -1  # the mirror image is another heart
+        new = population["mean"] + step
+        scale = np.exp(population["scale"][cycles.NORMAL, 0])
+        new += scale * happens @ population["deviation"][cycles.NORMAL].T
+        latents = _mixed(found, new, population["mean"], strength)
+        spread = np.hypot(*population["size"][1:])
+        new_size = population["size"][0] + spread * sizes
+        new_size = (1 - strength) * size + strength * new_size
+        new_level = population["level"][0] + np.hypot(*population["level"][1:]) * levels
+        noise = np.exp(population["noise"][0] + population["noise_slope"][0] * new_size)
+        curves = cycles.evaluate(self.basis_.astype(np.float64), self.times_, times)
+        made = self._decode_exactly(latents) * np.exp(new_size)[..., np.newaxis]
+        under = strength * new_level[..., np.newaxis] @ np.ones((1, len(times)))
+        for i, seed in enumerate(seeds.view(np.uint64)):
+            rng = np.random.default_rng(seed.tolist())
+            under[i] += (
+                strength
+                * noise[i, :, np.newaxis]
+                * make_noise(population["noise_colour"], (n_channels, len(times)), rng)
+            )
+        out = np.einsum("lc,nct->nlt", weights, made @ curves + under)
+        if strength < 1:
+            before = self._decode_exactly(found) * np.exp(size)[..., np.newaxis]
+            rest = windows - np.einsum("lc,nct->nlt", weights, before @ curves)
+            out += (1 - strength) * rest
+        return out
+
+    def _layout_rate(self, beats: Beats) -> float:
+        return float(beats.sampling_rate or self.sampling_rate_ or self.sampling_rate)
+
+    def _encode_exactly(self, rows: NDArray) -> NDArray[np.float64]:
+        """Encode in float64, where a row's answer does not depend on its batch."""
+        return self._exactly("encode", rows)
+
+    def _decode_exactly(self, latents: NDArray) -> NDArray[np.float64]:
+        return self._exactly("decode", latents)
+
+    def _exactly(self, name: str, values: NDArray) -> NDArray[np.float64]:
+        module = self.net_.module_.eval().double()
+        try:
+            with torch.inference_mode(), single_thread():
+                found = [
+                    getattr(module, name)(part.to(self.device_))
+                    for part in torch.as_tensor(values, dtype=torch.float64).split(CHUNK)
+                ]
+                found = [part[0] if isinstance(part, tuple) else part for part in found]
+                return torch.cat(found).cpu().numpy()
+        finally:
+            module.float()
+
+
+def _one_record(beats: BeatSet, i: int, part: slice) -> BeatSet:
+    """Return record i, whose beats are `part`, without a copy of its windows."""
+    gaps = None
+    if beats.gaps is not None:
+        gaps = beats.gaps[beats.gaps[:, 0] == i] * [0, 1, 1]
+    return BeatSet(
+        beats=beats.beats[part],
+        record=np.zeros(part.stop - part.start, dtype=np.intp),
+        r_peaks=beats.r_peaks[part],
+        lengths=beats.lengths[[i]],
+        sampling_rate=beats.sampling_rate,
+        lead_names=(beats.lead_names[i],),
+        names=(beats.names[i],),
+        labels=None if beats.labels is None else beats.labels[part],
+        gaps=gaps,
+    )
+
+
+def _size(beat: NDArray) -> NDArray[np.float64]:
+    """Return the logarithm of the peak-to-peak size in mV along the last axis."""
+    return np.log(np.maximum(np.ptp(beat, axis=-1), 10 * SMALLEST))
+
+
+def _mean_rr(before: NDArray) -> float:
+    """Return the mean of the RR intervals in ms, or of a second where there are none."""
+    known = before[np.isfinite(before)]
+    return float(known.mean()) if len(known) else 1000.0
+
+
+def _mixed(own: NDArray, new: NDArray, mean: NDArray, strength: float) -> NDArray:
+    """Return latents between one's own and the new, with the spread of both."""
+    return (
+        mean
+        + np.sqrt(1 - strength) * (np.asarray(own) - mean)
+        + np.sqrt(strength) * (np.asarray(new) - mean)
+    )
+
+
+def _st_lead(weights: NDArray, channels: Sequence[str]) -> int:
+    """Return the lead that contracts read ST in: MLII or II, or the first."""
+    for name in ("MLII", "II"):
+        if name in channels:
+            is_it = weights[:, channels.index(name)] == 1.0
+            if is_it.any():
+                return int(is_it.argmax())
+    return 0
