@@ -30,7 +30,7 @@ from sklearn_ecganon.metrics import precision_recall_density_coverage, two_sampl
 from sklearn_ecganon.model_selection import time_split
 from sklearn_ecganon.utility import DS1, DS2, BeatClassUtility, DetectionUtility
 
-PANEL = ["lda", "trees", "small-conv", "rhythm"]
+PANEL = ["default"]
 N_BEATS = 40  # of a record and class, in two-sample tests
 
 
@@ -41,8 +41,11 @@ def main():
     parser.add_argument("--contracts", nargs="+", default=["diagnostic", "measurement"])
     parser.add_argument("--attackers", nargs="+", default=PANEL)
     parser.add_argument("--weights")
+    parser.add_argument("--n-jobs", type=int)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    if len(arguments.attackers) == 1:
+        [arguments.attackers] = arguments.attackers  # a panel, or one attacker
     parts = {
         "ladder": ladder,
         "ecgid": ecgid,
@@ -76,7 +79,12 @@ def minutes(data_home):
 
 def ladder(model, arguments):
     beats, subjects, sessions = minutes(arguments.data_home)
-    judge = ReidentificationScorer(arguments.attackers, random_state=arguments.seed)
+    judge = ReidentificationScorer(
+        arguments.attackers,
+        contract=model().contract,
+        n_jobs=arguments.n_jobs,
+        random_state=arguments.seed,
+    )
     print(judge.evaluate(model(), beats, subjects, sessions=sessions))
 
 
@@ -92,12 +100,17 @@ def front(model, arguments):
 
 def ecgid(model, arguments):
     bunch = fetch_ecgid(data_home=arguments.data_home)
-    beats = QRSSegmenter(band=(0.67, 40.0)).fit_transform(bunch.data)
+    beats = QRSSegmenter(leads=[0]).fit_transform(bunch.data)
     dates = np.asarray(bunch.session)
-    first = np.array([dates[i] == dates[bunch.subject == s].min()
-                      for i, s in enumerate(bunch.subject)])  # fmt: skip
+    earliest = {s: np.sort(dates[bunch.subject == s])[0] for s in np.unique(bunch.subject)}
+    first = dates == np.array([earliest[s] for s in bunch.subject])
     judge = ReidentificationScorer(
-        arguments.attackers, min_original=0.8, split="session", random_state=arguments.seed
+        arguments.attackers,
+        contract=model().contract,
+        min_original=0.8,
+        split="session",
+        n_jobs=arguments.n_jobs,
+        random_state=arguments.seed,
     )
     print("across days")
     print(judge.evaluate(model(), beats, bunch.subject, sessions=dates))

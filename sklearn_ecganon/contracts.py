@@ -177,7 +177,11 @@ class Measurements:
 
 
 def measure(
-    beats: BeatSet, *, average: int = 5, delineator: Delineator | None = None
+    beats: BeatSet,
+    *,
+    average: int = 5,
+    delineator: Delineator | None = None,
+    remember: bool = True,
 ) -> Measurements:
     """Measure RR, PR, QRS, QT and ST of every beat.
 
@@ -196,6 +200,8 @@ def measure(
     delineator : Delineator, optional
         Who finds the edges; by default ``Delineator("unet")``. All leads have a say; ST is
         that of lead MLII or II, or of the first lead.
+    remember : bool, default=True
+        Keep the numbers of the last few thousand records, by their content.
 
     Returns
     -------
@@ -216,7 +222,7 @@ def measure(
                 _content(own, average, delineator),
                 partial(_measure_record, own, average, delineator),
             )
-            numbers.append(_remembered(asked))
+            numbers.append((_remembered if remember else _remembered.__wrapped__)(asked))
     found = dict(zip(TOLERANCES, np.concatenate(numbers, axis=1), strict=True))
     return Measurements(beats.record, len(beats), beats.rr, labels=beats.labels, **found)
 
