@@ -660,21 +660,21 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         """Write the beats of a sheet in a heart's hand: (n_beats, n_leads, n_times) in mV."""
         kinds, strength = sheet.kinds, self.strength
         latents = heart.norms[kinds] + draw_deviations(self.population_, heart, kinds, rng)
-        sizes = heart.size
         if sheet.found is not None:
             latents = _mixed(sheet.found, latents, self.population_["mean"], strength)
-            sizes = (1 - strength) * sheet.size + strength * heart.size
-        warped = np.isin(
-            kinds,
-            (cycles.NORMAL, cycles.SUPRAVENTRICULAR)
-            if sheet.main == cycles.NORMAL
-            else (sheet.main,),
-        )
+        usual_size, other_size = self._sizes(sheet, heart)
+        alike = (cycles.NORMAL, cycles.SUPRAVENTRICULAR, cycles.FUSION)
+        usual = np.isin(kinds, alike if sheet.main == cycles.NORMAL else (sheet.main,))
+        warped = usual & (kinds != cycles.FUSION)
         windows = np.empty(sheet.record.beats.shape)
-        for rows, how in ((warped, fitting), (~warped, None)):
+        for rows, size, how in (
+            (warped, usual_size, fitting),
+            (usual & ~warped, usual_size, None),
+            (~usual, other_size, None),
+        ):
             if rows.any():
                 windows[rows] = self._write(
-                    latents[rows], sizes, sheet.weights, sheet.times, how
+                    latents[rows], size, sheet.weights, sheet.times, how
                 )
         windows = cycles.join(windows, sheet.record.r_peaks, sheet.record.sampling_rate)
         under = self._under(heart.background, sheet.weights, sheet.record, rng)
@@ -769,13 +769,22 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         assert best is not None
         return best[0], best[1]
 
+    def _sizes(self, sheet: Sheet, heart: Heart) -> tuple[NDArray, NDArray]:
+        """Return log sizes of the leads, for usual beats and for others.
+
+        The size of a lead is that of its usual beat, whatever size its norm was drawn with.
+        """
+        sizes = (1 - self.strength) * sheet.size + self.strength * heart.size
+        usual = self._decode(heart.norms[[sheet.main]])[0] @ self.basis_
+        return sizes - self.strength * _size(usual), sizes
+
     def _first_fitting(
         self, sheet: Sheet, heart: Heart, norm: NDArray, wanted: dict[str, float]
     ) -> tuple[Fitting | None, Landmarks | None]:
         """Return what moves the waves of a heart's usual beat, and where they lie in it."""
         mean, strength = self.population_["mean"], self.strength
         latent = _mixed(norm, heart.norms[sheet.main], mean, strength)[np.newaxis]
-        sizes = (1 - strength) * sheet.size + strength * heart.size
+        sizes, _ = self._sizes(sheet, heart)
         beat = self._write(latent, sizes, sheet.weights, sheet.times, None)[0]
         rate, names = sheet.record.sampling_rate, sheet.record.lead_names[0]
         found = find_landmarks(beat, rate, names)
