@@ -86,7 +86,8 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         work, about a minute. ``"session"``: an embedding trained with a margin on beats
         changed as another day would change them, a minute or two. ``"siamese"``: the same,
         and nobody's template comes from a net that was trained on him. Who see other
-        things: ``"rhythm"``: trees on the RR intervals alone. ``"numbers"``: trees on RR, beat classes, PR, QRS, QT and ST.
+        things: ``"rhythm"``: trees on the RR intervals alone. ``"numbers"``: trees on RR,
+        beat classes, PR, QRS, QT and ST.
         ``"categories"``: trees on what the diagnostic contract keeps. Or any scikit-learn
         classifier with `predict_proba`, who sees the waveform. ``"default"`` is a panel of
         lda, trees, small-conv, rhythm and numbers, ``"strongest"`` of all but categories;
