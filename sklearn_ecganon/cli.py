@@ -8,8 +8,12 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 DATA = ("mitdb", "ecgid", "synthetic")
+METHODS = ("pseudo-identity", "noise", "low-pass", "time-warp")
+FORMATS = ("wfdb", "edf", "dicom", "csv", "parquet", "hdf5", "npz")
+CONTRACTS = ("diagnostic", "measurement")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,8 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     status : int
-        0; 1 where an audit found more than the accepted risk; 2 after an error that was told
-        on stderr.
+        0; 1 where some recordings were refused, or an audit found more than the accepted
+        risk; 2 after an error that was told on stderr.
 
     Examples
     --------
@@ -38,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError, ImportError) as error:
         print(f"ecganon: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("ecganon: stopped.", file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,6 +55,124 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"ecganon {version('sklearn-ecganon')}"
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_anonymize(commands)
+    _add_info(commands)
+    _add_fit(commands)
+    _add_audit(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _add_anonymize(commands: Any) -> None:
+    anonymize = commands.add_parser(
+        "anonymize",
+        help="turn an archive into one that can be shared",
+        description="Anonymize all recordings of IN, whatever their format, into OUT under "
+        "opaque names: waveforms, marks, headers. What was done stands in OUT/manifest.jsonl. "
+        "Ends with 0 if all recordings were done, 1 if some were refused, 2 after an error.",
+    )
+    anonymize.add_argument("source", type=Path, metavar="IN", help="folder, or one recording")
+    anonymize.add_argument("out", type=Path, metavar="OUT", help="new or empty folder")
+    anonymize.add_argument(
+        "--method",
+        choices=METHODS,
+        default="pseudo-identity",
+        help="%(default)s, or one of the baselines, which remove little",
+    )
+    anonymize.add_argument(
+        "--strength",
+        type=float,
+        default=1.0,
+        help="from 0, which changes nothing, to 1, which removes most (%(default)s)",
+    )
+    anonymize.add_argument(
+        "--contract", choices=CONTRACTS, help="what survives (default: diagnostic)"
+    )
+    anonymize.add_argument(
+        "--model", type=Path, metavar="FILE", help="weights written by `ecganon fit`"
+    )
+    anonymize.add_argument(
+        "--seed-file",
+        type=Path,
+        metavar="FILE",
+        help="the secret that names and pseudo-identities come from; made, for your eyes "
+        "only, if it is not there. Needed to --resume. Never share it",
+    )
+    anonymize.add_argument(
+        "--key-file",
+        type=Path,
+        metavar="FILE",
+        help="write which recording became which, for your eyes only",
+    )
+    anonymize.add_argument(
+        "--resume", action="store_true", help="go on with a run that was cut off"
+    )
+    anonymize.add_argument(
+        "--dry-run", action="store_true", help="show what would be done, and write nothing"
+    )
+    anonymize.add_argument(
+        "--format", choices=FORMATS, help="format to write; default: that of each recording"
+    )
+    anonymize.add_argument(
+        "--leads", nargs="+", metavar="LEAD", help="leads to keep; default: all"
+    )
+    anonymize.add_argument(
+        "--detector",
+        choices=("sleepecg", "neurokit", "xqrs", "gqrs", "annotated"),
+        default="sleepecg",
+        help="who finds the beats (%(default)s)",
+    )
+    anonymize.add_argument(
+        "--accept-bad-checksums",
+        action="store_true",
+        help="take WFDB recordings that disagree with their checksum; the manifest notes it",
+    )
+    anonymize.add_argument("--n-jobs", type=int, help="recordings at the same time")
+    anonymize.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Dask scheduler, for example tcp://host:8786, whose workers see IN and OUT "
+        "under the same paths",
+    )
+    anonymize.set_defaults(run=_anonymize)
+
+
+def _add_info(commands: Any) -> None:
+    info = commands.add_parser(
+        "info",
+        help="show how a recording is laid out, and nothing of whom",
+        description="Show format, leads, rate and length of a recording. Names, dates and "
+        "remarks in its header are not shown.",
+    )
+    info.add_argument("file", type=Path, metavar="FILE", help="for WFDB the header, NAME.hea")
+    info.set_defaults(run=_info)
+
+
+def _add_fit(commands: Any) -> None:
+    fit = commands.add_parser(
+        "fit",
+        help="train the anonymizer on an archive of one's own",
+        description="Learn pseudo-identities from the recordings of FOLDER. The file holds "
+        "weights and moments, no recording.",
+    )
+    fit.add_argument("source", type=Path, metavar="FOLDER", help="searched to its depth")
+    fit.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="MODEL", help="file to write"
+    )
+    fit.add_argument("--leads", nargs="+", metavar="LEAD", help="default: those of the first")
+    fit.add_argument(
+        "--minutes", type=float, default=5.0, help="used of each recording (%(default)s)"
+    )
+    fit.add_argument("--epochs", type=int, default=8, help="of training (%(default)s)")
+    fit.add_argument(
+        "--accept-bad-checksums",
+        action="store_true",
+        help="learn from WFDB recordings that disagree with their checksum too",
+    )
+    fit.set_defaults(run=_fit)
+
+
+def _add_demo(commands: Any) -> None:
     demo = commands.add_parser(
         "demo",
         help="anonymize, attack and tune on example data, in minutes",
@@ -69,6 +194,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--seed", type=int, default=0, help="of everything random (%(default)s)")
     demo.set_defaults(run=_demo)
+
+
+def _add_audit(commands: Any) -> None:
     audit = commands.add_parser(
         "audit",
         help="measure who could be recognised in a release, whoever made it",
@@ -109,7 +237,120 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument("--n-jobs", type=int, help="attackers trained at the same time")
     audit.add_argument("--seed", type=int, default=0, help="of everything random (%(default)s)")
     audit.set_defaults(run=_audit)
-    return parser
+
+
+def _anonymize(arguments: argparse.Namespace) -> int:
+    import time
+
+    from sklearn_ecganon.archive._display import Display
+    from sklearn_ecganon.archive._plan import check_places, plan_archive
+    from sklearn_ecganon.archive._secret import Secret
+
+    start = time.perf_counter()
+    seed, key = arguments.seed_file, arguments.key_file
+    check_places(arguments.source, arguments.out, seed, key)
+    if arguments.resume and seed is None:
+        raise ValueError("--resume needs the --seed-file of the run that was cut off.")
+    if arguments.resume and not seed.exists():
+        raise ValueError("the seed file is not there; it is that of the run that was cut off.")
+    # A dry run makes no file, not even this one.
+    drawn = seed is None or (arguments.dry_run and not seed.exists())
+    secret = Secret() if drawn else Secret.from_file(seed)
+    plan = plan_archive(arguments.source, secret)
+    display = Display()
+    display.plan(plan)
+    is_new = arguments.method == "pseudo-identity"
+    display.method(
+        {
+            "method": arguments.method,
+            "strength": f"{arguments.strength:g}",
+            "contract": (arguments.contract or "diagnostic") if is_new else None,
+        }
+    )
+    if not plan.jobs and not plan.refused:
+        raise ValueError("IN holds no recording.")
+    if arguments.dry_run:
+        return 0
+    try:
+        outcomes = _carry_out(arguments, secret, plan, display)
+    except OSError as error:  # whose own words may hold a path
+        raise ValueError(f"stopped: {error.strerror or 'cannot write'}.") from None
+    display.result(outcomes, time.perf_counter() - start)
+    return int(any(outcome.outcome == "refused" for outcome in outcomes))
+
+
+def _carry_out(arguments: argparse.Namespace, secret: Any, plan: Any, display: Any) -> Any:
+    # Torch and the rest take seconds to import, which a wrong folder need not wait for.
+    from sklearn_ecganon.archive import RecordAnonymizer
+    from sklearn_ecganon.archive._anonymizer import Run
+    from sklearn_ecganon.archive._cluster import connected
+    from sklearn_ecganon.archive._model import make_model
+    from sklearn_ecganon.io import Limits
+
+    with connected(arguments.scheduler):
+        release = RecordAnonymizer(
+            make_model(
+                arguments.method, arguments.strength, arguments.contract, arguments.model
+            ),
+            secret=secret,
+            detector=arguments.detector,
+            format=arguments.format,
+            leads=arguments.leads,
+            limits=Limits(checksum="warn" if arguments.accept_bad_checksums else "refuse"),
+        )
+        run = Run(
+            release.settings,
+            plan,
+            arguments.out,
+            resume=arguments.resume,
+            key_file=arguments.key_file,
+        )
+        if arguments.resume:
+            display.say(f"resumed      {len(plan.jobs) - len(run.todo)} were done before")
+        n_jobs = -1 if arguments.scheduler and not arguments.n_jobs else arguments.n_jobs
+        return display.follow(run, n_jobs)
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    from sklearn_ecganon.io import Limits, open_record
+
+    with open_record(arguments.file, limits=Limits(checksum="warn")) as reader:
+        marks = reader.annotations
+        minutes, seconds = divmod(reader.n_times / reader.sampling_rate, 60)
+        rows = {
+            "format": reader.layout.format,
+            "recordings": reader.n_records if reader.n_records > 1 else None,
+            "leads": " ".join(name.replace(" ", "_") for name in reader.lead_names),
+            "rate": f"{reader.sampling_rate:g} Hz",
+            "length": f"{reader.n_times} samples, {minutes:.0f} min {seconds:.1f} s",
+            "gain": " ".join(f"{gain:g}" for gain in reader.gain) + " units/mV"
+            if reader.gain
+            else "floating point",
+            "marks": "none" if marks is None else f"{len(marks)}, {len(marks.r_peaks)} beats",
+            "warnings": " ".join(reader.warnings) or None,
+        }
+    for name, value in rows.items():
+        if value is not None:
+            print(f"{name:<13}{value}")
+    return 0
+
+
+def _fit(arguments: argparse.Namespace) -> int:
+    from sklearn_ecganon.archive._model import fit_archive
+
+    if not arguments.out.absolute().parent.is_dir():
+        raise ValueError("MODEL: there is no such folder to write into.")
+    n_used, left_out = fit_archive(
+        arguments.source,
+        arguments.out,
+        leads=arguments.leads,
+        minutes=arguments.minutes,
+        max_epochs=arguments.epochs,
+        accept_bad_checksums=arguments.accept_bad_checksums,
+    )
+    why = ", ".join(f"{reason} {n}" for reason, n in sorted(left_out.items()))
+    print(f"learnt from {n_used} recordings" + (f"; left out: {why}" if left_out else ""))
+    return 0
 
 
 def _audit(arguments: argparse.Namespace) -> int:

@@ -29,6 +29,17 @@ def test_module_runs():
     assert out.stdout.startswith("ecganon 0.")
 
 
+def test_words_of_the_command_are_those_of_the_package():
+    from sklearn_ecganon import cli
+    from sklearn_ecganon.archive._model import METHODS
+    from sklearn_ecganon.contracts import CONTRACTS
+    from sklearn_ecganon.io._registry import formats
+
+    assert set(cli.METHODS) == set(METHODS)
+    assert set(cli.FORMATS) == set(formats())
+    assert set(cli.CONTRACTS) == set(CONTRACTS)
+
+
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["demo", "--data", "mnist"]])
 def test_wrong_words_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as error:

@@ -8,6 +8,7 @@ import pytest
 PAGE = (Path(__file__).parent.parent / "docs" / "api.rst").read_text()
 MODULES = (
     "anonymizers",
+    "archive",
     "attacks",
     "contracts",
     "datasets",

@@ -1,0 +1,322 @@
+"""One recording in, one of a stranger out, a stretch at a time."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_ecganon._validation import Beats
+from sklearn_ecganon.archive._outcome import Outcome, Refusal
+from sklearn_ecganon.archive._secret import Secret
+from sklearn_ecganon.archive._stitcher import Stitcher
+from sklearn_ecganon.archive._stretches import Stretch, stretches_of
+from sklearn_ecganon.io import (
+    Annotations,
+    ECGReadError,
+    Layout,
+    Limits,
+    RecordReader,
+    RecordWriter,
+    create_record,
+    open_record,
+)
+from sklearn_ecganon.records import BeatSet
+
+# Stretches of one recording that are worked on at the same time.
+N_THREADS = 2
+
+T = TypeVar("T")
+Transform = Callable[[BeatSet], BeatSet]
+Write = Callable[[NDArray[np.float64]], None]
+Tell = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is the same for all recordings of a run."""
+
+    anonymizer: Any
+    secret: Secret
+    detector: str = "sleepecg"
+    format: str | None = None
+    leads: tuple[str, ...] | None = None
+    annotator: str | None = "atr"
+    limits: Limits = field(default_factory=Limits)
+
+
+@contextmanager
+def steady() -> Iterator[None]:
+    """Keep torch to one thread, also where several of ours use it at the same time.
+
+    Its sums come out the same then, to the last bit, whatever else runs.
+    """
+    from sklearn_ecganon.training._nets import single_thread  # imports torch: seconds
+
+    with single_thread():
+        yield
+
+
+def release_file(
+    settings: Settings, source: Path, root: Path, target: Path, tell: Tell = lambda share: None
+) -> Outcome:
+    """Anonymize one file.
+
+    Parameters
+    ----------
+    settings : Settings
+        How.
+    source, root : Path
+        The file, and the folder that it must not lead out of.
+    target : Path
+        The file to write; one that is there is replaced.
+    tell : callable
+        Is told the share that is done, from 0 to 1.
+    """
+
+    def opened(index: int = 0) -> RecordReader:
+        return open_record(
+            source,
+            root=root,
+            limits=settings.limits,
+            leads=settings.leads,
+            annotator=settings.annotator,
+            index=index,
+        )
+
+    digest = settings.secret.hasher()
+    with opened() as reader:
+        layout = reader.layout.in_format(settings.format or reader.layout.format)
+        n_records = reader.n_records
+        if n_records == 1:
+            notes, n_beats = _release_one(settings, reader, layout, target, digest, tell)
+    if n_records > 1:
+        layout = replace(layout, n_records=n_records)
+        readers = (opened(index) for index in range(n_records))
+        notes, n_beats = _release_many(settings, readers, layout, target, digest, tell)
+    return Outcome(
+        target.stem,
+        "done",
+        input=digest.hexdigest(),
+        format=layout.format,
+        leads=layout.lead_names,
+        sampling_rate=layout.sampling_rate,
+        n_times=layout.n_times,
+        n_records=n_records,
+        beats=n_beats,
+        warnings=tuple(sorted(notes)),
+    )
+
+
+def _release_one(
+    settings: Settings,
+    reader: RecordReader,
+    layout: Layout,
+    target: Path,
+    digest: Any,
+    tell: Tell,
+) -> tuple[set[str], int]:
+    notes = set(reader.warnings)
+    marks: Annotations | None = None
+
+    def stream(write: Write) -> int:
+        nonlocal marks
+        marks, n_beats = _stream(settings, reader, write, digest, notes, tell)
+        if marks is not None:
+            marks.check(layout.n_times)
+        return n_beats
+
+    if layout.format == "edf" and reader.annotations is not None:
+        # EDF has its marks between its samples, and where they come is known at the end.
+        with TemporaryFile(dir=target.parent) as spool:
+            n_beats = stream(lambda chunk: np.ascontiguousarray(chunk).tofile(spool))
+            with _begin(target, layout, marks) as writer:
+                for chunk in _chunks(spool, layout.n_leads):
+                    writer.write(chunk)
+    else:
+        with _begin(target, layout, None) as writer:
+            n_beats = stream(writer.write)
+            writer.annotations = marks
+    if writer.n_clipped:
+        notes.add("clipped")
+    return notes, n_beats
+
+
+def _release_many(
+    settings: Settings,
+    readers: Any,
+    layout: Layout,
+    target: Path,
+    digest: Any,
+    tell: Tell,
+) -> tuple[set[str], int]:
+    """Release the recordings of one file; those that are refused become gaps."""
+    notes: set[str] = set()
+    n_beats = 0
+    with _begin(target, layout, None) as writer:
+        for number, reader in enumerate(readers):
+            with reader:
+                parts: list[NDArray[np.float64]] = []
+                own: set[str] = set()
+                try:
+                    _, found = _stream(
+                        settings, reader, parts.append, digest, own, lambda share: None
+                    )
+                    n_beats += found
+                except Refusal as refusal:
+                    own = {f"emptied_{refusal.reason}"}
+                    parts = [np.full((layout.n_times, layout.n_leads), np.nan)]
+            notes |= own
+            for part in parts:
+                writer.write(part)
+            tell((number + 1) / layout.n_records)
+    if writer.n_clipped:
+        notes.add("clipped")
+    return notes, n_beats
+
+
+def _begin(target: Path, layout: Layout, marks: Annotations | None) -> RecordWriter:
+    try:
+        return create_record(target, layout, marks, overwrite=True)
+    except ECGReadError:
+        raise
+    except ValueError:
+        raise Refusal("unfit_format") from None
+
+
+def _chunks(spool: Any, n_leads: int, n_times: int = 2**18) -> Iterator[NDArray[np.float64]]:
+    spool.seek(0)
+    while len(values := np.fromfile(spool, np.float64, n_times * n_leads)):
+        yield values.reshape(-1, n_leads)
+
+
+def _stream(
+    settings: Settings,
+    reader: RecordReader,
+    write: Write,
+    digest: Any,
+    notes: set[str],
+    tell: Tell,
+) -> tuple[Annotations | None, int]:
+    """Write the samples of one recording; return its marks and how many beats it has."""
+    transform: Transform | None = None
+    stitcher: Stitcher | None = None
+    peaks: list[NDArray[np.intp]] = []
+    labels: list[NDArray[np.str_]] = []
+    moved = False
+
+    def tasks() -> Iterator[Callable[[], tuple[Stretch, BeatSet]]]:
+        nonlocal transform
+        for stretch in stretches_of(reader, settings.detector):
+            for lead in stretch.signal.T:
+                digest.update(np.ascontiguousarray(lead))
+            if len(stretch.beats.beats) and transform is None:
+                transform = for_one_heart(settings.anonymizer, settings.secret, stretch.beats)
+                # The first one settles the heart, before others may.
+                yield partial(_itself, _released(transform, stretch))
+            else:
+                yield partial(_released, transform, stretch)
+
+    for stretch, released in in_order(tasks(), N_THREADS):
+        if not len(stretch.beats.beats):
+            notes.add("beatless_stretch")
+        if stretch.dead.any():
+            notes.add("flat_lead")
+        if stitcher is None:
+            stitcher = Stitcher(released)
+        write(stitcher.add(stretch, released, last=stretch.stop == reader.n_times))
+        peaks.append(released.r_peaks + stretch.start)
+        known = released.labels
+        labels.append(np.full(len(released.r_peaks), "Q") if known is None else known)
+        moved |= not np.array_equal(released.r_peaks, stretch.beats.r_peaks)
+        tell(stretch.stop / reader.n_times)
+    if transform is None:
+        raise Refusal("no_beats")
+    n_beats = sum(map(len, peaks))
+    if reader.annotations is None or not moved:
+        return reader.annotations, n_beats
+    return Annotations.of_beats(np.concatenate(peaks), np.concatenate(labels)), n_beats
+
+
+def _itself(value: T) -> T:
+    return value
+
+
+def _released(transform: Transform | None, stretch: Stretch) -> tuple[Stretch, BeatSet]:
+    if transform is None or not len(stretch.beats.beats):
+        return stretch, stretch.beats
+    return stretch, transform(stretch.beats)
+
+
+def for_one_heart(anonymizer: Any, secret: Secret, first: BeatSet) -> Transform:
+    """Return a transform of stretches that gives all of them the same pseudo-identity.
+
+    It is keyed by the secret and the beats of the first stretch, so that the same recording
+    gets the same one again, whatever it is called.
+
+    Parameters
+    ----------
+    anonymizer : estimator
+        One that is not fitted is fitted to `first`.
+    secret : Secret
+        Makes the salt.
+    first : BeatSet
+        First stretch of the recording that has beats.
+    """
+    try:
+        check_is_fitted(anonymizer)
+        model = copy.copy(anonymizer)
+    except NotFittedError:
+        model = clone(anonymizer).fit(first)
+    model.salt_ = secret.salt
+    if hasattr(model, "identity"):
+        key = hashlib.blake2b(first.beats.data).hexdigest()
+        model.identity = lambda name: key
+        find_heart = model._find_heart
+        found: list[Any] = []
+
+        def find_heart_once(*arguments: Any) -> Any:
+            if not found:
+                found.append(find_heart(*arguments))
+            return found[0]
+
+        model._find_heart = find_heart_once
+    else:
+        # Draws depend on content; here on that of the first stretch alone.
+        draw = model._draw
+        content = Beats(first.beats, first.record, 1, first.sampling_rate)
+        model._draw = lambda beats, sizes: draw(content, sizes)
+
+    def transform(stretch: BeatSet) -> BeatSet:
+        try:
+            return model.transform(stretch)
+        except ValueError:
+            raise Refusal("unfit_model") from None
+
+    return transform
+
+
+def in_order(tasks: Iterable[Callable[[], T]], n_threads: int) -> Iterator[T]:
+    """Yield the results of tasks in their order, while the next ones run in threads."""
+    running: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(n_threads) as pool:
+        for task in tasks:
+            running.append(pool.submit(task))
+            if len(running) >= n_threads:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
