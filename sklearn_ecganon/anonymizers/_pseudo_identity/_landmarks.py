@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from sklearn_ecganon.contracts import NO_P_WAVE, category
+from sklearn_ecganon.contracts import NO_P_WAVE, category, st_levels
 from sklearn_ecganon.delineation import Delineator
 from sklearn_ecganon.records import ECGRecord
 from sklearn_ecganon.segmentation._leads import used_leads
@@ -18,7 +18,7 @@ INTERVALS = ("PR", "QRS", "QT", "ST")
 SHORTEST_WINDOW_MS = 500.0
 LOWEST_RATE = 100.0  # Hz
 N_COPIES = 5  # of a beat in a row: the delineator needs context
-ST_MS, LEVEL_MS = 60.0, 20.0  # as sklearn_ecganon.contracts reads it
+ST_MS = 60.0  # as sklearn_ecganon.contracts reads it
 RAMP_MS = 25.0
 
 # Mean and spread over people of PR, QRS, QTc in ms and ST in mV, and the range of each
@@ -77,18 +77,9 @@ def find_landmarks(beat: NDArray, rate: float, lead_names: tuple[str, ...]) -> L
     if not np.isfinite([onset, offset]).all():
         return None
     leads, searched = used_leads(strip, None, None)
-    st = st_level(flat[leads[searched]], onset, offset, rate)
-    return Landmarks(p_onset, onset, offset, t_offset, st)
-
-
-def st_level(trace: NDArray, onset: float, offset: float, rate: float) -> float:
-    """Return the level 60 ms after the QRS against that before it; NaN beyond the window."""
-    per_ms, center = rate / 1000.0, len(trace) // 2
-    before, after = (center + round(t * per_ms) for t in (onset, offset + ST_MS))
-    reach = max(1, round(LEVEL_MS * per_ms))
-    rest = trace[max(0, before - reach) : before]
-    st = trace[after - reach // 2 : after + reach // 2 + 1]
-    return float(st.mean() - rest.mean()) if len(rest) and len(st) else np.nan
+    edges = np.array([[onset], [offset]]) / ms + n_times // 2
+    [st] = st_levels(flat[leads[searched]], *edges, 1.0 / ms)
+    return Landmarks(p_onset, onset, offset, t_offset, float(st))
 
 
 def draw_targets(
