@@ -212,7 +212,7 @@ class ReidentificationResult:
             f"rank-1 in % [95 % interval], {self.n_subjects} subjects, "
             f"{self.n_probe_subjects} of them probed, split by {self.split}, "
             f"chance {self.chance:.1%}",
-            f"{'attacker':<12}{'knowledge':<15}"
+            f"{'attacker':<17}{'knowledge':<15}"
             + "".join(f"{f'{e} beat' + 's' * (e > 1):>23}" for e in evidence),
         ]
         for attacker, knowledge in rungs:
@@ -221,7 +221,7 @@ class ReidentificationResult:
                 row = table[attacker, knowledge, e]
                 interval = f"[{100 * row.low:.1f}, {100 * row.high:.1f}]"
                 cells += f"{f'{100 * row.rank1:.1f} {interval}':>23}"
-            lines.append(f"{attacker:<12}{knowledge:<15}{cells}")
+            lines.append(f"{attacker:<17}{knowledge:<15}{cells}")
         worst = self.worst
         lines.append(
             f"worst: {worst.rank1:.1%} by {worst.attacker}, {worst.knowledge}, "

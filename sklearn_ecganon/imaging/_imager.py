@@ -212,7 +212,7 @@ class BeatImager(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        images : BeatImages, or ndarray of shape (n_beats, *image_shape_)
+        images : BeatImages, or ndarray of shape (n_beats, h, w[, 3])
             An array for an array, :class:`BeatImages` for records and for a BeatSet.
 
         Raises
@@ -238,7 +238,7 @@ class BeatImager(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : BeatImages, or array-like of shape (n_images, *image_shape_)
+        X : BeatImages, or array-like of shape (n_images, h, w[, 3])
             The images, changed or not.
 
         Returns
@@ -316,7 +316,7 @@ class BeatImager(TransformerMixin, BaseEstimator):
         return windows
 
     def _paint(self, windows: NDArray, members: NDArray[np.intp]) -> NDArray:
-        """Return images of shape (n_images, *image_shape_).
+        """Return images of shape (n_images, h, w[, 3]).
 
         Parameters
         ----------
