@@ -77,7 +77,7 @@ class BeatImager(TransformerMixin, BaseEstimator):
     ----------
     image_shape_ : tuple of int
         ``(h, w)``, or ``(h, w, 3)`` in colour.
-    padding_ : ndarray of bool of shape image_shape_
+    padding_ : ndarray of bool of the shape of an image
         Pixels that show nothing.
     arrangement_, standardization_ : object
         What was found out in `fit`.

@@ -69,24 +69,24 @@ class UtilityScorer(BaseEstimator):
     kept. It is the weighted mean of these terms; a term without anything to compare drops
     out.
 
-    ==============  ===========  =========================================================
-    term            contract     value
-    ==============  ===========  =========================================================
-    `beat_classes`  diagnostic   kappa of the classes of all beats, in order, as labelled
-    `rate_zone`,    diagnostic   kappa of each category over the records
+    ================  ===========  =========================================================
+    term              contract     value
+    ================  ===========  =========================================================
+    `beat_classes`    diagnostic   kappa of the classes of all beats, in order, as labelled
+    `rate_zone`,      diagnostic   kappa of each category over the records
     `irregularity`,
     `wide_qrs`,
     `pr`, `qtc`,
     `st`
-    `detection`     diagnostic   F1 of R peaks at 150 ms, over that of the originals
-    `judge`         diagnostic   macro-F1 of beat classes, trained on the release and tested
-                                 on originals, over that of training on originals
-    `RR`            measurement  share of records with the very same series
-    `QRS`, `QT`,    measurement  share of records within the contract's tolerance
+    `detection`       diagnostic   F1 of R peaks at 150 ms, over that of the originals
+    `judge`           diagnostic   macro-F1 of beat classes, trained on the release and tested
+                                   on originals, over that of training on originals
+    `RR`              measurement  share of records with the very same series
+    `QRS`, `QT`,      measurement  share of records within the contract's tolerance
     `PR`, `ST`
-    `p_wave`        measurement  kappa of having P waves
-    `waveform`      none         mean of the correlations on the QRS and outside of it
-    ==============  ===========  =========================================================
+    `p_wave`          measurement  kappa of having P waves
+    `waveform`        none         mean of the correlations on the QRS and outside of it
+    ================  ===========  =========================================================
 
     Agreement is corrected for chance, since a release in which every heart is the same
     normal one agrees with most records by chance: it earns nothing here. A kappa hangs on
