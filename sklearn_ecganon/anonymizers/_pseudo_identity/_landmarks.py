@@ -77,8 +77,8 @@ def find_landmarks(beat: NDArray, rate: float, lead_names: tuple[str, ...]) -> L
     if not np.isfinite([onset, offset]).all():
         return None
     leads, searched = used_leads(strip, None, None)
-    edges = np.array([[onset], [offset]]) / ms + n_times // 2
-    [st] = st_levels(flat[leads[searched]], *edges, 1.0 / ms)
+    first, last = np.array([[onset], [offset]]) / ms + n_times // 2
+    [st] = st_levels(flat[leads[searched]], first, last, 1.0 / ms)
     return Landmarks(p_onset, onset, offset, t_offset, float(st))
 
 
