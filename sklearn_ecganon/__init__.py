@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 from sklearn_ecganon.records import BeatSet, ECGRecord
 
 if TYPE_CHECKING:
-    from sklearn_ecganon.anonymizers import NonQRSVAEAnonymizer, PseudoIdentityAnonymizer
+    from sklearn_ecganon.anonymizers import (
+        GANImageAnonymizer,
+        NonQRSVAEAnonymizer,
+        PseudoIdentityAnonymizer,
+    )
     from sklearn_ecganon.attacks import ReidentificationScorer, WeakAttackWarning
     from sklearn_ecganon.datasets import make_ecg_records
     from sklearn_ecganon.imaging import BeatImager
@@ -18,6 +22,7 @@ __all__ = [
     "BeatImager",
     "BeatSet",
     "ECGRecord",
+    "GANImageAnonymizer",
     "NonQRSVAEAnonymizer",
     "PseudoIdentityAnonymizer",
     "QRSSegmenter",
@@ -29,6 +34,7 @@ __all__ = [
 # Torch takes seconds to import: only who uses it waits for it.
 _ROOMS = {
     "BeatImager": "imaging",
+    "GANImageAnonymizer": "anonymizers",
     "NonQRSVAEAnonymizer": "anonymizers",
     "PseudoIdentityAnonymizer": "anonymizers",
     "QRSSegmenter": "segmentation",

@@ -1,6 +1,7 @@
 """Estimators that take the person out of the beats: one method a file."""
 
 from sklearn_ecganon.anonymizers._block_average import BlockAverageAnonymizer
+from sklearn_ecganon.anonymizers._gan_image import GANImageAnonymizer
 from sklearn_ecganon.anonymizers._k_same import KSameAnonymizer
 from sklearn_ecganon.anonymizers._low_pass import LowPassAnonymizer
 from sklearn_ecganon.anonymizers._noise import NoiseAnonymizer
@@ -10,6 +11,7 @@ from sklearn_ecganon.anonymizers._time_warp import TimeWarpAnonymizer
 
 __all__ = [
     "BlockAverageAnonymizer",
+    "GANImageAnonymizer",
     "KSameAnonymizer",
     "LowPassAnonymizer",
     "NoiseAnonymizer",

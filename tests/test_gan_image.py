@@ -1,0 +1,429 @@
+"""The GAN of images: what it keeps, how its training is watched, stopped and resumed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import cdist
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from skorch.dataset import Dataset
+
+from sklearn_ecganon import QRSSegmenter, make_ecg_records
+from sklearn_ecganon._validation import check_beats
+from sklearn_ecganon.anonymizers._gan_image._anonymizer import ARCHITECTURES, GANImageAnonymizer
+from sklearn_ecganon.imaging import BeatImager
+from sklearn_ecganon.networks._gan import Discriminator, Grid, InvertibleGenerator
+from sklearn_ecganon.plot._preview_grid import PreviewGrid
+from sklearn_ecganon.training._gan import (
+    GANNet,
+    GANTrainingWarning,
+    GANWatch,
+    ResidentGroups,
+    diversity_of,
+    mean_discrepancy,
+)
+from sklearn_ecganon.training._nets import seeded
+
+SMALL = {"n_filters": 4, "batch_size": 16, "max_epochs": 2, "random_state": 0}
+
+
+@parametrize_with_checks([GANImageAnonymizer(max_epochs=2)])
+def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def ectopic():
+    """Beats of two classes, 64 samples each."""
+    bunch = make_ecg_records(
+        n_subjects=4, n_sessions=2, duration=30.0, arrhythmia="ectopic", random_state=0
+    )
+    return QRSSegmenter("annotated", sampling_rate=80.0).fit_transform(bunch.data)
+
+
+@pytest.fixture(scope="module")
+def gan(ectopic):
+    """Briefly trained; tests must not change it."""
+    return GANImageAnonymizer(n_filters=8, max_epochs=20, lr=1e-3, random_state=0).fit(ectopic)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Images of 12 x 10: stripes across or along, of any phase and brightness."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(["across", "along"], 60)
+    phase, size = 2 * np.pi * rng.random((120, 1, 1)), rng.uniform(0.5, 1, (120, 1, 1))
+    row, column = np.arange(12)[:, None], np.arange(10)
+    wave = np.where((y == "across")[:, None, None], row + 0 * column, column + 0 * row)
+    return size * np.sin(wave + phase), y
+
+
+# networks
+
+
+@pytest.mark.parametrize("shape", [(1, 100), (100, 1), (10, 10), (64, 64), (3, 50), (2, 2)])
+def test_nets_take_images_of_any_size(shape):
+    sizes = {"n_channels": 2, "height": shape[0], "width": shape[1]}
+    sizes |= {"n_conditions": 3, "n_filters": 4}
+    generator = InvertibleGenerator(n_record=2, n_beat=3, **sizes)
+    z, condition = torch.randn(5, 5), torch.eye(3)[[0, 1, 2, 0, 1]]
+    images = generator(z, condition)
+    assert images.shape == (5, 2, *shape)
+    latent, logits = generator.invert(images)
+    assert (latent.shape, logits.shape) == (z.shape, condition.shape)
+    for classifies in (True, False):
+        judge = Discriminator(2, classifies=classifies, normalized=True, **sizes)
+        pairs = images[:4].unflatten(0, (2, 2)), condition[:4].unflatten(0, (2, 2))
+        scores, found = judge(*pairs)
+        assert scores.shape == (2,)
+        assert (found is not None) == classifies
+
+
+def test_lines_and_squares_make_generators_of_one_size():
+    assert Grid.of(1, 256).kernel == (1, 9)
+    assert Grid.of(16, 16).kernel == (3, 3)
+    shapes = [
+        [
+            w.numel()
+            for w in InvertibleGenerator(
+                1, *size, n_record=2, n_beat=2, n_conditions=1, n_filters=8
+            ).up.parameters()
+        ]
+        for size in ((1, 256), (16, 16))
+    ]
+    assert shapes[0] == shapes[1]
+
+
+def test_rows_of_a_generator_do_not_see_each_other():
+    with seeded(0):
+        generator = InvertibleGenerator(
+            1, 9, 9, n_record=2, n_beat=2, n_conditions=1, n_filters=4
+        ).double()
+        z, condition = torch.randn(6, 4).double(), torch.ones(6, 1).double()
+    whole = generator(z, condition)
+    torch.testing.assert_close(generator(z[2:3], condition[2:3]), whole[2:3])
+
+
+# training
+
+
+@pytest.fixture
+def rows():
+    """Six images of three records."""
+    record = torch.tensor([0, 0, 0, 1, 2, 2])
+    images = record.reshape(-1, 1, 1, 1)
+    weight = torch.tensor([1.0, 1, 1, 1, 1, 0])
+    return {"images": images, "condition": torch.eye(6), "record": record, "weight": weight}
+
+
+def test_groups_are_of_one_record(rows):
+    with seeded(0):
+        batches = list(ResidentGroups(Dataset(rows), 160, n_views=2, n_drawn=400))
+    assert [len(x) for x, _ in batches] == [160, 160, 80]
+    pairs = torch.cat([x for x, _ in batches])[:, :, 0, 0, 0]
+    assert torch.equal(pairs[:, 0], pairs[:, 1])
+    assert set(pairs[:, 0].tolist()) == {0, 1, 2}
+    chosen = torch.cat([c for _, c in batches])
+    assert chosen[:, 0, 5].sum() == 0  # weight 0: drawn as a partner only
+    assert chosen[:, 1, 5].sum() > 0
+
+
+def test_discrepancy_is_zero_for_one_distribution_and_not_for_two():
+    rng = np.random.default_rng(0)
+    a, b = (torch.from_numpy(rng.normal(size=(300, 5))) for _ in range(2))
+    assert abs(mean_discrepancy(a, b)) < 0.01
+    assert mean_discrepancy(a, b + 1) > 0.1
+    x, y = a[:7], b[:9] + 1
+    scale = np.median(cdist(x, x)[cdist(x, x) > 0])
+    # torch takes the lower of two middle values, each pair counts twice: the same here
+    k = [sum(np.exp(-(cdist(*p) ** 2) / (2 * (f * scale) ** 2)) for f in (0.5, 1, 2))
+         for p in ((x, x), (y, y), (x, y))]  # fmt: skip
+    within = [(part.sum() - np.trace(part)) / (len(part) * (len(part) - 1)) for part in k[:2]]
+    assert mean_discrepancy(x, y) == pytest.approx(sum(within) - 2 * k[2].mean())
+
+
+def test_diversity_is_within_classes():
+    images = torch.tensor([0.0, 0, 9, 9]).reshape(-1, 1, 1, 1)
+    condition = torch.eye(2)[[0, 0, 1, 1]]
+    assert diversity_of(images, condition) == 0
+    assert diversity_of(images, torch.ones(4, 1)) > 0
+
+
+def test_running_average_begins_short_and_becomes_long():
+    net = GANNet(InvertibleGenerator, ema=0.9, criterion=torch.nn.Identity)
+    one, zero = torch.ones(1), torch.zeros(1)
+    assert net._average(one, zero, torch.tensor(0)) == pytest.approx(0.1)
+    assert net._average(one, zero, torch.tensor(8)) == pytest.approx(0.5)
+    assert net._average(one, zero, torch.tensor(10**6)) == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_history_is_complete(ectopic, architecture):
+    model = GANImageAnonymizer(architecture=architecture, **SMALL).fit(ectopic)
+    for name, values in model.history_.items():
+        assert len(values) == model.n_iter_ == 2
+        if name != "class_accuracy" or architecture == "classifier":
+            assert np.isfinite(values).all(), name
+    assert np.isnan(model.history_["class_accuracy"]).all() == (architecture != "classifier")
+    assert np.isfinite(model.transform(ectopic).beats).all()
+
+
+class OnePictureJudge(Discriminator):
+    """Praises grey and nothing else, whatever it is shown."""
+
+    def forward(self, images, condition):
+        nothing = sum(0 * weight.sum() for weight in self.parameters())
+        return -10 * images.square().flatten(1).mean(dim=1) + nothing, None
+
+
+class Collapsing(GANImageAnonymizer):
+    """Its generator is drawn to one picture, and by nothing to any other."""
+
+    def _build_net(self):
+        net = super()._build_net()
+        net.discriminator_.__class__ = OnePictureJudge
+        return net.set_params(latent_weight=0, reconstruction_weight=0)
+
+
+def test_mode_collapse_is_noticed_when_provoked(pictures):
+    images, y = pictures
+    settings = {"image_shape": (12, 10), "lr": 3e-3, "n_filters": 4, "batch_size": 16}
+    settings |= {"max_epochs": 15, "patience": None, "random_state": 0}
+    with pytest.warns(GANTrainingWarning, match="mode collapse"):
+        collapsed = Collapsing(**settings).fit(images, labels=y)
+    assert collapsed.history_["diversity"][-1] < 0.1
+    sound = GANImageAnonymizer(**settings).fit(images, labels=y)  # a warning is an error
+    assert sound.history_["diversity"][-1] > 0.3
+
+
+def test_a_vanishing_gradient_is_noticed():
+    row = {"diversity": 1.0, "discriminator_accuracy": 1.0, "generator_gradient": 1.0}
+    image = torch.zeros(1, 1, 2, 2)
+    watch = GANWatch(image, image, diversity=1, patience=None, checkpoint=None, stamp={})
+    watch.log = [row] * 5
+    assert watch.warning() is None
+    watch.log = [*watch.log, row | {"generator_gradient": 1e-3}]
+    assert "vanishing gradient" in watch.warning()
+
+
+def test_training_stops_when_nothing_improves_and_keeps_the_best(pictures):
+    images, _ = pictures
+    still = GANImageAnonymizer(
+        image_shape=(12, 10), lr=1e-12, discriminator_lr=0, n_filters=4, patience=2,
+        max_epochs=50, random_state=0,
+    ).fit(images)  # fmt: skip
+    assert still.n_iter_ < 50
+    best = np.argmin(still.history_["distance"])
+    assert still.n_iter_ == best + 1 + 2
+
+
+class Kill:
+    """A callback that kills the training after some epochs."""
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def setup(self, estimator, context): ...
+
+    def teardown(self, estimator, context): ...
+
+    def on_fit_task_begin(self, estimator, context): ...
+
+    def on_fit_task_end(self, estimator, context):
+        if context.task_name == "epoch":
+            self.n_epochs -= 1
+        if self.n_epochs == 0:
+            raise SystemExit("killed")
+
+
+@pytest.mark.parametrize("architecture", ["dcgan", "wgan-gp"])
+def test_a_killed_training_resumes_bit_for_bit(ectopic, tmp_path, architecture):
+    settings = {**SMALL, "max_epochs": 5, "architecture": architecture}
+    whole = GANImageAnonymizer(**settings).fit(ectopic)
+    part = GANImageAnonymizer(**settings, checkpoint=tmp_path / "gan.pt")
+    with pytest.raises(SystemExit, match="killed"):
+        clone(part).set_callbacks(Kill(3)).fit(ectopic)
+    resumed = clone(part).fit(ectopic)
+    assert resumed.n_iter_ == 5
+    for name, values in whole.history_.items():
+        if name != "dur":
+            np.testing.assert_array_equal(resumed.history_[name], values)
+    for name, values in whole.net_.module_.state_dict().items():
+        assert torch.equal(resumed.net_.module_.state_dict()[name], values)
+    with pytest.raises(ValueError, match=r"training with other parameters; remove the file"):
+        clone(part).set_params(lr=0.1).fit(ectopic)
+    with pytest.raises(ValueError, match=r"with other data"):
+        clone(part).fit(ectopic.with_beats(ectopic.beats + 1))
+
+
+def test_a_checkpoint_holds_no_sample(ectopic, tmp_path):
+    path = tmp_path / "gan.pt"
+    GANImageAnonymizer(**SMALL, checkpoint=path).fit(ectopic)
+    stored = path.read_bytes()
+    imager = BeatImager(standardization="z-score").fit(ectopic)
+    for array in (ectopic.beats, imager.transform(ectopic).images):
+        for row in array.reshape(len(array), -1)[::11]:
+            for dtype in (np.float64, np.float32):
+                assert row[10:14].astype(dtype).tobytes() not in stored
+
+
+def test_previews_are_written(ectopic, tmp_path):
+    preview = PreviewGrid(tmp_path / "new", every=2, n_columns=3)
+    GANImageAnonymizer(**{**SMALL, "max_epochs": 5}).set_callbacks(preview).fit(ectopic)
+    assert [path.name for path in preview.paths] == ["epoch-0002.png", "epoch-0004.png"]
+    for path in preview.paths:
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+# release
+
+
+def test_a_record_has_one_pseudo_identity_and_beats_of_its_own(gan, ectopic):
+    new = gan.transform(ectopic)
+    owner = new.labels == "N"
+    within, between = [], []
+    rows = [new.beats[(new.record == r) & owner][:, 0] for r in range(len(new))]
+    for i, one in enumerate(rows):
+        assert np.abs(one[0] - one[1]).max() > 1e-3  # beats vary
+        within.append(cdist(one, one)[np.triu_indices(len(one), 1)].mean())
+        between += [cdist(one, other).mean() for other in rows[:i]]
+    assert np.mean(within) < 0.9 * np.mean(between)
+
+
+def test_at_full_strength_nothing_but_classes_reaches_the_release(gan, ectopic):
+    # The original decides about the draw and nothing else: the generator gets no sample.
+    drawn = gan._latents(gan_beats(ectopic), ectopic.record)
+    codes = np.eye(3)[np.searchsorted(gan.classes_, ectopic.labels)]
+    expected = gan.pictures_.read(gan._model().generate(drawn, codes))
+    np.testing.assert_allclose(gan.transform(ectopic).beats, expected, atol=1e-12)
+
+
+def gan_beats(beats):
+    return check_beats(GANImageAnonymizer(), beats, reset=True)
+
+
+def test_parts_of_the_latent_are_independent(gan, ectopic):
+    drawn = gan._latents(gan_beats(ectopic), ectopic.record)
+    of_record, of_beat = drawn[:, :16], drawn[:, 16:]
+    bounds = ectopic.bounds()
+    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        assert (of_record[start:stop] == of_record[start]).all()
+        assert len(np.unique(of_beat[start:stop, 0])) == stop - start
+    assert not (of_record == of_beat).any()
+    assert abs(of_beat.mean()) < 0.1
+    assert of_beat.std() == pytest.approx(1, abs=0.1)
+
+
+def test_change_grows_with_strength_from_nothing(gan, ectopic):
+    changes = []
+    for strength in (0.0, 1e-8, 0.3, 0.6, 1.0):
+        model = clone(gan).set_params(strength=strength)
+        model.__setstate__({**gan.__getstate__(), "strength": strength})
+        new = model.transform(ectopic).beats
+        changes.append(np.sqrt(np.mean((new - ectopic.beats) ** 2)))
+    assert changes[0] == 0
+    assert 0 < changes[1] < 5e-3
+    assert (np.diff(changes) > 0).all()
+
+
+def test_classes_decide_and_are_guessed_where_they_are_missing(gan, ectopic):
+    unknown = replace(ectopic, labels=None)
+    assert np.isfinite(gan.transform(unknown).beats).all()
+    other = np.where(ectopic.labels == "N", "V", "N")
+    swapped = gan.transform(replace(ectopic, labels=other)).beats
+    assert np.abs(swapped - gan.transform(ectopic).beats).mean() > 0.02
+    _, logits = gan._model().invert(gan.pictures_.paint(ectopic.beats))
+    assert (gan.classes_[logits.argmax(axis=1)] == ectopic.labels).mean() > 0.9
+
+
+def test_samples(gan, ectopic):
+    one = gan.sample(6, random_state=0)
+    assert one.shape == (6, 1, ectopic.n_times)
+    np.testing.assert_array_equal(one, gan.sample(6, random_state=0))
+    assert np.abs(one - gan.sample(6)).max() > 1e-3
+    labels = np.repeat(["N", "V"], 50)
+    drawn = gan.sample(100, labels, random_state=0)[:, 0]
+    assert np.abs(drawn[:50].mean(axis=0) - drawn[50:].mean(axis=0)).max() > 0.1
+    rows = clone(gan).set_params(max_epochs=1).fit(ectopic.beats[:, 0], labels=ectopic.labels)
+    assert rows.sample(3, ["V"] * 3).shape == (3, ectopic.n_times)
+
+
+@pytest.mark.parametrize(
+    "imager",
+    [
+        BeatImager("stack", windows_per_image=4),
+        BeatImager("stack"),
+        BeatImager("rgb", windows_per_image=3, standardization="z-score"),
+        BeatImager("serpentine", standardization="adapted"),
+        BeatImager("time-frequency"),
+    ],
+    ids=lambda imager: f"{imager.arrangement} {imager.windows_per_image}",
+)
+def test_every_arrangement_goes_in_and_comes_out(ectopic, imager):
+    model = GANImageAnonymizer(imager=imager, **SMALL).fit(ectopic)
+    new = model.transform(ectopic)
+    assert new.beats.shape == ectopic.beats.shape
+    assert model.sample(2).shape == (2, 1, ectopic.n_times)
+    gentle = clone(model).set_params(strength=1e-9).fit(ectopic).transform(ectopic)
+    assert np.abs(gentle.beats - ectopic.beats).max() < 0.01
+
+
+def test_images_as_arrays_and_flattened(pictures):
+    images, y = pictures
+    model = GANImageAnonymizer(image_shape=(12, 10), **SMALL)
+    solid = clone(model).fit(images, labels=y)
+    flat = clone(model).fit(images.reshape(120, -1), labels=y)
+    assert solid.transform(images).shape == images.shape
+    assert flat.transform(images.reshape(120, -1)).shape == (120, 120)
+    np.testing.assert_allclose(
+        solid.sample(4, random_state=0).reshape(4, -1), flat.sample(4, random_state=0)
+    )
+    drawn = solid.sample(50)
+    assert drawn.min() >= images.min()
+    assert drawn.max() <= images.max()
+
+
+# refusals
+
+
+@pytest.mark.parametrize(
+    ("parameters", "X", "labels", "message"),
+    [
+        ({}, np.ones((9, 8)), None, "nothing to learn from constant images"),
+        ({}, np.eye(8)[:1], None, "give 2 or more"),
+        ({"image_shape": (3, 3)}, np.eye(8), None, r"no images of image_shape=\(3, 3\)"),
+        ({"image_shape": (4, 2)}, np.eye(8).reshape(8, 2, 4), None, r"shape \(2, 4\)"),
+        ({"image_shape": (0, 8)}, np.eye(8), None, "two positive integers"),
+        ({"image_shape": (2, 4), "imager": BeatImager()}, np.eye(8), None, "no imager"),
+        ({"architecture": "classifier"}, np.eye(8), None, "labels of two or more"),
+        ({"architecture": "classifier"}, np.eye(8), ["N"] * 8, "labels of two or more"),
+        ({"imager": BeatImager(windows_per_image=2)}, np.eye(8), None, "hand in a BeatSet"),
+        ({"imager": BeatImager(dtype="uint8")}, np.eye(8), None, "take dtype='float'"),
+    ],
+)
+def test_refuses_in_clear_words(parameters, X, labels, message):
+    with pytest.raises(ValueError, match=message):
+        GANImageAnonymizer(**parameters).fit(X, labels=labels)
+
+
+def test_fewer_samples_than_a_batch_are_one_batch():
+    X = np.random.default_rng(0).normal(size=(5, 30))
+    model = GANImageAnonymizer(batch_size=64, max_epochs=2, random_state=0).fit(X)
+    assert np.isfinite(model.transform(X)).all()
+
+
+def test_labels_never_seen_are_refused(gan, ectopic):
+    strange = replace(ectopic, labels=np.full(len(ectopic.beats), "Q"))
+    with pytest.raises(
+        ValueError, match=r"label 'Q' was not seen in fit, unlike \['N', 'S', 'V'\]"
+    ):
+        gan.transform(strange)
+    with pytest.raises(ValueError, match="label 'Q' was not seen"):
+        gan.sample(1, ["Q"])
+    with pytest.raises(ValueError, match=r"labels has shape \(1,\); want \(2,\)"):
+        gan.sample(2, ["N"])
+    unlabelled = GANImageAnonymizer(**SMALL).fit(ectopic.beats[:, 0])
+    with pytest.raises(ValueError, match="fit saw no labels"):
+        unlabelled.sample(1, ["N"])
