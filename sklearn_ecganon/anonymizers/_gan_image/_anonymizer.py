@@ -186,6 +186,9 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
 
     Notes
     -----
+    Trained on few subjects it remembers them: `MembershipInferenceScorer` told members from
+    others on MIT-BIH. Measure it on a model of yours before it leaves the house.
+
     Source: [1]_, who arrange an ECG as an image, train a GAN on it and decode what it
     generates. Deviations:
 
