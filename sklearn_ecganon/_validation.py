@@ -62,6 +62,7 @@ class Beats(NamedTuple):
     n_records: int
     sampling_rate: float | None
     flat: bool = False  # rows of a two-dimensional array: one lead, one beat, one record
+    source: BeatSet | None = None  # what they came in, if not an array
 
     @property
     def layout(self) -> tuple[int, int, float | None]:
@@ -118,7 +119,7 @@ def check_beats(estimator: Any, X: Any, *, reset: bool) -> Beats:
             raise ValueError("X is a BeatSet without a single beat.")
         if reset:
             forget_columns(estimator)
-        return Beats(X.beats, X.record, len(X), X.sampling_rate)
+        return Beats(X.beats, X.record, len(X), X.sampling_rate, source=X)
     if is_records(X):
         check_records(X)
         raise ValueError(

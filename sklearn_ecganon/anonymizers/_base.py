@@ -52,7 +52,8 @@ class BaseAnonymizer(
         answer depends on nothing but the fitted model and the record. A method that is
         meant to show what averaging undoes uses ``_draw_for_beats(beats, size)`` instead.
 
-    `CONTRIBUTING.md` walks through an example.
+    A method that changes more of a BeatSet than its windows, such as its R peaks, writes
+    ``_anonymize_records(X, beats)`` too. `CONTRIBUTING.md` walks through an example.
     """
 
     _parameter_constraints: dict = {
@@ -65,6 +66,8 @@ class BaseAnonymizer(
     n_leads_: int
     n_times_: int
     sampling_rate_: float
+    # Set in the copies that `of_one_record` makes.
+    _content_of_record: bytes | None = None
 
     @abstractmethod
     def _fit_beats(
@@ -141,12 +144,15 @@ class BaseAnonymizer(
         check_layout(
             self, self._layout(beats), (self.n_leads_, self.n_times_, self.sampling_rate_)
         )
-        labels = X.labels if isinstance(X, BeatSet) else None
-        new = beats.values if self.strength == 0 else self._anonymize(beats, labels)
         if isinstance(X, BeatSet):
-            return X.with_beats(new)
+            return X if self.strength == 0 else self._anonymize_records(X, beats)
+        new = beats.values if self.strength == 0 else self._anonymize(beats, None)
         squeezed = new[:, 0] if beats.flat else new
         return np.array(squeezed, dtype=beats.values.dtype)
+
+    def _anonymize_records(self, X: BeatSet, beats: Beats) -> BeatSet:
+        """Return the release of records whose checked windows are `beats`."""
+        return X.with_beats(self._anonymize(beats, X.labels))
 
     def inverse_transform(self, X: Any) -> Any:
         """Return X as it is: what was removed is gone, and a Pipeline goes on to stitch.
@@ -185,6 +191,27 @@ class BaseAnonymizer(
         other.salt_ = _salt(random_state)
         return other
 
+    def of_one_record(self, first: BeatSet) -> Self:
+        """Return a copy that takes all it is given for stretches of one record.
+
+        So a long recording gets one pseudo-identity, though it never is in memory as a
+        whole.
+
+        Parameters
+        ----------
+        first : BeatSet
+            The first stretch that has beats; the draws are keyed by it.
+
+        Returns
+        -------
+        model : object
+            A copy with the same weights and salt.
+        """
+        check_is_fitted(self)
+        other = copy.copy(self)
+        other._content_of_record = self._content(first.beats)
+        return other
+
     def _layout(self, beats: Beats) -> tuple[int, int, Any]:
         """Leads, samples and rate of beats; an array has the rate of the parameter."""
         n_leads, n_times, rate = beats.layout
@@ -201,15 +228,17 @@ class BaseAnonymizer(
 
     def _draw(self, beats: Beats, sizes: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return as many numbers as asked for each record, one record after the other."""
-        values = np.ascontiguousarray(beats.values, dtype=np.float64)
         bounds = np.searchsorted(beats.record, np.arange(beats.n_records + 1))
-        key = self.salt_.tobytes()
         streams = []
         for start, stop, size in zip(bounds[:-1], bounds[1:], sizes.tolist(), strict=True):
-            content = hashlib.blake2b(values[start:stop].data, key=key).digest()
+            content = self._content_of_record or self._content(beats.values[start:stop])
             streams.append(hashlib.shake_128(content).digest(8 * size))
         integers = np.frombuffer(b"".join(streams), dtype="<u8")
         return ndtri(((integers >> 11) + 0.5) / 2**53)
+
+    def _content(self, windows: NDArray) -> bytes:
+        values = np.ascontiguousarray(windows, dtype=np.float64)
+        return hashlib.blake2b(values.data, key=self.salt_.tobytes()).digest()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +19,6 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ecganon._validation import Beats
 from sklearn_ecganon.archive._outcome import Outcome, Refusal
 from sklearn_ecganon.archive._secret import Secret
 from sklearn_ecganon.archive._stitcher import Stitcher
@@ -283,23 +281,7 @@ def for_one_heart(anonymizer: Any, secret: Secret, first: BeatSet) -> Transform:
     except NotFittedError:
         model = clone(anonymizer).fit(first)
     model.salt_ = secret.salt
-    if hasattr(model, "identity"):
-        key = hashlib.blake2b(first.beats.data).hexdigest()
-        model.identity = lambda name: key
-        find_heart = model._find_heart
-        found: list[Any] = []
-
-        def find_heart_once(*arguments: Any) -> Any:
-            if not found:
-                found.append(find_heart(*arguments))
-            return found[0]
-
-        model._find_heart = find_heart_once
-    else:
-        # Draws depend on content; here on that of the first stretch alone.
-        draw = model._draw
-        content = Beats(first.beats, first.record, 1, first.sampling_rate)
-        model._draw = lambda beats, sizes: draw(content, sizes)
+    model = model.of_one_record(first)
 
     def transform(stretch: BeatSet) -> BeatSet:
         try:

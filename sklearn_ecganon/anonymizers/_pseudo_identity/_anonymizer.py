@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,14 +13,14 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from skorch.callbacks import GradientNormClipping, LRScheduler
 
-from sklearn_ecganon._validation import Beats, check_beats, check_layout
+from sklearn_ecganon._validation import Beats
 from sklearn_ecganon.anonymizers._base import BaseAnonymizer, _salt
 from sklearn_ecganon.anonymizers._pseudo_identity import _cycles as cycles
 from sklearn_ecganon.anonymizers._pseudo_identity._background import (
@@ -183,17 +184,21 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
     **Draws.** A norm is Gaussian around what the record's categories let expect, with the
     shrunk covariance of the training records. It is drawn again, up to 16 times, while it
     is nearer to the record's own norm than 0.6 of the root mean square distance of two
-    strangers. The pool is continuous. The model card says how often two draws are that near
-    to each other, and how near draws come to training records.
+    strangers. It is not kept away from training records, as a list of what is refused would
+    tell where they are; the model card says how near draws come to them. The pool is
+    continuous, and the card says how often two draws are nearer than 0.6 to each other.
 
     **A record.** Windows overlap where beats are close; between two R peaks the first 58 %
     show the earlier beat and the rest the later one, in both windows. Under them lie the
     record's level, a wander that changes from beat to beat, and noise, all of them drawn.
 
     **Contract.** The waves of the pseudo-identity's usual beat are found by a
-    :class:`~sklearn_ecganon.delineation.Delineator`, moved by a piecewise linear warp of
-    time that leaves the R peak where it is, and looked at once more. Ventricular, fusion
-    and unclassified beats are not warped. ST is shifted in the lead that contracts read.
+    :class:`~sklearn_ecganon.delineation.Delineator` and moved by a piecewise linear warp of
+    time that leaves the R peak where it is. A trial of up to 60 beats is then written and
+    measured as the contract is measured, the waves are moved once more by what they miss,
+    and up to four hearts are drawn until one keeps all; else the one that misses least is
+    taken. Ventricular, fusion and unclassified beats are not warped. ST is shifted in the
+    lead that contracts read.
 
     **Without labels**, a beat whose QRS correlates below 0.75 with that of the record's
     median beat counts as V, and one that comes in less than 0.85 of the median RR as S.
@@ -212,6 +217,9 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
     >>> len(released) == len(beats)
     True
     """
+
+    # In a copy for one record, the hand its first stretch was written in.
+    _hands: list[tuple[Heart, Fitting | None]] | None = None
 
     _parameter_constraints: dict = {
         **BaseAnonymizer._parameter_constraints,
@@ -329,40 +337,10 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         arrays["channels"] = np.frombuffer(" ".join(self.channels_).encode(), dtype=np.uint8)
         save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, path)
 
-    def fit(
-        self, X: BeatSet | ArrayLike, y: Any = None, labels: ArrayLike | None = None
-    ) -> Self:
-        """Learn what hearts look like from beats of many records.
-
-        Parameters
-        ----------
-        X : BeatSet, or array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
-            Beats in mV, R peak at column ``n_times // 2``.
-        y : array-like of shape (n_records,), optional
-            Subject of each record: those of one subject count as one in the moments.
-        labels : array-like of shape (n_beats,), optional
-            Clinical class of each beat. A BeatSet brings its own.
-
-        Returns
-        -------
-        self : object
-            The fitted anonymizer.
-
-        Raises
-        ------
-        ValueError
-            If X is not made of finite real beats, or labels do not fit it.
-        """
-        self._source = X if isinstance(X, BeatSet) else None
-        try:
-            return super().fit(X, y, labels)
-        finally:
-            del self._source
-
     def _fit_beats(
         self, beats: Beats, labels: NDArray | None, y: Any, seed: int, context: Any
     ) -> None:
-        source = self._source
+        source = beats.source
         rate = min(float(self.sampling_rate_), cycles.MODEL_RATE)
         n_samples = max(2, round(self.n_times_ * rate / self.sampling_rate_))
         self.times_ = cycles.window_times(n_samples, rate)
@@ -461,10 +439,8 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
                 if len(levels) > 2:
                     wander[i, channel] = np.log(levels[:, lead].std() + SMALLEST)
             rows[part] = self._rows(windows, pairs, size[i], before[part], after[part], times)
-            said[i] = category_vector(
-                self._own_intervals(usual, source.sampling_rate, source.lead_names[i]),
-                _mean_rr(before[part]),
-            )
+            own = _numbers(_one_record(source, i, part))
+            said[i] = category_vector(own, _mean_rr(before[part]))
         weight = np.ones(n_records)
         if y is not None:
             _, person, many = np.unique(np.asarray(y), return_inverse=True, return_counts=True)
@@ -516,14 +492,6 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         rows[np.broadcast_to(hidden[:, np.newaxis], rows.shape)] = np.nan
         return rows.astype(np.float32)
 
-    def _own_intervals(
-        self, usual: NDArray, rate: float, lead_names: tuple[str, ...]
-    ) -> dict[str, float] | None:
-        if not can_be_found(usual.shape[1], rate):
-            return None
-        found = find_landmarks(usual, rate, lead_names)
-        return None if found is None else found.intervals
-
     def _encode(self, rows: NDArray) -> NDArray[np.float64]:
         """Return the latent of each row: (n_beats, n_latent)."""
         module = self.net_.module_.eval()
@@ -561,27 +529,29 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
                 found.append(traces - traces.mean(axis=1, keepdims=True))
         return found
 
-    def transform(self, X: BeatSet | ArrayLike) -> BeatSet | NDArray:
-        """Give each record's beats to its pseudo-identity.
+    def of_one_record(self, first: BeatSet) -> Self:
+        """Return a copy that takes all it is given for stretches of one record.
+
+        The heart is drawn for the first stretch, and its waves are moved to keep the
+        contract there; the others are written in the same hand.
 
         Parameters
         ----------
-        X : BeatSet, or array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
-            Beats as in `fit`; of any layout for a pretrained model.
+        first : BeatSet
+            The first stretch that has beats.
 
         Returns
         -------
-        X_new : BeatSet or ndarray
-            Beats of the same records. Under the diagnostic contract R peaks are others,
-            and more or fewer; under the measurement contract only the windows change.
+        model : PseudoIdentityAnonymizer
+            A copy with the same weights and salt.
         """
-        check_is_fitted(self)
-        if not isinstance(X, BeatSet) or self.strength == 0:
-            return super().transform(X)
-        beats = check_beats(self, X, reset=False)
-        check_layout(
-            self, self._layout(beats), (self.n_leads_, self.n_times_, self.sampling_rate_)
-        )
+        other = copy.copy(self)
+        key = hashlib.blake2b(np.ascontiguousarray(first.beats).data).hexdigest()
+        other.identity = lambda name: key
+        other._hands = []
+        return other
+
+    def _anonymize_records(self, X: BeatSet, beats: Beats) -> BeatSet:
         seeds = self._draw_for_records(beats, 2 * N_SEED).view(np.uint64)
         released = []
         for i, part in enumerate(cycles.record_slices(X)):
@@ -592,13 +562,9 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
             heart, take = seeds[i, :N_SEED], seeds[i, N_SEED:]
             if callable(self.identity):
                 heart = self._seed_of_key(self.identity(record.names[0]))
-            released.append(
-                self._release(
-                    record,
-                    np.random.default_rng(heart.tolist()),
-                    np.random.default_rng(take.tolist()),
-                )
-            )
+            rngs = [np.random.default_rng(seed.tolist()) for seed in (heart, take)]
+            with single_thread():  # the delineator's sums, too, are the same everywhere
+                released.append(self._release(record, *rngs))
         return BeatSet.concatenate(released)
 
     def _layout(self, beats: Beats) -> tuple[int, int, Any]:
@@ -629,11 +595,11 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         norm = self._encode(
             self._rows(usual[np.newaxis], pairs, size, endless, endless, times)
         )[0]
-        own = _numbers(record)
+        own = None if self._hands else _numbers(record)
         new_peaks, origin = self._retimed(record, take)
         moved = replace(
             record,
-            beats=record.beats if len(origin) == len(kinds) else record.beats[origin],
+            beats=record.beats[origin],
             record=np.zeros(len(origin), dtype=np.intp),
             r_peaks=new_peaks,
             labels=None if record.labels is None else record.labels[origin],
@@ -649,9 +615,14 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         sheet = Sheet(
             moved, kinds[origin], cycles.usual_kind(kinds), weights, times, size, found, rest
         )
-        wanted = self._wanted(own, rr, rng)
-        said = category_vector(own, rr[0])
-        heart, fitting = self._find_heart(sheet, said, norm, wanted, rr[1], rng)
+        if self._hands:
+            heart, fitting = self._hands[0]
+        else:
+            wanted = self._wanted(own, rr, rng)
+            said = category_vector(own, rr[0])
+            heart, fitting = self._find_heart(sheet, said, norm, wanted, rr[1], rng)
+            if self._hands is not None:
+                self._hands.append((heart, fitting))
         return moved.with_beats(self._fill(sheet, heart, fitting, take))
 
     def _fill(
@@ -820,13 +791,13 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         """Return level, wander and noise below each window of a record."""
         rate, length = record.sampling_rate, int(record.lengths[0])
         model_rate = min(rate, cycles.MODEL_RATE)
-        ofleads = Background(
+        of_leads = Background(
             weights @ background.level,
             np.sqrt(weights**2 @ background.wander**2),
             np.sqrt(weights**2 @ background.noise**2),
         )
         signal = make_background(
-            ofleads,
+            of_leads,
             self.population_["noise_colour"],
             record.r_peaks / rate,
             length / rate,
@@ -963,7 +934,8 @@ def _numbers(record: BeatSet) -> dict[str, float] | None:
         starts = np.linspace(0, n_beats - length, N_MEASURED // length).astype(np.intp)
         record = _beats_of(record, np.unique(starts[:, np.newaxis] + np.arange(length)))
     medians = measure(record, remember=False).medians()
-    numbers = {name: float(value[0]) for name, value in medians.items()}
+    # Rounded, so that the last bit of a sum does not decide which heart is drawn.
+    numbers = {name: round(float(value[0]), 4) for name, value in medians.items()}
     return numbers if np.isfinite(numbers["QRS"]) else None
 
 

@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from sklearn_ecganon.contracts import NO_P_WAVE, category, st_levels
+from sklearn_ecganon.contracts import NO_P_WAVE, category
 from sklearn_ecganon.delineation import Delineator
 from sklearn_ecganon.records import ECGRecord
-from sklearn_ecganon.segmentation._leads import used_leads
 
-INTERVALS = ("PR", "QRS", "QT", "ST")
 SHORTEST_WINDOW_MS = 500.0
 LOWEST_RATE = 100.0  # Hz
 N_COPIES = 5  # of a beat in a row: the delineator needs context
@@ -34,23 +32,12 @@ STRETCH = 1.5
 
 
 class Landmarks(NamedTuple):
-    """Of one beat, in ms from the R peak; ST in mV. NaN where there is no such wave."""
+    """Of one beat, in ms from the R peak; NaN where there is no such wave."""
 
     p_onset: float
     onset: float
     offset: float
     t_offset: float
-    st: float
-
-    @property
-    def intervals(self) -> dict[str, float]:
-        """PR, QRS and QT in ms, ST in mV."""
-        return {
-            "PR": self.onset - self.p_onset,
-            "QRS": self.offset - self.onset,
-            "QT": self.t_offset - self.onset,
-            "ST": self.st,
-        }
 
 
 def can_be_found(n_times: int, rate: float) -> bool:
@@ -72,14 +59,11 @@ def find_landmarks(beat: NDArray, rate: float, lead_names: tuple[str, ...]) -> L
     middle, ms = n_copies // 2, 1000.0 / rate
     points = [("P", "onset"), ("QRS", "onset"), ("QRS", "offset"), ("T", "offset")]
     p_onset, onset, offset, t_offset = (
-        float(ms * (waves[point][middle, 0] - r_peaks[middle])) for point in points
+        round(float(ms * (waves[point][middle, 0] - r_peaks[middle])), 3) for point in points
     )
     if not np.isfinite([onset, offset]).all():
         return None
-    leads, searched = used_leads(strip, None, None)
-    first, last = np.array([[onset], [offset]]) / ms + n_times // 2
-    [st] = st_levels(flat[leads[searched]], first, last, 1.0 / ms)
-    return Landmarks(p_onset, onset, offset, t_offset, float(st))
+    return Landmarks(p_onset, onset, offset, t_offset)
 
 
 def draw_targets(
