@@ -1,8 +1,8 @@
 """What the shipped pseudo-identities leave to attackers, and what they keep for use.
 
     OMP_NUM_THREADS=1 python benchmarks/pseudo_identity.py [--data-home DIR]
-        [--parts ladder utility speed ecgid front] [--contracts diagnostic measurement]
-        [--weights FILE] [--seed 0]
+        [--parts ladder utility salts speed ecgid front channels]
+        [--contracts diagnostic measurement] [--weights FILE] [--seed 0]
 
 ladder   MIT-BIH, 47 subjects, 60 s records of the first 45 % of each recording against the
          last 45 %: waveform, rhythm and both, informed attackers retrain; the contract's
@@ -11,8 +11,10 @@ ladder   MIT-BIH, 47 subjects, 60 s records of the first 45 % of each recording 
 ecgid    ECG-ID, same day and across days.
 utility  beat classes (DS1/DS2, train and test on real and synthetic), R peaks found again,
          categories and intervals kept, two-sample AUC of beats.
+salts    the same for a forest, over five salts: how much depends on the draw.
 speed    beats a second.
-front    worst rank-1 by strength.
+front    worst rank-1 (waveform) and share of the contract kept, by strength.
+channels what level, wander, noise, size, jitter and polarity give away, each alone.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from dataclasses import replace
 from datetime import date
 
 import numpy as np
+from sklearn.ensemble import ExtraTreesClassifier
 
 from sklearn_ecganon import QRSSegmenter, ReidentificationScorer
 from sklearn_ecganon.anonymizers import PseudoIdentityAnonymizer
@@ -28,9 +31,16 @@ from sklearn_ecganon.contracts import measure
 from sklearn_ecganon.datasets import fetch_ecgid, fetch_mitdb
 from sklearn_ecganon.metrics import precision_recall_density_coverage, two_sample_auc
 from sklearn_ecganon.model_selection import time_split
-from sklearn_ecganon.utility import DS1, DS2, BeatClassUtility, DetectionUtility
+from sklearn_ecganon.utility import (
+    DS1,
+    DS2,
+    BeatClassUtility,
+    DetectionUtility,
+    UtilityScorer,
+)
 
 PANEL = ["default"]
+N_EVIDENCE = 50  # beats of a probe, where one channel is looked at
 N_BEATS = 40  # of a record and class, in two-sample tests
 
 
@@ -52,6 +62,8 @@ def main():
         "utility": utility,
         "speed": speed,
         "front": front,
+        "channels": channels,
+        "salts": salts,
     }
     for contract in arguments.contracts:
 
@@ -95,7 +107,66 @@ def front(model, arguments):
     )
     for strength in (0.25, 0.5, 0.75, 1.0):
         worst = judge.evaluate(model(strength), beats, subjects, sessions=sessions).worst
-        print(f"strength {strength}: {100 * worst.rank1:.1f} %, EER {100 * worst.eer:.1f} %")
+        kept = UtilityScorer().evaluate(beats, model(strength).transform(beats))["utility"]
+        print(
+            f"strength {strength}: {100 * worst.rank1:.1f} %, EER {100 * worst.eer:.1f} %, "
+            f"contract kept {kept:.3f}",
+            flush=True,
+        )
+
+
+def channels(model, arguments):
+    """Print what each residual channel alone gives away, before and after."""
+    beats, subjects, sessions = minutes(arguments.data_home)
+    early = sessions == "1 early"
+    gallery, probes = np.flatnonzero(early), np.flatnonzero(~early)
+    release = model()
+    views = [release.resalt(seed).transform(beats[gallery]) for seed in range(1, 4)]
+    released = release.transform(beats[probes])
+    print(f"{'channel':<10}{'original':>9}{'released':>9}   rank-1 in %, {N_EVIDENCE} beats")
+    for name in residuals(beats[:1]):
+        before = one_channel(name, [beats[gallery]], beats[probes], subjects, early)
+        after = one_channel(name, views, released, subjects, early)
+        print(f"{name:<10}{100 * before:9.1f}{100 * after:9.1f}")
+
+
+def residuals(beats):
+    """Return numbers of each beat that tell of electrode and device: (n_beats, n_numbers)."""
+    windows, rate = beats.beats[:, 0], beats.sampling_rate
+    middle = windows.shape[1] // 2
+    level = np.median(windows, axis=1)
+    step = np.diff(level, prepend=level[0])
+    quiet = np.diff(windows[:, middle - round(0.33 * rate) : middle - round(0.24 * rate)])
+    spread = quiet.std(axis=1) + 1e-6
+    colour = (quiet[:, 1:] * quiet[:, :-1]).mean(axis=1) / spread**2
+    a, b, c = np.abs(windows[:, middle - 1 : middle + 2] - level[:, np.newaxis]).T
+    bend = a - 2 * b + c
+    offset = np.where(np.abs(bend) > 1e-9, (a - c) / (2 * np.where(bend, bend, 1)), 0)
+    columns = {
+        "baseline": [level],
+        "wander": [step, np.abs(step)],
+        "noise": [np.log(spread), colour],
+        "size": [np.log(np.ptp(windows, axis=1))],
+        "jitter": [offset.clip(-1, 1)],
+        "polarity": [np.sign(windows[:, middle] - level)],
+    }
+    return {name: np.stack(values, axis=1) for name, values in columns.items()}
+
+
+def one_channel(name, views, probes, subjects, early):
+    """Return the share of subjects' probes that trees name from one channel."""
+    known, asked = subjects[early], subjects[~early]
+    trees = ExtraTreesClassifier(100, min_samples_leaf=5, random_state=0)
+    trees.fit(
+        np.concatenate([residuals(view)[name] for view in views]),
+        np.concatenate([known[view.record] for view in views]),
+    )
+    scores = np.log(trees.predict_proba(residuals(probes)[name]) + 1e-3)
+    right = []
+    for i, subject in enumerate(asked):
+        own = scores[probes.record == i][:N_EVIDENCE]
+        right.append(trees.classes_[own.sum(axis=0).argmax()] == subject)
+    return float(np.mean([np.mean(np.array(right)[asked == s]) for s in np.unique(asked)]))
 
 
 def ecgid(model, arguments):
@@ -121,10 +192,23 @@ def ecgid(model, arguments):
     print(judge.set_params(split="time").evaluate(model(), beats[same], bunch.subject[same]))
 
 
+def salts(model, arguments):
+    before, rows = classified(arguments.data_home), []
+    for salt in range(5):
+        after = model().resalt(arguments.seed + salt).transform(before)
+        rows.append(BeatClassUtility("forest").evaluate(before, after))
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        print(f"{name:<26}{np.mean(values):.3f} +- {np.std(values, ddof=1):.3f}")
+
+
+def classified(data_home):
+    bunch = fetch_mitdb(data_home=data_home, records=[*DS1, *DS2])
+    return QRSSegmenter("annotated").fit_transform(bunch.data)
+
+
 def utility(model, arguments):
-    names = [*DS1, *DS2]
-    bunch = fetch_mitdb(data_home=arguments.data_home, records=names)
-    before = QRSSegmenter("annotated").fit_transform(bunch.data)
+    before = classified(arguments.data_home)
     after = model().transform(before)
     for judge in ("conv", "forest"):
         figures = BeatClassUtility(judge).evaluate(before, after)

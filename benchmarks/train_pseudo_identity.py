@@ -7,10 +7,14 @@ persons, 12 leads) and ECG-ID (90 persons, lead I), writes the weights without a
 prints losses, sizes, how near draws come to training records and to each other.
 
 ``--leave-out mitdb`` trains without a database: the open figures of `pseudo_identity.py`.
+
+``--membership ecgiddb`` asks instead what a model remembers of whom: it trains in the same way,
+but on half of the people of one database, drawn by the seed, and attacks person by person.
 """
 
 import argparse
 import time
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -24,6 +28,7 @@ from sklearn_ecganon.anonymizers._pseudo_identity._population import (
     Hearts,
     draw_norm,
 )
+from sklearn_ecganon.attacks import MembershipInferenceScorer
 from sklearn_ecganon.datasets import fetch_ecgid, fetch_ludb, fetch_mitdb
 
 CHANNELS = ("MLII", "V1", "II", "I", "V5", "V2", "V4", "V3", "V6")
@@ -113,15 +118,45 @@ def say_distances(model, hearts, n_draws, seed):
     )
 
 
+def membership(data_home, names, database, epochs, seed):
+    """Print whether people of a database can be told from those the model has not seen."""
+    [(_, beats, persons)] = sources(data_home, [database])
+    people = np.unique(persons)
+    members = np.random.default_rng(seed).permutation(people)[: len(people) // 2]
+    seen = np.isin(persons, members)
+    known = {name for name, own in zip(beats.names, seen, strict=True) if own}
+    hearts = gather(data_home, names, lambda source, name: source != database or name in known)
+    model = train(hearts, seed, max_epochs=epochs)
+    judge = MembershipInferenceScorer(random_state=seed)
+    one_lead = first_lead(beats)
+    judge.fit(one_lead[np.flatnonzero(~seen)], persons[~seen])
+    print(judge.evaluate(model, one_lead[np.flatnonzero(seen)], persons[seen]))
+
+
+def first_lead(beats):
+    return replace(
+        beats,
+        beats=np.ascontiguousarray(beats.beats[:, :1]),
+        lead_names=tuple(names[:1] for names in beats.lead_names),
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-home")
     parser.add_argument("--leave-out", nargs="*", default=[])
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--membership", choices=["mitdb", "ludb", "ecgiddb"])
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     names = [n for n in ("mitdb", "ludb", "ecgiddb") if n not in arguments.leave_out]
+    if arguments.membership:
+        print(f"{date.today()}: half of {arguments.membership}, seed {arguments.seed}")
+        membership(
+            arguments.data_home, names, arguments.membership, arguments.epochs, arguments.seed
+        )
+        return
     start = time.perf_counter()
     hearts = gather(arguments.data_home, names)
     print(

@@ -789,8 +789,12 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         rng: np.random.Generator,
     ) -> NDArray[np.float64]:
         """Return level, wander and noise below each window of a record."""
-        rate, length = record.sampling_rate, int(record.lengths[0])
+        rate, half = record.sampling_rate, record.n_times // 2
         model_rate = min(rate, cycles.MODEL_RATE)
+        # From the first window on: a few beats of a long record need no more.
+        first = max(0, int(record.r_peaks[0]) - half)
+        length = min(int(record.lengths[0]), int(record.r_peaks[-1]) + record.n_times) - first
+        r_peaks = record.r_peaks - first
         of_leads = Background(
             weights @ background.level,
             np.sqrt(weights**2 @ background.wander**2),
@@ -799,18 +803,19 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         signal = make_background(
             of_leads,
             self.population_["noise_colour"],
-            record.r_peaks / rate,
+            r_peaks / rate,
             length / rate,
             model_rate,
             rng,
         )
         if model_rate != rate:
-            positions = np.arange(length) * (model_rate / rate)
-            signal = np.stack(
-                [np.interp(positions, np.arange(signal.shape[1]), lead) for lead in signal]
-            )
-        steps = np.arange(record.n_times) - record.n_times // 2
-        columns = (record.r_peaks[:, np.newaxis] + steps).clip(0, length - 1)
+            position = np.arange(length) * (model_rate / rate)
+            before = position.astype(np.intp)
+            left = signal[:, before]
+            signal = left + (position - before) * (signal[:, before + 1] - left)
+        columns = (r_peaks[:, np.newaxis] + np.arange(-half, record.n_times - half)).clip(
+            0, length - 1
+        )
         return signal[:, columns].swapaxes(0, 1)
 
     def _anonymize(self, beats: Beats, labels: NDArray | None) -> NDArray:
