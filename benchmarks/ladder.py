@@ -1,12 +1,14 @@
 """Every anonymizer of the package through the same ladder: the leaderboard.
 
     python benchmarks/ladder.py [--data mitdb ecgid] [--attackers default] [--out DIR]
+        [--methods WORD ...] [--whole]
 
 MIT-BIH: 47 subjects, 60 s records of the first 45 % of each recording (gallery, and training
 data of the anonymizers: closed) against the last 45 % (probes), annotated beats. ECG-ID: 89
 subjects, their first recording against the next of the same date, detected beats. Lead 0,
 strength 1. Prints a Markdown table for each database and, with --out, writes it to
-``leaderboard.md`` there and all figures to ``leaderboard.json``.
+``leaderboard.md`` there and all figures to ``leaderboard.json``. ``--whole`` prints every
+attacker, not only the worst.
 """
 
 import argparse
@@ -139,6 +141,8 @@ def leaderboard(database, arguments):
         after = probes if method is None else fitted.transform(probes)
         utility = {c: UtilityScorer(contract=c).evaluate(probes, after) for c in floors}
         yield line(name, result, floors, utility)
+        if arguments.whole:
+            print(result, flush=True)
         figures[name] = {
             "rows": result.to_records(),
             "utility": utility,
@@ -153,6 +157,7 @@ def main():
     parser.add_argument("--data-home")
     parser.add_argument("--attackers", nargs="+", default=["default"])
     parser.add_argument("--methods", nargs="+", help="only those with one of these words")
+    parser.add_argument("--whole", action="store_true", help="print all attackers")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--n-jobs", type=int)

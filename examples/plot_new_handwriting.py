@@ -19,12 +19,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from sklearn_ecganon import (
+    NonQRSVAEAnonymizer,
     PseudoIdentityAnonymizer,
     QRSSegmenter,
     ReidentificationScorer,
     make_ecg_records,
 )
-from sklearn_ecganon.anonymizers import KSameAnonymizer, LowPassAnonymizer, NoiseAnonymizer
+from sklearn_ecganon.anonymizers import KSameAnonymizer, NoiseAnonymizer
 from sklearn_ecganon.datasets import fetch_mitdb
 from sklearn_ecganon.model_selection import time_split
 from sklearn_ecganon.plot import ReidentificationDisplay
@@ -97,7 +98,9 @@ fronts = {
         for strength in (0.5, 1.0)
     ],
     "noise": [NoiseAnonymizer(s, random_state=0) for s in (0.5, 1.0)],
-    "low-pass": [LowPassAnonymizer(s, random_state=0) for s in (0.5, 1.0)],
+    "non-QRS VAE": [
+        NonQRSVAEAnonymizer(s, region="all", max_epochs=5, random_state=0) for s in (0.5, 1.0)
+    ],
     "k-Same, k=4": [KSameAnonymizer(1.0, k=4, random_state=0)],
 }
 figure, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")

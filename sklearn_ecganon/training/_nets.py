@@ -23,6 +23,16 @@ FIXED = {
 }
 
 
+class Untrained(torch.optim.Optimizer):
+    """Stands for the optimizer of a net that is not trained here.
+
+    skorch wants one, and a real one imports torch's compiler: most of a second.
+    """
+
+    def __init__(self, params: Any, **kwargs: Any) -> None:
+        self.param_groups = []
+
+
 def resolve_device(device: str) -> str:
     """Return the device that ``"auto"`` stands for on this machine, or `device` itself."""
     if device != "auto":

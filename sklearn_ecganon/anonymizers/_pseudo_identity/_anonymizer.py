@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -53,12 +54,17 @@ from sklearn_ecganon.anonymizers._pseudo_identity._population import (
 )
 from sklearn_ecganon.anonymizers._retiming import retime
 from sklearn_ecganon.contracts import CONTRACTS, TOLERANCES, category, measure
+from sklearn_ecganon.metrics import detection_scores
 from sklearn_ecganon.networks._pseudo_identity import BeatVAE, PartialELBO
 from sklearn_ecganon.records import BeatSet
+from sklearn_ecganon.segmentation._detectors import find_beats
+from sklearn_ecganon.segmentation._leads import used_leads
 from sklearn_ecganon.segmentation._signals import between
+from sklearn_ecganon.segmentation._stitching import stitch_record
 from sklearn_ecganon.training._nets import (
     FIXED,
     NetStateMixin,
+    Untrained,
     resolve_device,
     seeded,
     single_thread,
@@ -75,6 +81,7 @@ LARGEST_RATIO = 5.0  # of a training beat to its lead's usual size; beyond is an
 N_CANDIDATES = 4  # hearts that are looked at for one that fits the contract
 N_ROUNDS = 2  # of writing a few beats with each, measuring them and correcting
 N_TRIAL = 60  # beats that are written to see whether the contract is kept
+REFINE_MS, FOUND_MS, MOST_LOST = 40.0, 50.0, 0.02  # R peaks of a trial that a detector finds
 N_MEASURED = 300  # beats of a record that its own numbers are read from
 N_RESIDUALS = 60  # beats of a record that noise is read from
 
@@ -92,9 +99,9 @@ class Sheet(NamedTuple):
     rest: NDArray[np.float64] | None  # its own residual, where some of it stays
 
     def part(self, rows: slice) -> Sheet:
-        """Return some consecutive beats of the sheet."""
+        """Return some consecutive beats of the sheet, as a record of their own."""
         return self._replace(
-            record=_beats_of(self.record, rows),
+            record=_cropped(_beats_of(self.record, rows)),
             kinds=self.kinds[rows],
             found=None if self.found is None else self.found[rows],
             rest=None if self.rest is None else self.rest[rows],
@@ -196,12 +203,13 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
     :class:`~sklearn_ecganon.delineation.Delineator` and moved by a piecewise linear warp of
     time that leaves the R peak where it is. A trial of up to 60 beats is then written and
     measured as the contract is measured, the waves are moved once more by what they miss,
-    and up to four hearts are drawn until one keeps all; else the one that misses least is
-    taken. Ventricular, fusion and unclassified beats are not warped. ST is shifted in the
-    lead that contracts read.
+    and up to four hearts are drawn until one keeps all, with R peaks that a detector finds;
+    else the one that misses least is taken. Ventricular, fusion and unclassified beats are not
+    warped. ST is shifted in the lead that contracts read.
 
-    **Without labels**, a beat whose QRS correlates below 0.75 with that of the record's
-    median beat counts as V, and one that comes in less than 0.85 of the median RR as S.
+    **Without labels**, a beat whose QRS correlates below 0.8 with that of the record's median
+    beat and that comes in less than 0.85 of the median RR or is 1.4 times as large counts as
+    V, as does one that points the other way; one that comes early but looks alike as S.
 
     **Arrays** say neither when a beat came nor which record it is of: each row is a record
     of one normal beat, and intervals are not looked at.
@@ -379,7 +387,7 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         residuals = self._residuals(hearts, latents)
         self.population_ = learn_population(hearts, latents, residuals)
 
-    def _build_net(self, n_steps: int = 1) -> NeuralNet:
+    def _build_net(self, n_steps: int = 0) -> NeuralNet:
         net = NeuralNet(
             BeatVAE,
             module__basis=self.basis_,
@@ -387,7 +395,7 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
             module__n_latent=self.n_latent,
             module__n_hidden=self.n_hidden,
             criterion=PartialELBO,
-            optimizer=torch.optim.AdamW,
+            optimizer=torch.optim.AdamW if n_steps else Untrained,
             optimizer__weight_decay=1e-4,
             lr=self.lr,
             max_epochs=self.max_epochs,
@@ -709,7 +717,8 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         """Draw hearts until a few beats in the hand of one keep the contract.
 
         These beats are written, measured as the contract is measured, and the waves moved by
-        what they miss. If no heart keeps all, that which misses least is taken.
+        what they miss; and their R peaks must be found where they are. If no heart keeps all,
+        that which misses least is taken.
         """
         trial = sheet.part(_fullest_run(sheet.kinds == sheet.main, N_TRIAL))
         best: tuple[Heart, Fitting | None, float] | None = None
@@ -720,8 +729,9 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
             fitting, found = self._first_fitting(sheet, heart, norm, wanted)
             asked = dict(wanted)
             for _ in range(N_ROUNDS):
-                got = _numbers(trial.record.with_beats(self._fill(trial, heart, fitting, rng)))
-                missed = _misses(wanted, got, rr, self.contract)
+                written = trial.record.with_beats(self._fill(trial, heart, fitting, rng))
+                got = _numbers(written)
+                missed = _misses(wanted, got, rr, self.contract) + _unfound(written)
                 if fitting is not None and fitting.stretch > STRETCH:
                     missed += 0.5
                 if best is None or missed < best[2]:
@@ -789,12 +799,8 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         rng: np.random.Generator,
     ) -> NDArray[np.float64]:
         """Return level, wander and noise below each window of a record."""
-        rate, half = record.sampling_rate, record.n_times // 2
+        rate, length = record.sampling_rate, int(record.lengths[0])
         model_rate = min(rate, cycles.MODEL_RATE)
-        # From the first window on: a few beats of a long record need no more.
-        first = max(0, int(record.r_peaks[0]) - half)
-        length = min(int(record.lengths[0]), int(record.r_peaks[-1]) + record.n_times) - first
-        r_peaks = record.r_peaks - first
         of_leads = Background(
             weights @ background.level,
             np.sqrt(weights**2 @ background.wander**2),
@@ -803,7 +809,7 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         signal = make_background(
             of_leads,
             self.population_["noise_colour"],
-            r_peaks / rate,
+            record.r_peaks / rate,
             length / rate,
             model_rate,
             rng,
@@ -813,10 +819,12 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
             before = position.astype(np.intp)
             left = signal[:, before]
             signal = left + (position - before) * (signal[:, before + 1] - left)
-        columns = (r_peaks[:, np.newaxis] + np.arange(-half, record.n_times - half)).clip(
-            0, length - 1
-        )
-        return signal[:, columns].swapaxes(0, 1)
+        else:
+            signal = signal[:, :length]
+        half = record.n_times // 2
+        padded = np.pad(signal, ((0, 0), (half, record.n_times - half)), mode="edge")
+        windows = sliding_window_view(padded, record.n_times, axis=1).swapaxes(0, 1)
+        return windows[record.r_peaks]
 
     def _anonymize(self, beats: Beats, labels: NDArray | None) -> NDArray:
         """Draw for each row of an array as for a record of one normal beat."""
@@ -921,6 +929,23 @@ def _beats_of(record: BeatSet, rows: slice | NDArray) -> BeatSet:
     )
 
 
+def _cropped(record: BeatSet) -> BeatSet:
+    """Return the same beats as a record that starts and ends with their windows."""
+    half = record.n_times // 2
+    start = max(0, int(record.r_peaks[0]) - half)
+    stop = min(int(record.lengths[0]), int(record.r_peaks[-1]) - half + record.n_times)
+    gaps = record.gaps
+    if gaps is not None:
+        gaps = gaps[(gaps[:, 1] < stop) & (gaps[:, 2] > start)]
+        gaps = np.column_stack([gaps[:, 0], (gaps[:, 1:] - start).clip(0, stop - start)])
+    return replace(
+        record,
+        r_peaks=record.r_peaks - start,
+        lengths=np.array([stop - start]),
+        gaps=gaps,
+    )
+
+
 def _fullest_run(wanted: NDArray[np.bool_], length: int) -> slice:
     """Return the run of so many beats with the most wanted ones."""
     if len(wanted) <= length:
@@ -976,6 +1001,18 @@ def _misses(
             if name != "pr" or np.isfinite(b)
         )
     )
+
+
+def _unfound(record: BeatSet) -> float:
+    """Return 0 where a detector finds the R peaks of a record, up to 1 where it does not."""
+    stitched = stitch_record(record, 0)
+    _, lead = used_leads(stitched, None, None)
+    found = find_beats(stitched, lead, detector="sleepecg", refine=REFINE_MS, n_times=1)
+    if not found.n_found:  # too short to be searched
+        return 0.0
+    tolerance = FOUND_MS * record.sampling_rate / 1000
+    lost = 1 - detection_scores(record.r_peaks, found.r_peaks, tolerance).f1
+    return lost if lost > MOST_LOST else 0.0
 
 
 def _size(beat: NDArray) -> NDArray[np.float64]:
