@@ -84,6 +84,9 @@ def test_single_recordings_are_cut_in_two(bunch, released):
     found = audit([bunch.data[i] for i in first], [released[i] for i in first], attackers="lda")
     assert found.ladder.split == "time"
     assert found.n_samples == 2 * len(first)
+    # Half of a release tells whose the other half is: that is no attack.
+    assert {row.knowledge for row in found.ladder.rows} == {"original", "ignorant"}
+    assert "only attackers who know the originals" in found.verdict
 
 
 def test_arrays(bunch, released):

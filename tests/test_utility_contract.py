@@ -175,7 +175,25 @@ class TestDiagnosis:
             1 / 3
         )
         fewer = measurements([800.0], labels=np.array(["N", "V"]))
-        assert diagnosis_figures(before, fewer)["agreement_beat_classes"] == 0
+        assert diagnosis_figures(before, fewer)["agreement_beat_classes"] == pytest.approx(
+            2 / 3
+        )
+
+    @pytest.mark.parametrize(
+        ("other", "agreement"),
+        [
+            ("NNNVNN", 1),
+            ("NNNNVNNN", 1),
+            ("NNVVNN", 2 / 3),
+            ("NNNNNNN", 1 / 3),
+            ("NNSNNN", 2 / 3),
+        ],
+    )
+    def test_beat_classes_at_another_rate(self, other, agreement):
+        before = measurements([800.0] * 4, labels=np.array(list("NNVNN")))
+        after = measurements([800.0] * (len(other) - 1), labels=np.array(list(other)))
+        found = diagnosis_figures(before, after)["agreement_beat_classes"]
+        assert found == pytest.approx(agreement)
 
     def test_drawn_hearts(self):
         before = [replace(drawn(), name=str(i)) for i in range(3)]
@@ -279,7 +297,8 @@ class TestUtilityScorer:
         ]
         found = UtilityScorer().evaluate(ectopic.data, after)
         assert np.isnan([found["waveform"], found["correlation_qrs"], found["prd"]]).all()
-        assert found["agreement_beat_classes"] == found["rr_exact"] == 0
+        assert found["rr_exact"] == 0
+        assert found["agreement_beat_classes"] > 0.9
         assert found["agreement_wide_qrs"] == 1
         # One record whose beats do not correspond does not spoil the others.
         mixed = [after[0], *ectopic.data[1:]]

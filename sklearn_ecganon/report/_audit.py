@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_ecganon.attacks import ReidentificationScorer, identity_map
+from sklearn_ecganon.attacks._result import KNOWLEDGE
 from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.report._pairs import make_pairs
 from sklearn_ecganon.report._result import AuditResult
@@ -44,7 +45,10 @@ def audit(
 
     The release may come from any tool: only the recordings before and after are needed.
     Without the tool itself, the informed attacker learns from that part of the release of
-    which he knows the subjects, which is the gallery; the rest is to be named.
+    which he knows the subjects, which is the gallery; the rest is to be named. Where some
+    subject was released once only there is no such part, and the verdict says that only an
+    attacker who holds originals was tried; measure the tool itself with
+    `ReidentificationScorer`.
 
     Parameters
     ----------
@@ -102,6 +106,8 @@ def audit(
         attackers,
         contract=contract,
         split="session",
+        # Who knows half of a single release knows whose it is: nothing is left to be named.
+        knowledge=["ignorant"] if pairs.cut else KNOWLEDGE,
         n_views=1,  # the same release again would teach him nothing
         random_state=random_state,
         n_jobs=n_jobs,
@@ -127,6 +133,7 @@ def audit(
         strips=pairs.strips,
         settings={
             "attackers": list(dict.fromkeys(row.attacker for row in ladder.rows)),
+            "knowledge": list(dict.fromkeys(row.knowledge for row in ladder.rows[1:])),
             "leads": pairs.leads,
             "random_state": random_state,
         },

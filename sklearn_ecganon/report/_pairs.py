@@ -35,6 +35,8 @@ class Pairs:
         Why records were left out, by name.
     leads : list of str or int
         Leads compared.
+    cut : bool
+        Whether single releases were cut, so that one is on both sides.
     """
 
     before: Any
@@ -45,6 +47,7 @@ class Pairs:
     strips: tuple[tuple[ECGRecord, ECGRecord], ...]
     omitted: dict[str, str]
     leads: list[str] | list[int]
+    cut: bool = False
 
 
 def make_pairs(
@@ -121,7 +124,15 @@ def make_pairs(
     first = [np.flatnonzero(usable & (labels == s))[0] for s in np.unique(labels[usable])]
     strips = tuple((old[i], new[i]) for i in first[:n_strips])
     return Pairs(
-        sides[0], sides[1], labels[chosen], in_gallery[chosen], split, strips, omitted, leads
+        sides[0],
+        sides[1],
+        labels[chosen],
+        in_gallery[chosen],
+        split,
+        strips,
+        omitted,
+        leads,
+        cut=len(old) > len(y),
     )
 
 

@@ -84,6 +84,12 @@ class AuditResult:
                     else "no attack got more than that out of the release."
                 )
             )
+        if {row.knowledge for row in ladder.rows} <= {"original", "ignorant"}:
+            parts.append(
+                "CAUTION: only attackers who know the originals, and nothing of how the "
+                "release was made, were tried. With the software, or a second release of the same "
+                "people, one may recognise more."
+            )
         if ladder.weak:
             parts.append(
                 "CAUTION: the attackers fail on the originals too, so their failure on the "

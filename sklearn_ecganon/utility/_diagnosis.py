@@ -67,8 +67,9 @@ class DiagnosisUtility(BaseEstimator):
             ``n_records_rate_zone`` records in which it could be measured before; what can
             no longer be measured after does not agree. ``agreement_beat_classes`` and
             ``kappa_beat_classes``, over all beats of records where both sides have labels;
-            NaN where not, and no beat agrees where a record has more or fewer beats than
-            before. Where all are of one class before and after, kappa is 1.
+            NaN where not. Where a release has more or fewer beats, as another rate of the
+            same zone makes, runs of like beats are compared in order, each single or
+            several. Where all are of one class before and after, kappa is 1.
 
         Raises
         ------
@@ -105,8 +106,21 @@ def compared(old: Measurements, new: Measurements) -> dict[str, tuple[NDArray, N
 def _beat_classes(old: Measurements, new: Measurements) -> tuple[NDArray, NDArray]:
     if old.labels is None or new.labels is None:
         return np.empty(0, dtype=str), np.empty(0, dtype=str)
-    found = np.full(len(old.labels), LOST, dtype=object)
+    pairs = []
     for (a, b), (c, d) in zip(pairwise(old.bounds()), pairwise(new.bounds()), strict=True):
-        if b - a == d - c:
-            found[a:b] = new.labels[c:d]
-    return old.labels.astype(object), found
+        before, after = old.labels[a:b], new.labels[c:d]
+        if len(before) != len(after):
+            before, after = _runs(before), _runs(after)
+        n = max(len(before), len(after))
+        pairs.append([np.r_[x, [LOST] * (n - len(x))].astype(object) for x in (before, after)])
+    first, second = zip(*pairs, strict=True)
+    return np.concatenate(first), np.concatenate(second)
+
+
+def _runs(labels: NDArray) -> NDArray:
+    """Return the class of each run of like beats, twice where it has several."""
+    if not len(labels):
+        return labels
+    starts = np.flatnonzero(np.r_[True, labels[1:] != labels[:-1]])
+    several = np.diff(np.r_[starts, len(labels)]) > 1
+    return np.where(several, np.char.add(labels[starts], labels[starts]), labels[starts])

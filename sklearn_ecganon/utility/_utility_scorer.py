@@ -72,7 +72,8 @@ class UtilityScorer(BaseEstimator):
     ================  ===========  =========================================================
     term              contract     value
     ================  ===========  =========================================================
-    `beat_classes`    diagnostic   kappa of the classes of all beats, in order, as labelled
+    `beat_classes`    diagnostic   kappa of the classes of all beats, in order, as labelled;
+                                   of their runs, where a release has more or fewer beats
     `rate_zone`,      diagnostic   kappa of each category over the records
     `irregularity`,
     `wide_qrs`,
