@@ -87,8 +87,8 @@ class AuditResult:
         if {row.knowledge for row in ladder.rows} <= {"original", "ignorant"}:
             parts.append(
                 "CAUTION: only attackers who know the originals, and nothing of how the "
-                "release was made, were tried. With the software, or a second release of the same "
-                "people, one may recognise more."
+                "release was made, were tried. With the software, or a second release of the "
+                "same people, one may recognise more."
             )
         if ladder.weak:
             parts.append(
