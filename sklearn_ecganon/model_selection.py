@@ -24,7 +24,7 @@ from sklearn_ecganon.attacks._split import (
     gallery_probe_split,
     session_labels,
 )
-from sklearn_ecganon.records import ECGRecord
+from sklearn_ecganon.records import BeatSet, ECGRecord
 from sklearn_ecganon.utility import UtilityScorer
 
 __all__ = [
@@ -233,8 +233,11 @@ class PrivacyUtilityScorer:
             better or worse: counts, signed errors, and what the delineator and the detector
             make of the originals. An array has the waveform figures alone.
         """
+        has_rhythm = is_records(X) or isinstance(X, BeatSet)
         attackers = self.reidentification or ReidentificationScorer(
-            "lda", knowledge=("ignorant", "semi-informed"), contract=None
+            ["lda", "rhythm"] if has_rhythm else "lda",
+            knowledge=("ignorant", "semi-informed"),
+            contract=None,
         )
         sessions = session_labels(X, groups)
         if is_records(X) and attackers.split != "random":

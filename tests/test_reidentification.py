@@ -217,11 +217,9 @@ def test_rhythm_survives_what_destroys_every_beat(beats, bunch):
     judge = ReidentificationScorer("rhythm", min_original=0)
     result = judge.evaluate(Noise(), beats, bunch.subject, sessions=bunch.session)
     for evidence in (1, 50):
-        figures = {row.rank1 for row in result.rows if row.evidence == evidence}
         original = rank1(result, "original", evidence, "rhythm")
         assert rank1(result, "ignorant", evidence, "rhythm") == original
         assert original > 1 / 6
-        assert len(figures) <= 3
     with pytest.raises(ValueError, match="an array of beats does not have"):
         judge.evaluate("passthrough", beats.beats, bunch.subject[beats.record])
 

@@ -60,7 +60,7 @@ def test_what_the_release_lacks_is_listed(bunch, released):
     found = audit(bunch.data, released[1:], attackers="lda")
     first = bunch.data[0].name
     assert found.omitted[first] == "not in the release"
-    assert any("no second usable" in reason for reason in found.omitted.values())
+    assert any("no other usable" in reason for reason in found.omitted.values())
     assert found.ladder.n_subjects == 3
     assert f"left out: {first}" in str(found)
 

@@ -158,7 +158,7 @@ def identity_map(
     if attacker not in ("lda", "trees", "template"):
         raise ValueError(f"attacker={attacker!r}; choose from 'lda', 'trees', 'template'.")
     y = np.asarray(column_or_1d(y))
-    check_consistent_length(X, y)
+    check_consistent_length(X, y, sessions)
     X, y, in_gallery, _ = gallery_probe_split(X, y, split, session_labels(X, sessions))
     beats = as_beats(X)
     if not isinstance(beats, BeatSet):
@@ -186,6 +186,8 @@ def _parts(
 ) -> Iterator[tuple[str, float, float, NDArray | None]]:
     """Yield name, start, stop and features of each part; no features for the rhythm."""
     per_ms, center = beats.sampling_rate / 1000, beats.n_times // 2
+    if round(slice_width * per_ms) < 1:
+        raise ValueError(f"slice_width={slice_width:g} ms is less than a sample; give more.")
     first, last = -center / per_ms, (beats.n_times - center) / per_ms
     edges = np.arange(np.ceil(first / slice_width), np.floor(last / slice_width) + 1)
     stretches = [
@@ -196,6 +198,9 @@ def _parts(
         *(("slice", e * slice_width, (e + 1) * slice_width) for e in edges[:-1]),
     ]
     for part, start, stop in stretches:
+        start, stop = max(start, first), min(stop, last)
+        if round((stop - start) * per_ms) < 1:  # the window is too short to have it
+            continue
         columns = slice(center + round(start * per_ms), center + round(stop * per_ms))
         yield part, start, stop, beat_features(beats.beats[:, :, columns])
     n_extra = EXTRAS_PER_LEAD * beats.n_leads

@@ -39,15 +39,15 @@ class Scene:
         the input did not say.
     in_gallery : ndarray of bool of shape (n_beats,)
         The other beats are to be named.
-    n_leads : int
-        Leads of a beat.
+    layout : tuple
+        Leads, samples and rate of a beat.
     """
 
     features: dict[str, NDArray[np.float32]]
     codes: NDArray[np.intp]
     probe: NDArray[np.intp]
     in_gallery: NDArray[np.bool_]
-    n_leads: int
+    layout: tuple[int, int, float | None]
 
     @property
     def probed(self) -> NDArray[np.intp]:
@@ -72,6 +72,11 @@ class Trials(NamedTuple):
     scores: NDArray[np.float64]
     subjects: NDArray[np.intp]
     n_beats: NDArray[np.intp]
+
+    @property
+    def comparable(self) -> NDArray[np.float64]:
+        """Mean log-score of a beat, whatever their number: (n_trials, n_subjects)."""
+        return self.scores / self.n_beats[:, np.newaxis]
 
 
 def gallery_of(scenes: list[Scene], sees: str) -> tuple[NDArray, NDArray]:
@@ -105,7 +110,7 @@ def make_scene(
         codes=beat_codes,
         probe=beats.record if isinstance(X, BeatSet) else beat_codes,
         in_gallery=dealt,
-        n_leads=beats.values.shape[1],
+        layout=beats.layout,
     )
 
 
@@ -115,9 +120,10 @@ def as_beats(X: Any) -> Any:
 
 
 def until_beats(X: Any, estimator: Any) -> tuple[Any, Any]:
-    """Run the leading steps of a Pipeline that turn records into beats.
+    """Run the leading step of a Pipeline that turns records into beats.
 
-    Attackers compare the release with originals, so both must be cut alike.
+    Attackers compare the release with originals, so both must be cut alike. A step that
+    makes other records of records has its part in the release, and so is left to it.
 
     Returns
     -------
@@ -130,7 +136,12 @@ def until_beats(X: Any, estimator: Any) -> tuple[Any, Any]:
         for position, (_, step) in enumerate(estimator.steps):
             if not is_records(X):
                 return X, estimator[position:]
-            X = X if step in (None, "passthrough") else step.transform(X)
+            if step in (None, "passthrough"):
+                continue
+            made = step.transform(X)
+            if is_records(made):
+                return X, estimator[position:]
+            X = made
         return X, "passthrough"
     return X, estimator
 
@@ -156,6 +167,15 @@ def spread(codes: NDArray, most: int) -> NDArray[np.intp]:
         own = np.flatnonzero(codes == subject)
         rows.append(own[np.linspace(0, len(own) - 1, min(most, len(own))).astype(int)])
     return np.sort(np.concatenate(rows))
+
+
+def need_beats(codes: NDArray, subjects: NDArray, where: str) -> None:
+    """Refuse subjects of whom there is no beat."""
+    silent = np.setdiff1d(np.arange(len(subjects)), codes)
+    if len(silent):
+        raise ValueError(
+            f"subject '{subjects[silent[0]]}' has no beat in {where}; leave it out."
+        )
 
 
 def beat_scores(attacker: Attacker, features: NDArray) -> NDArray[np.float64]:
@@ -205,7 +225,6 @@ def climb(
         gallery = np.arange(scores.shape[1])
         hits = rank_k(trials.scores, trials.subjects, gallery)
         rank1, low, high = subject_bootstrap(hits, trials.subjects, random_state=random_state)
-        mean_scores = trials.scores / trials.n_beats[:, np.newaxis]
         rows.append(
             LadderRow(
                 attacker=name,
@@ -215,7 +234,7 @@ def climb(
                 low=low,
                 high=high,
                 rank1_probes=float(hits.mean()),
-                eer=equal_error_rate(mean_scores, trials.subjects, gallery),
+                eer=equal_error_rate(trials.comparable, trials.subjects, gallery),
                 n_probes=len(hits),
                 n_short=int((trials.n_beats < n_beats).sum()),
                 sees=sees,

@@ -27,7 +27,14 @@ from sklearn_ecganon._validation import (
     is_records,
 )
 from sklearn_ecganon.attacks._features import beat_features
-from sklearn_ecganon.attacks._ladder import as_beats, release, resalted, spread, until_beats
+from sklearn_ecganon.attacks._ladder import (
+    as_beats,
+    need_beats,
+    release,
+    resalted,
+    spread,
+    until_beats,
+)
 from sklearn_ecganon.metrics import membership_advantage
 from sklearn_ecganon.records import BeatSet
 
@@ -436,11 +443,7 @@ class MembershipInferenceScorer(BaseEstimator):
         beats = self._beats(X, layout)
         subjects, codes = np.unique(y, return_inverse=True)
         codes = codes[beats.record]
-        silent = np.setdiff1d(np.arange(len(subjects)), codes)
-        if len(silent):
-            raise ValueError(
-                f"subject '{subjects[silent[0]]}' has no beat in any record; leave it out."
-            )
+        need_beats(codes, subjects, "any record")
         rows = spread(codes, self.max_beats)
         return beat_features(beats.values[rows]), codes[rows]
 

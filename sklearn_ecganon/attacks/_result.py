@@ -86,6 +86,9 @@ class LadderRow(NamedTuple):
 class Excess(NamedTuple):
     """How much more the worst attacker names than what the contract keeps gives away.
 
+    The worst is the highest of many figures, the floor of few: where nothing is given away
+    the difference is above 0 more often than not, and the interval does not know that.
+
     Attributes
     ----------
     value : float
@@ -142,7 +145,10 @@ class ReidentificationResult:
 
     @property
     def worst(self) -> LadderRow:
-        """The rung with the highest rank-1 on the release."""
+        """The rung with the highest rank-1 on the release.
+
+        Its interval is its own: it does not know that the highest of many was picked.
+        """
         return self.worst_of(*PANEL_NAMES)
 
     def worst_of(self, *panels: str) -> LadderRow:
@@ -179,7 +185,13 @@ class ReidentificationResult:
         if self.floor is None:
             return None
         more = np.subtract(self.worst.subject_rank1, self.floor.subject_rank1)
-        return Excess(*subject_bootstrap(more, np.arange(len(more)), random_state=0))
+        value, low, high = subject_bootstrap(more, np.arange(len(more)), random_state=0)
+        # Alike in everybody, resampling shows no spread; a difference has two open ends.
+        if not more.any():
+            low = -high
+        elif (more == -1).all():
+            high = -float(0.025 ** (1 / len(more)))
+        return Excess(value, low, high)
 
     @property
     def privacy(self) -> float:

@@ -29,6 +29,7 @@ from sklearn_ecganon._validation import (
     check_layout,
     check_records,
     is_records,
+    shape_sentence,
 )
 from sklearn_ecganon.attacks._attackers import (
     ATTACKERS,
@@ -50,6 +51,7 @@ from sklearn_ecganon.attacks._ladder import (
     combine,
     gallery_of,
     make_scene,
+    need_beats,
     probe_scores,
     release,
     resalted,
@@ -238,6 +240,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.classes_, codes = np.unique(y, return_inverse=True)
         self.n_leads_, self.n_times_, self.sampling_rate_ = beats.layout
         codes = codes[beats.record]
+        need_beats(codes, self.classes_, "X")
         rng = check_random_state(self.random_state)
         panel = self._panel(X)
         features = features_seen({sees(chosen) for chosen in panel.values()}, X, beats)
@@ -327,9 +330,12 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         """
         self._validate_params()
         rungs = self._rungs()
-        X = check_records(X) if is_records(X) else X
+        if is_records(X):
+            X = check_records(X)
+        elif not isinstance(X, BeatSet):
+            X = np.asarray(X)
         y = np.asarray(column_or_1d(y))
-        check_consistent_length(X, y)
+        check_consistent_length(X, y, sessions)
         _need_two_subjects(y)
         split, in_gallery = self.split, None
         if split != "random":
@@ -364,6 +370,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
             for _ in range(self.n_views):
                 seen = as_beats(release(resalted(anonymizer, rng), X))
                 own.append(scene(seen, only_gallery=True))
+        _need_alike(original, [released, *own], subjects)
         tasks: list[tuple] = []
         for name, chosen in panel.items():
             targets = {"original": original}
@@ -399,15 +406,17 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
             )
             trials[name, rung] = combine(scores, target, max(self.evidence))
         most = max(self.evidence)
-        strongest = max(
-            row.rank1 for row in rows if row.knowledge == "original" and row.evidence == most
-        )
-        weak = strongest < self.min_original
+        strongest: dict[str, float] = {}
+        for row in rows:
+            if row.knowledge == "original" and row.evidence == most:
+                strongest[row.panel] = max(row.rank1, strongest.get(row.panel, 0.0))
+        weak = min(strongest.values()) < self.min_original
         if weak:
+            told = " and ".join(f"{rank1:.1%} ({name})" for name, rank1 in strongest.items())
             warnings.warn(
-                f"the best attacker names only {strongest:.1%} of the ORIGINALS with {most} "
-                f"beats (want {self.min_original:.0%}): what it fails to name in the release "
-                "proves nothing.",
+                f"the best attackers name only {told} of the ORIGINALS with {most} beats (want "
+                f"{self.min_original:.0%}): what they fail to name in the release proves "
+                "nothing.",
                 WeakAttackWarning,
                 stacklevel=2,
             )
@@ -479,7 +488,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
     ) -> dict[str, NDArray[np.float32]]:
         """Train one attacker, and let him name the probes of each scene."""
         features, codes = gallery_of(trained_on, sees(chosen))
-        attacker = self._train(chosen, features, codes, trained_on[0].n_leads, seed)
+        attacker = self._train(chosen, features, codes, trained_on[0].layout[0], seed)
         found = {}
         for rung, scene in targets.items():
             knows: Attacker = attacker
@@ -512,7 +521,13 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
                 )
         if not panel:
             raise ValueError(f"attackers is empty; choose from {ATTACKERS}.")
-        return {attacker_name(attacker): attacker for attacker in panel}
+        named: dict[str, Any] = {}
+        for attacker in panel:
+            name = attacker_name(attacker)
+            if name in named and not isinstance(attacker, str):
+                name += f"-{sum(other.split('-')[0] == name for other in named) + 1}"
+            named[name] = attacker
+        return named
 
     def _rungs(self) -> list[str]:
         rungs = list(self.knowledge)
@@ -534,6 +549,22 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         check_consistent_length(np.empty(beats.n_records), y)
         _need_two_subjects(y)
         return y
+
+
+def _need_alike(original: Scene, releases: list[Scene], subjects: NDArray) -> None:
+    """Refuse a release that cannot be held against the originals."""
+    probed = np.unique(original.codes[~original.in_gallery])
+    for scene in releases:
+        if scene.layout != original.layout:
+            raise ValueError(
+                f"originals have {shape_sentence(original.layout)}, the release "
+                f"{shape_sentence(scene.layout)}; cut and resample both alike."
+            )
+        asked = scene.codes[~scene.in_gallery]
+        if len(asked):
+            need_beats(np.searchsorted(probed, asked), subjects[probed], "the release")
+    for scene, where in ((original, "the gallery"), *((s, "the release") for s in releases)):
+        need_beats(scene.codes[scene.in_gallery], subjects, where)
 
 
 def _need_two_subjects(y: NDArray) -> None:

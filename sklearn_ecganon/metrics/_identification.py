@@ -134,10 +134,10 @@ def equal_error_rate(scores: ArrayLike, y_true: ArrayLike, classes: ArrayLike) -
     >>> equal_error_rate([[0.9, 0.1], [0.2, 0.8]], ["a", "b"], ["a", "b"])
     0.0
     """
-    missed, matched = _error_rates(scores, y_true, classes)
+    missed, matched = error_rates(scores, y_true, classes)
     gap = missed - matched
     after = int(np.argmax(gap >= 0))
-    if gap[after] == 0 or after == 0:
+    if gap[after] == 0:
         return float((missed[after] + matched[after]) / 2)
     share = -gap[after - 1] / (gap[after] - gap[after - 1])
     return float(missed[after - 1] + share * (missed[after] - missed[after - 1]))
@@ -192,7 +192,7 @@ def tar_at_far(
     rates = np.asarray(far, dtype=float)
     if not ((rates >= 0) & (rates <= 1)).all():
         raise ValueError(f"far is {rates}; want rates between 0 and 1.")
-    missed, matched = _error_rates(scores, y_true, classes)
+    missed, matched = error_rates(scores, y_true, classes)
     # Among points of one rate `interp` takes the last one: here that of the best TAR.
     return np.interp(rates, matched[::-1], 1 - missed[::-1])
 
@@ -273,7 +273,7 @@ def _competitors(
     return (scores > own).sum(axis=1), (scores == own).sum(axis=1)
 
 
-def _error_rates(
+def error_rates(
     scores: ArrayLike, y_true: ArrayLike, classes: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the rates of false non-matches and false matches, thresholds increasing."""

@@ -25,7 +25,8 @@ def rmse(before: ArrayLike, after: ArrayLike) -> NDArray[np.float64]:
     >>> float(rmse([0.0, 0.0], [3.0, 4.0]).round(3))
     3.536
     """
-    return np.sqrt(np.mean((np.asarray(after) - np.asarray(before)) ** 2, axis=-1))
+    error = np.asarray(after, dtype=float) - np.asarray(before, dtype=float)
+    return np.sqrt(np.mean(error**2, axis=-1))
 
 
 def prd(

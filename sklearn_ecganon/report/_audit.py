@@ -62,8 +62,9 @@ def audit(
     subjects : array-like of shape (n_samples,), optional
         Subject of each sample of `before`; by default the records' own.
     sessions : array-like of shape (n_samples,), optional
-        Session of each sample of `before`, sortable; by default the records' own. A
-        subject with one session is split in time, a single recording in its middle.
+        Session of each sample of `before`, sortable; by default the records' own. Where
+        any subject has two, those with one are only in the gallery; else all are split in
+        time, a single recording in its middle.
     contract : {"diagnostic", "measurement"}, default="diagnostic"
         What the release promises to keep; its floor is measured beside it.
     attackers : str, classifier or sequence of them, default="default"
@@ -133,7 +134,9 @@ def audit(
         strips=pairs.strips,
         settings={
             "attackers": list(dict.fromkeys(row.attacker for row in ladder.rows)),
-            "knowledge": list(dict.fromkeys(row.knowledge for row in ladder.rows[1:])),
+            "knowledge": list(
+                dict.fromkeys(r.knowledge for r in ladder.rows if r.knowledge != "original")
+            ),
             "leads": pairs.leads,
             "random_state": random_state,
         },

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from sklearn.metrics import det_curve
 
+from sklearn_ecganon.metrics._identification import error_rates
 from sklearn_ecganon.plot import BeatOverlayDisplay, IdentityMapDisplay, ReidentificationDisplay
 from sklearn_ecganon.plot._style import KNOWLEDGE_STYLE, ORIGINAL, TEXT
 
@@ -84,10 +84,8 @@ def _det(result: AuditResult) -> tuple[str, Figure]:
     worst = result.ladder.worst
     for stage, knowledge in (("original", "original"), ("release", worst.knowledge)):
         trials = result.ladder.trials[worst.attacker, knowledge]
-        scores = trials.scores / trials.n_beats[:, np.newaxis]
-        scores = scores - scores.mean(axis=1, keepdims=True)
-        mated = trials.subjects[:, np.newaxis] == np.arange(scores.shape[1])
-        false_match, false_non_match, _ = det_curve(mated.ravel(), scores.ravel())
+        names = np.arange(trials.scores.shape[1])
+        false_non_match, false_match = error_rates(trials.comparable, trials.subjects, names)
         style = {**KNOWLEDGE_STYLE[knowledge], "marker": None}
         label = _stage(stage, {"attacker": worst.attacker, "knowledge": knowledge})
         ax.plot(100 * false_match, 100 * false_non_match, label=label, **style)

@@ -30,7 +30,7 @@ def render(result: AuditResult) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    environment.filters["percent"] = _percent
     ladder, figures = result.ladder, result.to_dict()
     evidence = sorted({row.evidence for row in ladder.rows})
     rungs: dict[tuple[str, str, str], dict[int, object]] = {}
@@ -54,3 +54,7 @@ def render(result: AuditResult) -> str:
             if name.startswith(HEADLINE)
         },
     )
+
+
+def _percent(share: float | None) -> str:
+    return "not observable" if share is None else f"{100 * share:.1f} %"

@@ -107,10 +107,11 @@ def make_pairs(
         if reasons:
             usable[i] = False
             omitted[old[i].name] = reasons[0]
-    named = set(labels[usable & in_gallery]) & set(labels[usable & ~in_gallery])
-    for alone in np.flatnonzero(usable & ~np.isin(labels, list(named))):
+    held = np.isin(labels, labels[usable & in_gallery])
+    for alone in np.flatnonzero(usable & ~held):
         usable[alone] = False
-        omitted[old[alone].name] = "its subject has no second usable recording"
+        omitted[old[alone].name] = "its subject has no other usable recording to be known by"
+    named = set(labels[usable & ~in_gallery])
     if len(named) < 2:
         raise ValueError(
             f"{len(named)} subject(s) have a recording to be known by and one to be named; an "

@@ -66,11 +66,12 @@ class AuditResult:
         """The finding in plain words."""
         ladder, worst = self.ladder, self.ladder.worst
         named = worst.rank1 * ladder.n_probe_subjects
+        n_attacks = sum(row.knowledge != "original" for row in ladder.rows)
         parts = [
-            f"Of {ladder.n_probe_subjects} people, the most successful attack on this release "
-            f"recognises {named:.1f} ({worst.rank1:.1%}; between {worst.low:.1%} and "
-            f"{worst.high:.1%} with 95 % confidence), where guessing recognises "
-            f"{ladder.chance:.1%}."
+            f"Of {ladder.n_probe_subjects} people, the most successful of {n_attacks} attacks "
+            f"on this release recognises {named:.1f} ({worst.rank1:.1%}; between "
+            f"{worst.low:.1%} and {worst.high:.1%} with 95 % confidence), where guessing "
+            f"recognises {ladder.chance:.1%}."
         ]
         floor, excess = ladder.floor, ladder.excess
         if floor is not None and excess is not None:
@@ -78,8 +79,12 @@ class AuditResult:
                 f"What the release is meant to keep (the {self.contract} contract) would by "
                 f"itself recognise {floor.rank1:.1%}: "
                 + (
-                    f"beyond that the release gives away {100 * excess.value:.1f} percentage "
-                    f"points ({100 * excess.low:+.1f} to {100 * excess.high:+.1f})."
+                    f"the most successful attack is {100 * excess.value:.1f} percentage points "
+                    f"above that ({100 * excess.low:+.1f} to {100 * excess.high:+.1f})."
+                    if excess.low > 0
+                    else "beyond that, the release gives away nothing that could be told from "
+                    f"chance ({100 * excess.value:+.1f} percentage points; "
+                    f"{100 * excess.low:+.1f} to {100 * excess.high:+.1f})."
                     if excess.value > 0
                     else "no attack got more than that out of the release."
                 )
@@ -104,25 +109,30 @@ class AuditResult:
         -------
         curves : dict of str to dict
             ``"original"`` and ``"release"``, each with `attacker`, `knowledge`, `cmc` (share
-            of subjects within the first k names), `tar_at_far_0.01`, `tar_at_far_0.001`,
-            `d_sys` and its permutation `p_value`; from the most beats that were combined.
+            of subjects within the first k names), `tar_at_far_0.01`, `tar_at_far_0.001`
+            (None where there are too few strangers to observe such a rate), `d_sys` and its
+            permutation `p_value`; from the most beats that were combined.
         """
         worst = self.ladder.worst
         curves = {}
         for stage, knowledge in (("original", "original"), ("release", worst.knowledge)):
             trials = self.ladder.trials[worst.attacker, knowledge]
             names = np.arange(trials.scores.shape[1])
-            scores = trials.scores / trials.n_beats[:, np.newaxis]
-            # each probe against the mean of the gallery: scores of probes become comparable
-            scores = scores - scores.mean(axis=1, keepdims=True)
-            low, lower = tar_at_far(scores, trials.subjects, names, [0.01, 0.001])
+            scores = trials.comparable
+            n_strangers = len(scores) * (len(names) - 1)
+            low, lower = (
+                float(tar_at_far(scores, trials.subjects, names, far))
+                if far * n_strangers >= 1  # else no such rate was observed
+                else None
+                for far in (0.01, 0.001)
+            )
             linked = d_sys(scores, trials.subjects, names, n_permutations=200, random_state=0)
             curves[stage] = {
                 "attacker": worst.attacker,
                 "knowledge": knowledge,
                 "cmc": cmc_curve(scores, trials.subjects, names).tolist(),
-                "tar_at_far_0.01": float(low),
-                "tar_at_far_0.001": float(lower),
+                "tar_at_far_0.01": low,
+                "tar_at_far_0.001": lower,
                 "d_sys": float(linked.value),
                 "p_value": float(linked.p_value),
             }
