@@ -23,7 +23,11 @@ from scipy.spatial.distance import cdist
 
 from sklearn_ecganon import QRSSegmenter
 from sklearn_ecganon.anonymizers import PseudoIdentityAnonymizer
-from sklearn_ecganon.anonymizers._pseudo_identity._cycles import MODEL_RATE, window_times
+from sklearn_ecganon.anonymizers._pseudo_identity._cycles import (
+    MODEL_RATE,
+    NORMAL,
+    window_times,
+)
 from sklearn_ecganon.anonymizers._pseudo_identity._population import (
     Hearts,
     draw_norm,
@@ -66,6 +70,8 @@ def gather(data_home, names, keep=None):
         if keep is not None:
             chosen = np.flatnonzero([keep(name, record) for record in beats.names])
         hearts = model._hearts(beats[chosen], np.asarray(persons)[chosen])
+        if name != "mitdb":  # without labels: what is not normal there may be an artefact
+            hearts = hearts.of_beats(hearts.kinds == NORMAL)
         if name == "ludb":
             hearts.size[:] = hearts.level[:] = hearts.wander[:] = np.nan
         if name == "ecgiddb":  # filtered: its noise is not that of a recording

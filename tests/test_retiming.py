@@ -163,7 +163,7 @@ class TestTheDiagnosisIsKept:
         assert (ratios(new, np.flatnonzero(labels[source] == "V")) > 0.85).all()
 
     def test_a_pause_stays_one_and_an_arrest_a_long_one(self):
-        for missing, least in ((1, 1.4), (5, 3.5)):
+        for missing, least in ((1, 1.4), (5, 2.3)):
             r_peaks = np.delete(sinus(0.9), 30 + np.arange(missing))
             for seed in SEEDS:
                 new, source = retime(r_peaks, None, DURATION, rng(seed))
@@ -178,12 +178,22 @@ class TestTheDiagnosisIsKept:
         after = labels[source][1:] != labels[source][:-1]
         assert after.mean() > 0.97
 
+    def test_a_longer_bigeminy_does_not_tell_its_old_length(self):
+        labels = np.where(np.random.default_rng(0).random(90) < 0.45, "V", "N")
+        labels[1::2] = np.where(labels[::2] == "V", "N", "V")  # no runs to take from
+        r_peaks = 0.5 + np.cumsum(np.where(labels == "V", 0.5, 0.8))
+        for seed in SEEDS:
+            _, source = retime(r_peaks, labels, 150.0, rng(seed))
+            new = labels[source]
+            if len(new) > len(labels) + 20:
+                assert (new[len(labels) :] != new[: -len(labels)]).any()
+
     def test_silence_at_the_ends_is_not_filled(self):
         r_peaks = sinus(0.8)
         r_peaks = r_peaks[(r_peaks > 10) & (r_peaks < 45)]
         new = retime(r_peaks, None, DURATION, rng()).r_peaks
-        assert new[0] == r_peaks[0]
-        assert new[-1] == pytest.approx(r_peaks[-1])
+        assert 0 < abs(new[0] - r_peaks[0]) < 0.8
+        assert 0 < abs(new[-1] - r_peaks[-1]) < 0.8
 
 
 class TestStrength:
@@ -200,11 +210,17 @@ class TestStrength:
 
 
 class TestInput:
-    @pytest.mark.parametrize("r_peaks", [[], [3.0]])
-    def test_what_has_no_rhythm_stays(self, r_peaks):
-        new, source = retime(r_peaks, None, DURATION, rng())
-        assert new.tolist() == r_peaks
-        assert source.tolist() == list(range(len(r_peaks)))
+    def test_nothing_comes_of_nothing(self):
+        new, source = retime([], None, DURATION, rng())
+        assert len(new) == len(source) == 0
+
+    def test_a_single_beat_comes_anywhere(self):
+        new, source = zip(
+            *(retime([3.0], None, DURATION, rng(s)) for s in range(8)), strict=True
+        )
+        assert np.ptp(new) > DURATION / 4
+        assert all(s.tolist() == [0] for s in source)
+        assert (np.array(new) > 0).all() and (np.array(new) < DURATION).all()
 
     @pytest.mark.parametrize("rr", [0.4, 0.8, 1.5])
     @pytest.mark.parametrize("n", [2, 3, 4])

@@ -30,6 +30,7 @@ COUPLING = {True: (0.66, 0.08), False: (0.70, 0.09)}
 COUPLING_LIMITS = (0.45, 0.82)
 EDGE = 0.06  # s, closer to the end of a record no beat can be cut out
 MIN_RR = 0.3  # of the mean RR
+PIECE = 12  # beats on average before a bigeminy that has to last longer goes on elsewhere
 LOCAL = 11  # intervals that tell the sinus RR around a beat
 
 
@@ -100,7 +101,7 @@ def retime(
     retimed : Retimed
         R peaks in seconds, strictly increasing, no nearer to both ends than 60 ms or than
         the old ones were, and the old beat that each of them stands for, which makes
-        labels and windows follow: ``labels[source]``. A single beat stays where it is.
+        labels and windows follow: ``labels[source]``. A single beat comes anywhere.
 
     Raises
     ------
@@ -116,7 +117,7 @@ def retime(
     to the length. So the length is kept, and there are as many beats as the drawn rate
     makes: within runs of like beats some are left out or stand twice, while ectopic beats
     and their neighbours all stay. Where such runs are too few, as in bigeminy, the end of
-    the record is left out, or its beginning follows once more. An old beat that stands
+    the record is left out, or it goes on with pieces of itself. An old beat that stands
     twice must be given other deviations each time, or counting copies tells the old number.
 
     **Model.** RR is a drawn mean times one plus a slow part (1/f, 0.005 to 0.15 Hz), a
@@ -144,8 +145,12 @@ def retime(
     (True, True)
     """
     old, classes = _check(r_peaks, labels, duration, strength)
-    if strength == 0 or len(old) < 2:
+    if strength == 0 or not len(old):
         return Retimed(old.copy(), np.arange(len(old)))
+    if len(old) == 1:
+        edge = min(EDGE, duration / 2)
+        place = rng.uniform(edge, duration - edge)
+        return Retimed((1 - strength) * old + strength * place, np.arange(1))
     rr = np.diff(old)
     rhythm = _read(rr, classes)
     start, span, n_new = _draw_rate(old, duration, rng, strength)
@@ -223,8 +228,9 @@ def _draw_rate(
     ends = []
     for end in (old[0], duration - old[-1]):
         place = rng.uniform(EDGE, wanted)
-        # Where nothing was found for long, there was nothing to be found.
-        ends.append(end if end > 2 * mean_rr else (1 - strength) * end + strength * place)
+        if end > 2 * mean_rr:  # nothing was found for long: there was nothing to be found
+            place += end - wanted / 2
+        ends.append((1 - strength) * end + strength * place)
     span = duration - sum(ends)
     # A little inside of the zone, as R peaks are going to be rounded to samples.
     borders = np.array([0, *ZONES, np.inf]) * span / 60
@@ -250,8 +256,28 @@ def _choose_beats(rhythm: _Rhythm, n_new: int, rng: np.random.Generator) -> NDAr
         again = rng.choice(np.repeat(within_run, 2), n_new - n_old, replace=False)
         times += np.bincount(again, minlength=n_old)
     else:
-        return np.arange(n_new) % n_old
+        return _in_pieces(labels, n_new, rng)
     return np.repeat(np.arange(n_old), times)
+
+
+def _in_pieces(
+    labels: NDArray[np.str_], n_new: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Return a way through a record that is too regular to be made longer or shorter.
+
+    It goes on elsewhere now and then, after a beat of the same class: the record over again
+    would tell by its period how many beats there were.
+    """
+    n_old = len(labels)
+    if n_new <= n_old:
+        return np.arange(n_new)
+    source = [int(rng.integers(n_old))]
+    while len(source) < n_new:
+        now = source[-1]
+        if now == n_old - 1 or rng.random() < 1 / PIECE:
+            now = int(rng.choice(np.flatnonzero(labels == labels[now])))
+        source.append((now + 1) % n_old)
+    return np.array(source)
 
 
 def _draw_intervals(
@@ -280,7 +306,8 @@ def _draw_intervals(
     rr[after] = 1 + np.maximum(made_good * np.roll(prematurity, 1)[after], 0.12) * jitter[after]
     paused = rhythm.paused[source]
     longest = rhythm.relative[source][paused]
-    rr[paused] = np.where(longest > ASYSTOLE, longest * (pause / 1.85), pause) * jitter[paused]
+    arrest = rng.uniform(ASYSTOLE, 4.0)
+    rr[paused] = np.where(longest > ASYSTOLE, arrest, pause) * jitter[paused]
     return rr[1:]
 
 

@@ -115,8 +115,9 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
     record's beats of one class (its norm) is who the heart is, and what a beat deviates
     from it is what happens. Norms, deviations, the sizes of leads, noise, wander and
     levels are described by their moments over many records. `transform` draws all of them
-    for each record, and at strength 1 takes nothing of the record but what the contract
-    keeps: the class of each beat, when it came, and intervals or their categories.
+    for each record, and at strength 1 takes nothing of the signal but what the contract
+    keeps: the class of each beat, when it came, and intervals or their categories. The frame
+    of a record stays: its name, length, gaps, leads and rate.
 
     Parameters
     ----------
@@ -134,7 +135,8 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
     identity : {"per_record"} or callable, default="per_record"
         Each record has a pseudo-identity of its own, or, with a function from a record's
         name to a key, one for each key: ``lambda name: name.split("/")[0]`` keeps one
-        pseudonym a person where folders are persons. Whoever holds several such records
+        pseudonym a person where folders are persons. A key has one heart, also where another
+        would keep the categories of a record better. Whoever holds several such records
         sees that they belong together, and one of them named names all.
     sampling_rate : float, default=250.0
         Rate of array input in Hz. A BeatSet brings its own.
@@ -383,6 +385,8 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
             rows = torch.as_tensor(hearts.rows[drawn]).to(self.device_)
             self.history_ = train(self.net_, rows, rows, estimator=self, context=context)
         self.n_iter_ = len(self.history_["train_loss"])
+        if whole.any():
+            hearts = hearts.of_beats(whole)
         latents = self._encode(hearts.rows)
         residuals = self._residuals(hearts, latents)
         self.population_ = learn_population(hearts, latents, residuals)
@@ -553,6 +557,11 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         model : PseudoIdentityAnonymizer
             A copy with the same weights and salt.
         """
+        if callable(self.identity):
+            raise ValueError(
+                "identity is a function of a record's name, and stretches of a record have "
+                "none; leave it 'per_record', or transform BeatSets with names."
+            )
         other = copy.copy(self)
         key = hashlib.blake2b(np.ascontiguousarray(first.beats).data).hexdigest()
         other.identity = lambda name: key
@@ -560,6 +569,12 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         return other
 
     def _anonymize_records(self, X: BeatSet, beats: Beats) -> BeatSet:
+        if self.contract == "measurement" and not can_be_found(X.n_times, X.sampling_rate):
+            raise ValueError(
+                f"windows of {1000 * X.n_times / X.sampling_rate:.0f} ms at "
+                f"{X.sampling_rate:g} Hz do not show the intervals that contract='measurement' "
+                "keeps; cut longer ones, for example by QRSSegmenter(window=800)."
+            )
         seeds = self._draw_for_records(beats, 2 * N_SEED).view(np.uint64)
         released = []
         for i, part in enumerate(cycles.record_slices(X)):
@@ -722,14 +737,17 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         """
         trial = sheet.part(_fullest_run(sheet.kinds == sheet.main, N_TRIAL))
         best: tuple[Heart, Fitting | None, float] | None = None
-        for _ in range(N_CANDIDATES):
+        # A key has one heart, whatever record asks; and trials must not use up its draws.
+        keyed = callable(self.identity) and self._hands is None
+        trial_rng = np.random.default_rng(rng.integers(2**63))
+        for _ in range(1 if keyed else N_CANDIDATES):
             heart = draw_heart(self.population_, said, norm, rng)
             if wanted is None:
                 return heart, None
             fitting, found = self._first_fitting(sheet, heart, norm, wanted)
             asked = dict(wanted)
             for _ in range(N_ROUNDS):
-                written = trial.record.with_beats(self._fill(trial, heart, fitting, rng))
+                written = trial.record.with_beats(self._fill(trial, heart, fitting, trial_rng))
                 got = _numbers(written)
                 missed = _misses(wanted, got, rr, self.contract) + _unfound(written)
                 if fitting is not None and fitting.stretch > STRETCH:

@@ -7,7 +7,7 @@ records; no record is kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +34,7 @@ from sklearn_ecganon.anonymizers._pseudo_identity._cycles import (
 # How many records of the autoencoder's own prior, N(0, I), are added to those seen.
 PRIOR_RECORDS = 10.0
 N_GROUPS, FEWEST_RECORDS = 6, 5  # of records with alike norms
+FARTHEST = 2.5  # a norm from the median one, in median distances
 FEWEST_BEATS = 8  # of a record and kind, to say how beats deviate
 MEMORY = 0.3  # of a deviation, from one beat of a kind to the next
 # Squared deviations within a record, over their median, are spread as those of Student's t of
@@ -77,6 +78,12 @@ class Hearts:
     wander: NDArray[np.float64]
     categories: NDArray[np.float64]
     weight: NDArray[np.float64]
+
+    def of_beats(self, rows: NDArray[np.bool_]) -> Hearts:
+        """Return the same records with some of their beats."""
+        return replace(
+            self, rows=self.rows[rows], record=self.record[rows], kinds=self.kinds[rows]
+        )
 
     @classmethod
     def concatenate(cls, parts: list[Hearts]) -> Hearts:
@@ -149,6 +156,7 @@ def _mixture(
     rows: NDArray, weight: NDArray, most: int, toward: NDArray
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Return means, shares and common spread of groups of rows; a mean is never one row."""
+    rows = _tamed(rows)
     n_groups = min(most, len(rows) // FEWEST_RECORDS, len(np.unique(rows.round(6), axis=0)))
     if n_groups < 2:
         share = weight / (weight.sum() + PRIOR_RECORDS)
@@ -173,14 +181,27 @@ def _mixture(
     return means, shares / shares.sum(), spread
 
 
+def _tamed(rows: NDArray) -> NDArray:
+    """Draw in what lies far out, so that nobody alone says how hearts differ."""
+    if len(rows) < 2:
+        return rows
+    middle = np.median(rows, axis=0)
+    away = np.linalg.norm(rows - middle, axis=1)
+    limit = FARTHEST * np.median(away)
+    return middle + (rows - middle) * np.minimum(1, limit / np.maximum(away, 1e-12))[:, None]
+
+
 def _learn_norms(norms: NDArray, counts: NDArray, hearts: Hearts) -> dict[str, NDArray]:
+    present = counts.sum(axis=1) > 0
+    norms, counts = norms[present], counts[present]
+    weights, categories = hearts.weight[present], hearts.categories[present]
     unit = np.eye(norms.shape[2])
     # Where a record has no normal beat, its most frequent kind stands for it.
     usual = np.where(counts[:, NORMAL] > 0, NORMAL, counts.argmax(axis=1))
     rows = norms[np.arange(len(norms)), usual]
     # The few records of paced or unknown rhythm are a kind of their own.
     known = usual == NORMAL if (usual == NORMAL).any() else np.ones(len(norms), bool)
-    normal, weight, said = rows[known], hearts.weight[known], hearts.categories[known]
+    normal, weight, said = _tamed(rows[known]), weights[known], categories[known]
     share = weight / (weight.sum() + PRIOR_RECORDS)
     mean, usual_said = share @ normal, share @ said / share.sum()
     centred = (said - usual_said) * weight[:, np.newaxis]
@@ -352,8 +373,10 @@ def draw_heart(
     rng: np.random.Generator,
 ) -> Heart:
     """Draw a pseudo-identity, no nearer to the record's own norm than `MIN_DISTANCE`."""
+    # However many tries this takes, all else of a heart is the same.
+    tries = np.random.default_rng(rng.integers(2**63))
     for _ in range(N_TRIES):
-        normal = draw_norm(population, said, rng)
+        normal = draw_norm(population, said, tries)
         if distance(population, normal, own)[0] >= MIN_DISTANCE:
             break
     n_latent = len(normal)
