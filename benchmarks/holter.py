@@ -36,7 +36,7 @@ def join_day(data_home, path, n_days):
     layout = Layout(
         "wfdb", RATE, ("MLII", "V1"), n * n_days, gain=(200.0,) * 2, baseline=(0.0,) * 2
     )
-    samples, symbols = [], []
+    samples, symbols, notes = [], [], []
     with create_record(path, layout) as writer:
         for day in range(n_days):
             for number, header in enumerate(headers):
@@ -44,7 +44,8 @@ def join_day(data_home, path, n_days):
                     writer.write(reader.read())
                     samples.append(reader.annotations.samples + day * n + number * N_TIMES)
                     symbols.append(reader.annotations.symbols)
-        writer.annotations = Annotations(np.concatenate(samples), np.concatenate(symbols))
+                    notes.append(reader.annotations.notes)
+        writer.annotations = Annotations(*map(np.concatenate, (samples, symbols, notes)))
     return len(headers)
 
 

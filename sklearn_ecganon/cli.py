@@ -122,11 +122,7 @@ def _add_anonymize(commands: Any) -> None:
         default="sleepecg",
         help="who finds the beats (%(default)s)",
     )
-    anonymize.add_argument(
-        "--accept-bad-checksums",
-        action="store_true",
-        help="take WFDB recordings that disagree with their checksum; the manifest notes it",
-    )
+    _add_accept_bad_checksums(anonymize, "take", "; the manifest notes it")
     anonymize.add_argument("--n-jobs", type=int, help="recordings at the same time")
     anonymize.add_argument(
         "--scheduler",
@@ -135,6 +131,14 @@ def _add_anonymize(commands: Any) -> None:
         "under the same paths",
     )
     anonymize.set_defaults(run=_anonymize)
+
+
+def _add_accept_bad_checksums(command: Any, verb: str, more: str) -> None:
+    command.add_argument(
+        "--accept-bad-checksums",
+        action="store_true",
+        help=f"{verb} WFDB recordings that disagree with their checksum{more}",
+    )
 
 
 def _add_info(commands: Any) -> None:
@@ -164,11 +168,7 @@ def _add_fit(commands: Any) -> None:
         "--minutes", type=float, default=5.0, help="used of each recording (%(default)s)"
     )
     fit.add_argument("--epochs", type=int, default=8, help="of training (%(default)s)")
-    fit.add_argument(
-        "--accept-bad-checksums",
-        action="store_true",
-        help="learn from WFDB recordings that disagree with their checksum too",
-    )
+    _add_accept_bad_checksums(fit, "learn from", " too")
     fit.set_defaults(run=_fit)
 
 
@@ -215,7 +215,7 @@ def _add_audit(commands: Any) -> None:
     )
     audit.add_argument(
         "--contract",
-        choices=("diagnostic", "measurement"),
+        choices=CONTRACTS,
         default="diagnostic",
         help="what the release promises to keep (%(default)s)",
     )
@@ -247,24 +247,22 @@ def _anonymize(arguments: argparse.Namespace) -> int:
     from sklearn_ecganon.archive._secret import Secret
 
     start = time.perf_counter()
-    seed, key = arguments.seed_file, arguments.key_file
-    check_places(arguments.source, arguments.out, seed, key)
-    if arguments.resume and seed is None:
+    seed, resume = arguments.seed_file, arguments.resume
+    check_places(arguments.source, arguments.out, seed, arguments.key_file, resume=resume)
+    if resume and seed is None:
         raise ValueError("--resume needs the --seed-file of the run that was cut off.")
-    if arguments.resume and not seed.exists():
+    if resume and not seed.exists():
         raise ValueError("the seed file is not there; it is that of the run that was cut off.")
-    # A dry run makes no file, not even this one.
-    drawn = seed is None or (arguments.dry_run and not seed.exists())
-    secret = Secret() if drawn else Secret.from_file(seed)
+    secret = Secret.from_file(seed) if seed is not None and seed.exists() else Secret()
     plan = plan_archive(arguments.source, secret)
     display = Display()
     display.plan(plan)
-    is_new = arguments.method == "pseudo-identity"
+    has_contract = arguments.method == "pseudo-identity"
     display.method(
         {
             "method": arguments.method,
             "strength": f"{arguments.strength:g}",
-            "contract": (arguments.contract or "diagnostic") if is_new else None,
+            "contract": (arguments.contract or "diagnostic") if has_contract else None,
         }
     )
     if not plan.jobs and not plan.refused:
@@ -298,6 +296,8 @@ def _carry_out(arguments: argparse.Namespace, secret: Any, plan: Any, display: A
             leads=arguments.leads,
             limits=Limits(checksum="warn" if arguments.accept_bad_checksums else "refuse"),
         )
+        if arguments.seed_file is not None and not arguments.seed_file.exists():
+            secret.save(arguments.seed_file)  # only now that nothing else can be wrong
         run = Run(
             release.settings,
             plan,

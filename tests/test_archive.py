@@ -9,6 +9,7 @@ from sklearn_ecganon import ECGRecord, QRSSegmenter, make_ecg_records
 from sklearn_ecganon.anonymizers import NoiseAnonymizer, PseudoIdentityAnonymizer
 from sklearn_ecganon.archive import RecordAnonymizer, Secret
 from sklearn_ecganon.archive import _stretches as stretches
+from sklearn_ecganon.archive._marks import joined, moved_rhythms, rhythms_of
 from sklearn_ecganon.archive._outcome import Refusal
 from sklearn_ecganon.io import (
     Annotations,
@@ -19,6 +20,7 @@ from sklearn_ecganon.io import (
     read_record,
     write_record,
 )
+from sklearn_ecganon.records import BeatSet
 
 SECRET = Secret(bytes(range(32)))
 
@@ -179,6 +181,47 @@ def test_moved_beats_are_marked_where_they_are_now(model, long_record, tmp_path)
         assert not np.isin(long_record.r_peaks, peaks).all()
         written[format] = peaks
     np.testing.assert_array_equal(written["hea"], written["edf"])
+
+
+def test_rhythms_move_with_their_beats_and_other_marks_do_not_come_along(tmp_path):
+    beats, released = moved_beats()
+    stretch = stretches.Stretch(1000, 3000, np.zeros((2000, 1)), beats, np.zeros(1, bool))
+    marks = Annotations(
+        [500, 1190, 1200, 1390, 1395, 1700, 1960, 1990, 2990],
+        ["+", "+", "N", "+", "V", "~", "[", "+", "+"],
+        ["(N", "(AFIB", "", "(B", "", "", "", "(VT", "(N"],
+    )
+    begun = moved_rhythms(rhythms_of(marks), stretch, released)
+    moved = joined(Annotations(released.r_peaks + 1000, released.labels), [begun])
+    assert list(zip(moved.samples.tolist(), moved.symbols, moved.notes, strict=True)) == [
+        *[(1100, "N", ""), (1300, "+", "(AFIB"), (1300, "N", "")],
+        # The first ectopic beat stays the one that bigeminy begins with ...
+        *[(1600, "+", "(B"), (1600, "V", ""), (1800, "N", ""), (2100, "N", "")],
+        # ... and a rhythm that ended at once is not told.
+        *[(2500, "[", ""), (2500, "+", "(N"), (2500, "V", "")],
+    ]
+
+
+def moved_beats():
+    """A stretch with five beats, two of them ectopic, and its release with six."""
+    common = {"sampling_rate": 250.0, "lead_names": (("II",),), "names": ("",)}
+    sets = []
+    for peaks, labels in (
+        ([200, 395, 600, 900, 1400], "NVNNV"),
+        ([100, 300, 600, 800, 1100, 1500], "NNVNNV"),
+    ):
+        n = len(peaks)
+        sets.append(
+            BeatSet(
+                np.zeros((n, 1, 200)),
+                np.zeros(n, int),
+                np.array(peaks),
+                np.array([2000]),
+                labels=np.array(list(labels)),
+                **common,
+            )
+        )
+    return sets
 
 
 def test_without_marks_none_are_written(model, tmp_path):

@@ -131,6 +131,10 @@ def test_dry_runs_write_nothing(archive, tmp_path, capsys):
         ("in", "new", ["--contract", "measurement"], "pseudo-identity only"),
         ("in", "new", ["--strength", "2"], "'strength' parameter"),
         ("in", "link", [], "OUT lies inside of IN"),
+        # A new seed file is made when nothing is wrong any more.
+        ("in", "full", ["--seed-file", "new seed"], "OUT is not empty"),
+        ("empty", "new", ["--seed-file", "new seed"], "IN holds no recording"),
+        ("in", "new", ["--seed-file", "new seed", "--strength", "2"], "'strength' parameter"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_is_written(

@@ -25,6 +25,7 @@ from sklearn_ecganon.io import (
     read_record,
     write_record,
 )
+from sklearn_ecganon.io._dicom import _kind
 from sklearn_ecganon.io._errors import REASONS
 from sklearn_ecganon.io._layout import STANDARD_LEADS, allowed_leads
 from sklearn_ecganon.io._registry import formats
@@ -59,6 +60,23 @@ def record():
 def test_every_format_is_tried_here():
     assert set(SUFFIX) == set(formats())
     assert all(suffix in formats()[name].suffixes for name, suffix in SUFFIX.items())
+
+
+@pytest.mark.parametrize(
+    ("rate", "gain"), [(1000 / 3, 200.0), (250.0, 0.2 / 397), (250.0, 1e-6 / 0.7)]
+)
+def test_odd_rates_and_gains_stand_in_a_header(tmp_path, rate, gain):
+    layout = Layout("wfdb", rate, ("II",), 3, gain=(gain,), baseline=(0.0,))
+    with create_record(tmp_path / "r1.hea", layout) as writer:
+        writer.write(np.array([[0.0], [1.0], [2.0]]) / gain)
+    theirs = wfdb.rdrecord(str(tmp_path / "r1"))
+    with open_record(tmp_path / "r1.hea") as reader:
+        assert (
+            (reader.sampling_rate, reader.gain)
+            == (rate, (gain,))
+            == (theirs.fs, (theirs.adc_gain[0],))
+        )
+        np.testing.assert_allclose(reader.read()[:, 0] * gain, [0, 1, 2])
 
 
 @pytest.mark.parametrize("name", SUFFIX)
@@ -437,6 +455,75 @@ def test_edf_says_when_a_length_does_not_fit(tmp_path):
 
 # ---------------------------------------------------------------- DICOM
 
+#: All that a written object has, with what the basic profile of PS3.15 table E.1-1 does to it:
+#: empty it (Z), put a dummy in its place (D), make a new UID (U). Without a letter: the
+#: profile has no rule, and it is about samples or says what was done.
+PROFILE = {
+    **dict.fromkeys(("PatientName", "PatientID", "PatientBirthDate", "PatientSex"), "Z"),
+    **dict.fromkeys(("StudyDate", "StudyTime", "StudyID", "AccessionNumber"), "Z"),
+    **dict.fromkeys(("ReferringPhysicianName", "AcquisitionContextSequence"), "Z"),
+    **dict.fromkeys(("ContentDate", "ContentTime", "AcquisitionDateTime"), "D"),
+    **dict.fromkeys(("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"), "U"),
+    # Not in the table, and empty all the same: these tell a device.
+    **dict.fromkeys(("Manufacturer", "SeriesNumber"), "Z"),
+    **dict.fromkeys(("SOPClassUID", "Modality", "InstanceNumber", "WaveformSequence"), ""),
+    **dict.fromkeys(("PatientIdentityRemoved", "DeidentificationMethod"), ""),
+    **dict.fromkeys(("DeidentificationMethodCodeSequence",), ""),
+    **dict.fromkeys(("LongitudinalTemporalInformationModified",), ""),
+}
+GROUP = {
+    *("WaveformOriginality", "NumberOfWaveformChannels", "NumberOfWaveformSamples"),
+    *("SamplingFrequency", "ChannelDefinitionSequence", "WaveformBitsAllocated"),
+    *("WaveformSampleInterpretation", "WaveformPaddingValue", "WaveformData"),
+}
+CHANNEL = {
+    *("ChannelLabel", "ChannelSourceSequence", "ChannelSensitivity", "ChannelBaseline"),
+    *("ChannelSensitivityUnitsSequence", "ChannelSensitivityCorrectionFactor"),
+    *("ChannelSampleSkew", "WaveformBitsStored"),
+}
+
+
+def test_dicom_follows_the_basic_profile_line_by_line(tmp_path, record):
+    pydicom = pytest.importorskip("pydicom")
+    data = pydicom.dcmread(write_record(record, tmp_path / "a.dcm"))
+    other = pydicom.dcmread(write_record(twelve_leads(seed=1), tmp_path / "b.dcm"))
+    assert {element.keyword for element in data} == set(PROFILE)
+    for keyword, action in PROFILE.items():
+        value = data[keyword].value
+        if action == "Z":
+            assert not value, keyword
+        elif action == "D":
+            assert value in ("19000101", "000000", "19000101000000"), keyword
+        elif action == "U":
+            assert value != other[keyword].value, keyword
+    (group,) = data.WaveformSequence
+    assert {element.keyword for element in group} == GROUP
+    for channel in group.ChannelDefinitionSequence:
+        assert {element.keyword for element in channel} == CHANNEL
+    assert {element.keyword for element in data.file_meta} == {
+        *("FileMetaInformationGroupLength", "FileMetaInformationVersion"),
+        *("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID"),
+        *("ImplementationClassUID", "ImplementationVersionName"),  # those of pydicom
+    }
+    assert data.preamble == bytes(128)
+
+
+@pytest.mark.parametrize(
+    ("n_leads", "n_times", "rate", "kind"),
+    [
+        (12, 5000, 500, "12-lead"),
+        (12, 16385, 500, "general"),
+        (16, 5000, 500, "general"),
+        (12, 5000, 1001, "general"),
+        (2, 5000, 128, "ambulatory"),
+        (2, 3600 * 250, 250, "ambulatory"),
+        (16, 5000, 128, "general"),
+    ],
+)
+def test_the_narrowest_dicom_class_is_taken(n_leads, n_times, rate, kind):
+    names = [f"lead {i + 1}" for i in range(n_leads)]
+    assert _kind(Layout("dicom", rate, names, n_times)) == kind
+
 
 def test_a_published_dicom_ecg(tmp_path):
     pydicom = pytest.importorskip("pydicom")
@@ -480,6 +567,8 @@ def test_csv_tells_its_rate_or_is_told(tmp_path):
     record = read_record(path)
     assert record.sampling_rate == 364  # as well as thousandths of a second can tell
     assert np.isnan(record.signal[2, 0])
+    path.write_text("II,V1\n,\n,\n0.5,100\n")
+    assert np.isnan(read_record(path, sampling_rate=125).signal[:2]).all()
     path.write_text("time,II\n0,1\n0.002,2\n0.5,3\n")
     with pytest.raises(ECGReadError, match="bad_rate"):
         read_record(path)
@@ -504,7 +593,7 @@ def test_a_file_of_code15(tmp_path):
         signal = reader.read()
         assert np.isnan(signal[:648]).all()
         assert np.isnan(signal[3448:]).all()
-        np.testing.assert_allclose(signal[648:3448], tracings[1, 648:3448] / 10)
+        np.testing.assert_allclose(signal[648:3448], tracings[1, 648:3448] / 2)
         path = write_record(reader.record(), tmp_path / "r1.hdf5", template=reader)
     with h5py.File(path) as file:
         np.testing.assert_allclose(file["tracings"][0], tracings[1], atol=1e-5)

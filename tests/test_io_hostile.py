@@ -284,7 +284,12 @@ def test_foreign_formats_say_what_to_do(tmp_path):
         assert caught.value.reason == "unsupported"
 
 
-@pytest.mark.parametrize("content", [b"", b"\0" * 5000, b"hello\nworld\n", b"PK\x03\x04xx"])
+TITLE = b"Recordings of Jane Doe\n\nin two visits.\n"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0" * 5000, b"hello\nworld\n", b"PK\x03\x04xx", TITLE]
+)
 def test_unknown_formats(tmp_path, content):
     (tmp_path / "x").write_bytes(content)
     assert reason_of(tmp_path / "x") == "unknown_format"

@@ -179,7 +179,7 @@ class RecordAnonymizer:
         """
         source, out = Path(source), Path(out)
         key_path = None if key_file is None else Path(key_file)
-        check_places(source, out, key_path)
+        check_places(source, out, key_path, resume=resume)
         plan = plan_archive(source, self.settings.secret)
         run = Run(self.settings, plan, out, resume=resume, key_file=key_path)
         for _ in run.outcomes(n_jobs):

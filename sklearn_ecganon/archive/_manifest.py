@@ -38,19 +38,18 @@ class Manifest:
         self.outcomes: dict[str, Outcome] = {}
 
     def begin(self, *, resume: bool) -> None:
-        """Make the folder ready, or refuse it: nothing that lies there is lost.
+        """Make the folder ready, or refuse to go on with it.
 
         Parameters
         ----------
         resume : bool
-            Go on with a run that was cut off: what is done is known then.
+            Go on with a run that was cut off: what is done is known then. Otherwise the
+            folder is new or empty.
         """
-        if not resume:
-            if self._folder.is_dir() and any(self._folder.iterdir()):
-                raise ValueError("OUT is not empty; choose another folder, or --resume.")
-            self._folder.mkdir(parents=True, exist_ok=True)
-        else:
+        if resume:
             self._recall()
+        else:
+            self._folder.mkdir(parents=True, exist_ok=True)
         self._replace(JOURNAL)
         self._journal = (self._folder / JOURNAL).open("a", encoding="ascii")
 

@@ -118,8 +118,8 @@ def plan_archive(source: Path, secret: Secret) -> Plan:
         for path in paths:
             try:
                 format = _format_of(path, root)
-                # A title over an empty line looks like a table; much else that lies in
-                # archives is one. Only tables that say so are taken for recordings.
+                # Much that lies in archives is a table. Only what is called one is taken
+                # for a recording.
                 if format == "csv" and path.suffix.lower() != ".csv":
                     n_other += 1
                     continue
@@ -187,7 +187,7 @@ def _parts(found: dict[Path, str]) -> dict[Path, list[Path]]:
     return parts
 
 
-def check_places(source: Path, out: Path, *others: Path | None) -> None:
+def check_places(source: Path, out: Path, *others: Path | None, resume: bool = False) -> None:
     """Refuse an output that lies in the input or around it, and secrets that lie in either.
 
     Parameters
@@ -196,6 +196,8 @@ def check_places(source: Path, out: Path, *others: Path | None) -> None:
         Input and output.
     *others : Path or None
         Files that must lie outside of both.
+    resume : bool, default=False
+        Whether the output may hold something already.
     """
     inside, outside = source.resolve(), out.resolve()
     if outside.is_relative_to(inside):
@@ -204,6 +206,8 @@ def check_places(source: Path, out: Path, *others: Path | None) -> None:
         raise ValueError("IN lies inside of OUT; choose another folder for OUT.")
     if out.exists() and not out.is_dir():
         raise ValueError("OUT is a file; give a folder.")
+    if not resume and out.is_dir() and any(out.iterdir()):
+        raise ValueError("OUT is not empty; choose another folder, or --resume.")
     for other in others:
         if other is None:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_ecganon.archive._marks import joined, moved_rhythms, rhythms_of
 from sklearn_ecganon.archive._outcome import Outcome, Refusal
 from sklearn_ecganon.archive._secret import Secret
 from sklearn_ecganon.archive._stitcher import Stitcher
@@ -213,8 +215,12 @@ def _stream(
     """Write the samples of one recording; return its marks and how many beats it has."""
     transform: Transform | None = None
     stitcher: Stitcher | None = None
-    peaks: list[NDArray[np.intp]] = []
-    labels: list[NDArray[np.str_]] = []
+    old = reader.annotations
+    rhythms = None if old is None else rhythms_of(old)
+    # Rows that grow, not lists of short arrays: these would lie among the large ones that
+    # come and go, and hold their room.
+    peaks, labels = array("q"), bytearray()
+    begun: list[Annotations] = []
     moved = False
 
     def tasks() -> Iterator[Callable[[], tuple[Stretch, BeatSet]]]:
@@ -237,17 +243,22 @@ def _stream(
         if stitcher is None:
             stitcher = Stitcher(released)
         write(stitcher.add(stretch, released, last=stretch.stop == reader.n_times))
-        peaks.append(released.r_peaks + stretch.start)
+        peaks.frombytes((released.r_peaks + stretch.start).astype(np.int64).tobytes())
+        n_beats = len(released.r_peaks)
         known = released.labels
-        labels.append(np.full(len(released.r_peaks), "Q") if known is None else known)
+        labels += b"Q" * n_beats if known is None else known.astype("S1").tobytes()
+        if rhythms is not None:
+            begun.append(moved_rhythms(rhythms, stretch, released))
         moved |= not np.array_equal(released.r_peaks, stretch.beats.r_peaks)
         tell(stretch.stop / reader.n_times)
     if transform is None:
         raise Refusal("no_beats")
-    n_beats = sum(map(len, peaks))
-    if reader.annotations is None or not moved:
-        return reader.annotations, n_beats
-    return Annotations.of_beats(np.concatenate(peaks), np.concatenate(labels)), n_beats
+    if old is None or not moved:
+        return old, len(peaks)
+    beats = Annotations(
+        np.frombuffer(peaks, np.int64), np.frombuffer(labels, "S1").astype("U1")
+    )
+    return joined(beats, begun), len(peaks)
 
 
 def _itself(value: T) -> T:

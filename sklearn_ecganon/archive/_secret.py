@@ -68,7 +68,7 @@ class Secret:
         path = Path(path)
         if not path.exists():
             secret = cls()
-            write_privately(path, f"{secret.key.hex()}\n")
+            secret.save(path)
             return secret
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise ValueError("the seed file can be read by others; chmod 600 it.")
@@ -79,6 +79,16 @@ class Secret:
                 f"the seed file does not hold {2 * N_BYTES} hexadecimal digits; name a file "
                 "that is not there, and it is made."
             ) from None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the secret for `from_file` to read, into a file of mode 0600.
+
+        Parameters
+        ----------
+        path : str or path-like
+            What is there is replaced.
+        """
+        write_privately(Path(path), f"{self.key.hex()}\n")
 
     def name(self, path: str) -> str:
         """Return the opaque name of a record: 16 hexadecimal digits.

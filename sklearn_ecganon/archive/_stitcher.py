@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sklearn_ecganon.archive._stretches import Stretch
 from sklearn_ecganon.records import BeatSet
-from sklearn_ecganon.segmentation._stitching import stitch_record
+from sklearn_ecganon.segmentation._stitching import stitch_signal
 
 
 class Stitcher:
@@ -81,4 +81,4 @@ class Stitcher:
             names=layout.names,
             gaps=np.c_[np.zeros(len(gaps), np.intp), gaps],
         )
-        return np.array(stitch_record(beats, 0).signal, order="F")
+        return stitch_signal(beats, 0).T

@@ -65,22 +65,20 @@ def stretches_of(reader: RecordReader, detector: str) -> Iterator[Stretch]:
     if n_times < n_window:
         raise Refusal("too_short")
     length = int(min(STRETCH_S * rate, max(MOST_VALUES / reader.n_leads, 60 * rate)))
-    marks = reader.annotations
-    known = None if marks is None else (marks.r_peaks, marks.beat_labels)
     overlap = round(OVERLAP_S * rate)
     start = 0
     while start < n_times:
         # The last one takes what would be too little for one of its own.
         wanted = n_times if n_times - start < 1.5 * length else start + length
         low, high = max(0, start - overlap), min(n_times, wanted + overlap)
-        signal = np.array(reader.read(low, high), order="F")
+        signal = np.asfortranarray(reader.read(low, high))
         dead = np.fmin.reduce(signal) == np.fmax.reduce(signal)
         dead |= np.isnan(signal).all(axis=0)
         stop = wanted
         found = None
         if not dead.all():
             live = signal if not dead.any() else np.where(dead, 0.0, signal)
-            record = _record(reader, live, known, low)
+            record = _record(reader, live, low)
             lead = _detection_lead(record, dead)
             found = find_beats(
                 record, lead, detector=detector, refine=REFINE_MS, n_times=n_window
@@ -100,15 +98,12 @@ def stretches_of(reader: RecordReader, detector: str) -> Iterator[Stretch]:
         start = stop
 
 
-def _record(
-    reader: RecordReader, signal: NDArray, known: tuple[NDArray, NDArray] | None, low: int
-) -> ECGRecord:
-    marks: dict[str, Any] = {}
-    if known is not None:
-        peaks, labels = known
-        part = slice(*np.searchsorted(peaks, [low, low + len(signal)]))
-        marks = {"r_peaks": peaks[part] - low, "beat_labels": labels[part]}
-    return ECGRecord(signal, reader.sampling_rate, reader.lead_names, **marks)
+def _record(reader: RecordReader, signal: NDArray, low: int) -> ECGRecord:
+    known: dict[str, Any] = {}
+    if reader.annotations is not None:
+        marks = reader.annotations.within(low, low + len(signal))
+        known = {"r_peaks": marks.r_peaks - low, "beat_labels": marks.beat_labels}
+    return ECGRecord(signal, reader.sampling_rate, reader.lead_names, **known)
 
 
 def _detection_lead(record: ECGRecord, dead: NDArray[np.bool_]) -> int:

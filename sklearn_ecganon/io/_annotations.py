@@ -103,6 +103,17 @@ class Annotations:
         symbols, place = np.unique(self.symbols[self.is_beat], return_inverse=True)
         return np.array([AAMI_CLASSES[symbol] for symbol in symbols], np.str_)[place]
 
+    def within(self, start: int, stop: int) -> Annotations:
+        """Return the marks from sample `start` up to, not including, `stop`.
+
+        Parameters
+        ----------
+        start, stop : int
+            In samples from the start of the record; positions stay counted from there.
+        """
+        inside = np.flatnonzero((self.samples >= start) & (self.samples < stop))
+        return Annotations(self.samples[inside], self.symbols[inside], self.notes[inside])
+
     def check(self, n_times: int) -> None:
         """Refuse marks outside of the record, or beats out of order."""
         outside = len(self) and (self.samples.min() < 0 or self.samples.max() >= n_times)

@@ -179,10 +179,12 @@ def _decimal(number: float) -> str:
 
 
 def _kind(layout: Layout) -> str:
-    """Return the narrowest class that may hold such a recording."""
-    if layout.n_leads <= 13 and layout.n_times <= 16384 and layout.sampling_rate >= 200:
+    """Return the narrowest class that may hold such a recording, as PS3.3 A.34 has them."""
+    n_leads, n_times, rate = layout.n_leads, layout.n_times, layout.sampling_rate
+    if n_leads <= 13 and n_times <= 16384 and 200 <= rate <= 1000:
         return "12-lead"
-    return "general" if layout.n_times / layout.sampling_rate < 3600 else "ambulatory"
+    is_slow_or_long = rate < 200 or n_times >= 3600 * rate
+    return "ambulatory" if n_leads <= 12 and is_slow_or_long else "general"
 
 
 class DICOM(Format):

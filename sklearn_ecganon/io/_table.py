@@ -116,12 +116,13 @@ class CSV(Format):
         lines = head.decode("utf-8-sig", errors="replace").splitlines()
         if len(lines) < 2 or not lines[0].isprintable():
             return False
-        fields = lines[1].split(",")
-        if len(fields) != len(lines[0].split(",")):
+        names, first, *rest = (line.split(",") for line in lines)
+        if len(first) != len(names) or any(map(_is_number, names)):
             return False
-        return not any(map(_is_number, lines[0].split(","))) and all(
-            _is_number(field or "nan") for field in fields
-        )
+        # The first moments may be a gap; but a title over an empty line is no table.
+        if not all(_is_number(field or "nan") for field in first):
+            return False
+        return any(_is_number(field) for row in (first, *rest) for field in row)
 
     def open(self, source: Source) -> RecordReader:
         """Read the whole table."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from array import array
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -83,7 +84,7 @@ def decode_marks(content: bytes, sampling_rate: float) -> Annotations:
     samples = np.array(times, np.int64)
     if resolution != sampling_rate:
         samples = np.rint(samples * (sampling_rate / resolution)).astype(np.int64)
-    texts = np.zeros(len(codes), f"U{max(map(len, RHYTHMS))}")
+    texts = np.zeros(len(codes), f"U{max(map(len, notes.values()), default=1)}")
     for position, text in notes.items():
         texts[position] = text
     return Annotations(samples, names[np.frombuffer(bytes(codes), np.uint8)], texts)
@@ -99,9 +100,7 @@ def encode_marks(marks: Annotations) -> bytes:
     """
     words = array("H")
     time = 0
-    for sample, symbol, note in zip(
-        marks.samples.tolist(), marks.symbols.tolist(), marks.notes.tolist(), strict=True
-    ):
+    for sample, symbol, note in _each(marks):
         step, code = sample - time, _CODES[symbol]
         if not 0 <= step < 2**10:
             words.extend((_SKIP << 10, step >> 16 & 0xFFFF, step & 0xFFFF))
@@ -114,3 +113,10 @@ def encode_marks(marks: Annotations) -> bytes:
         time = sample
     words.append(0)
     return _swapped(words).tobytes()
+
+
+def _each(marks: Annotations, n_marks: int = 2**16) -> Iterator[tuple[int, str, str]]:
+    """Yield one mark after the other; as Python's objects all of them would take much room."""
+    for start in range(0, len(marks), n_marks):
+        rows = (marks.samples, marks.symbols, marks.notes)
+        yield from zip(*(row[start : start + n_marks].tolist() for row in rows), strict=True)

@@ -15,6 +15,19 @@ _BLOCK = 128  # beats stitched at once: few enough to stay in the cache
 def stitch_record(beats: BeatSet, i: int) -> ECGRecord:
     """Return the record that the beats of record i make, NaN in its gaps."""
     first, last = np.searchsorted(beats.record, [i, i + 1])
+    return ECGRecord(
+        stitch_signal(beats, i).T,
+        beats.sampling_rate,
+        beats.lead_names[i],
+        r_peaks=beats.r_peaks[first:last],
+        beat_labels=None if beats.labels is None else beats.labels[first:last],
+        name=beats.names[i],
+    )
+
+
+def stitch_signal(beats: BeatSet, i: int) -> NDArray[np.float64]:
+    """Return the signal alone, in mV: (n_leads, n_times)."""
+    first, last = np.searchsorted(beats.record, [i, i + 1])
     if first == last:
         raise ValueError(
             f"record {beats.names[i]!r}: has no beats to be stitched from; leave it out."
@@ -28,14 +41,7 @@ def stitch_record(beats: BeatSet, i: int) -> ECGRecord:
         a, b = np.searchsorted(r_peaks, [start, stop])
         if a < b:
             _stitch(signal[:, start:stop], windows[a:b], r_peaks[a:b] - start, n_tail)
-    return ECGRecord(
-        signal.T,
-        beats.sampling_rate,
-        beats.lead_names[i],
-        r_peaks=r_peaks,
-        beat_labels=None if beats.labels is None else beats.labels[first:last],
-        name=beats.names[i],
-    )
+    return signal
 
 
 def _stitch(signal: NDArray, beats: NDArray, r_peaks: NDArray[np.intp], n_tail: int) -> None:
@@ -65,25 +71,31 @@ def _fill(
     signal: NDArray, edges: NDArray, beats: NDArray, starts: NDArray, n_tail: int
 ) -> None:
     """Fill the intervals between edges; beats[i] and beats[i + 1] are around interval i."""
-    n_times, lengths = beats.shape[2], np.diff(edges)
-    time = np.arange(edges[0], edges[-1])
+    n_beats, _, n_times = beats.shape
     windows = _with_tails(beats, n_tail)
     width = windows.shape[2]
     windows = windows.swapaxes(0, 1).reshape(len(signal), -1)  # one row a lead, to take from
-    earlier, later = (
-        (time - np.repeat(starts[beat] - n_tail, lengths)).clip(0, width - 1)
-        + np.repeat(beat * width, lengths)
-        for beat in (np.arange(len(lengths)), np.arange(1, len(beats)))
-    )
+
+    def columns(time: NDArray, beat: NDArray, counts: NDArray) -> NDArray:
+        """Return where the moments of a beat lie in a row; it has `counts` of them."""
+        found = time - np.repeat(starts[beat] - n_tail, counts)
+        return found.clip(0, width - 1, out=found) + np.repeat(beat * width, counts)
+
     ends = np.sort([starts[:-1] + n_times, starts[1:]], axis=0).clip(edges[:-1], edges[1:])
-    begin, end = np.repeat(ends, lengths, axis=1)
-    own = np.where(time < end, earlier, later)
-    fading = np.flatnonzero((begin < time) & (time < end))
-    progress = (time - begin)[fading] / (end - begin)[fading]
-    weight = (1 + np.cos(np.pi * progress)) / 2
+    begin, end = ends
+    # A beat has the moments from where it has come in to where the next one has.
+    turns = np.r_[edges[0], end, edges[-1]]
+    own = columns(np.arange(edges[0], edges[-1]), np.arange(n_beats), np.diff(turns))
+    counts = (end - begin - 1).clip(0)
+    step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + 1
+    time = step + np.repeat(begin, counts)
+    fading = time - edges[0]
+    earlier = columns(time, np.arange(n_beats - 1), counts)
+    later = columns(time, np.arange(1, n_beats), counts)
+    weight = (1 + np.cos(np.pi * (step / np.repeat(end - begin, counts)))) / 2
     for trace, samples in zip(signal, windows, strict=True):
         samples.take(own, out=trace, mode="clip")  # other modes fill a copy first
-        a, b = samples.take(earlier[fading]), samples.take(later[fading])
+        a, b = samples.take(earlier), samples.take(later)
         trace[fading] = b + weight * (a - b)  # exactly a where both agree
 
 
