@@ -18,6 +18,7 @@ MODULES = (
     "metrics",
     "model_selection",
     "plot",
+    "regions",
     "report",
     "utility",
 )
