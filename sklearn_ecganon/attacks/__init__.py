@@ -6,8 +6,11 @@ from sklearn_ecganon.attacks._membership import (
     MembershipResult,
     MembershipRow,
 )
+from sklearn_ecganon.attacks._pairs import verification_pairs
+from sklearn_ecganon.attacks._release import VerificationResult, verify_release
 from sklearn_ecganon.attacks._result import LadderRow, ReidentificationResult, WeakAttackWarning
 from sklearn_ecganon.attacks._scorer import ReidentificationScorer
+from sklearn_ecganon.attacks._verification import SiameseVerifier, VerificationRow
 
 __all__ = [
     "IdentityMap",
@@ -17,6 +20,11 @@ __all__ = [
     "MembershipRow",
     "ReidentificationResult",
     "ReidentificationScorer",
+    "SiameseVerifier",
+    "VerificationResult",
+    "VerificationRow",
     "WeakAttackWarning",
     "identity_map",
+    "verification_pairs",
+    "verify_release",
 ]

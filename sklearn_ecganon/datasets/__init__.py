@@ -1,7 +1,12 @@
-"""Recordings to work on: made, fetched, or read from a folder."""
+"""Recordings and images to work on: made, fetched, or read from a folder."""
 
 from sklearn_ecganon.datasets._ecgid import fetch_ecgid
 from sklearn_ecganon.datasets._fetch import get_data_home
+from sklearn_ecganon.datasets._images import (
+    load_kermany_chest_xrays,
+    load_mri_slices,
+    load_nih_chest_xrays,
+)
 from sklearn_ecganon.datasets._ludb import fetch_ludb
 from sklearn_ecganon.datasets._mitdb import fetch_mitdb
 from sklearn_ecganon.datasets._records import load_records
@@ -12,6 +17,9 @@ __all__ = [
     "fetch_ludb",
     "fetch_mitdb",
     "get_data_home",
+    "load_kermany_chest_xrays",
+    "load_mri_slices",
+    "load_nih_chest_xrays",
     "load_records",
     "make_ecg_records",
 ]

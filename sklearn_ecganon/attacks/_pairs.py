@@ -1,0 +1,155 @@
+"""Pairs of images or signals of one person, and as many of two."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+
+def verification_pairs(
+    subject: ArrayLike,
+    *,
+    match: ArrayLike | None = None,
+    max_per_subject: int | None = 10,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Draw as many pairs of one person as pairs of two.
+
+    Each genuine pair has its impostor pair: the first image stays, the second becomes one
+    of somebody else that is like it in all columns of `match`. So neither column, nor both
+    together, tells genuine from impostor pairs: also if people tend to come back for the
+    same view, pairs of two views are as often genuine as not.
+
+    Call it after a split by people, for each side on its own: a pair belongs to two people.
+
+    Parameters
+    ----------
+    subject : array-like of shape (n,)
+        The person in each image.
+    match : array-like of shape (n,) or (n, n_columns), optional
+        What is known of each image and easy to see: view, sex. An empty text, for unknown,
+        is a value like the others.
+    max_per_subject : int, optional
+        Genuine pairs of a person, drawn without replacement from those there are, so that
+        nobody who came often counts for many. None takes all.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the draws.
+
+    Returns
+    -------
+    pairs : ndarray of int of shape (n_pairs, 2)
+        Positions in `subject`, genuine pairs first, each impostor pair in the order of its
+        genuine one. Those for which nobody else matches are left out, with their genuine
+        pair.
+    is_genuine : ndarray of bool of shape (n_pairs,)
+        True in the first half.
+
+    Raises
+    ------
+    ValueError
+        If there is one person only, nobody has two images, or nobody has a match.
+
+    Notes
+    -----
+    After the pairs of [1]_ and [2]_, balanced and drawn by patients. Deviations: impostors
+    are matched, pairs of a person are capped.
+
+    References
+    ----------
+    .. [1] K. Packhäuser et al., "Deep learning-based patient re-identification is able to
+       exploit the biometric nature of medical chest X-ray data", Scientific Reports 12,
+       14851, 2022.
+    .. [2] K. Packhäuser et al., "Deep learning-based anonymization of chest radiographs: a
+       utility-preserving measure for patient privacy", MICCAI, 262-272, 2023.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon.attacks import verification_pairs
+    >>> pairs, is_genuine = verification_pairs(list("aabbc"), random_state=0)
+    >>> is_genuine.tolist()
+    [True, True, False, False]
+    >>> sorted(sorted(pair) for pair in pairs[is_genuine].tolist())
+    [[0, 1], [2, 3]]
+    """
+    subjects = _codes(subject)
+    keys = np.zeros(len(subjects), dtype=np.intp) if match is None else _codes(match)
+    check_consistent_length(subjects, keys)
+    if max_per_subject is not None and max_per_subject < 1:
+        raise ValueError(f"max_per_subject is {max_per_subject}; want 1 or more, or None.")
+    rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+    check_people(subjects)
+    genuine = _genuine_pairs(subjects, max_per_subject, rng)
+    # Either image may be the one that stays.
+    genuine = np.where(rng.random(len(genuine))[:, np.newaxis] < 0.5, genuine, genuine[:, ::-1])
+    others = _others_alike(genuine[:, 1], subjects, keys, rng)
+    matched = others >= 0
+    if not matched.any():
+        raise ValueError(
+            "no impostor pair possible: no image of anybody else has the same values of match "
+            "as one of a person with two images; leave columns of match out."
+        )
+    impostor = np.column_stack([genuine[:, 0], others])
+    pairs = np.concatenate([genuine[matched], impostor[matched]])
+    return pairs, np.arange(len(pairs)) < matched.sum()
+
+
+def check_people(subjects: NDArray[np.intp]) -> None:
+    """Refuse people of whom no genuine or no impostor pair can be made."""
+    n_images = np.bincount(subjects)
+    if len(n_images) < 2:
+        raise ValueError("y holds one class, a single person; an impostor takes a second.")
+    if n_images.max() < 2:
+        raise ValueError(
+            f"no genuine pair possible: each of the {len(n_images)} people has a single image; "
+            "give two images or more of some."
+        )
+
+
+def _codes(values: ArrayLike) -> NDArray[np.intp]:
+    """Return a number for each distinct value, or row of values, from 0 upwards."""
+    texts = np.asarray(values).astype(np.str_)
+    rows = texts if texts.ndim == 2 else column_or_1d(texts)
+    return np.unique(rows, axis=0, return_inverse=True)[1].reshape(len(rows))
+
+
+def _genuine_pairs(
+    subjects: NDArray[np.intp], most: int | None, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Return up to `most` different pairs of each person's images."""
+    pairs = []
+    order = np.argsort(subjects, kind="stable")
+    for images in np.split(order, np.cumsum(np.bincount(subjects))[:-1]):
+        n_there = len(images) * (len(images) - 1) // 2
+        drawn = np.arange(n_there)
+        if most is not None and most < n_there:
+            drawn = rng.choice(n_there, most, replace=False)
+        # Pair number k (k + 1) / 2 + j is image k + 1 with image j <= k.
+        later = ((1 + np.sqrt(1 + 8 * drawn)) // 2).astype(np.intp)
+        pairs.append(images[np.column_stack([drawn - later * (later - 1) // 2, later])])
+    return np.concatenate(pairs)
+
+
+def _others_alike(
+    rows: NDArray[np.intp],
+    subjects: NDArray[np.intp],
+    keys: NDArray[np.intp],
+    rng: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Draw for each row one of somebody else with the same key; -1 where there is none."""
+    others = np.full(len(rows), -1)
+    for key in np.unique(keys[rows]):
+        alike = np.flatnonzero(keys == key)
+        alike = alike[np.argsort(subjects[alike], kind="stable")]
+        here = np.flatnonzero(keys[rows] == key)
+        own = subjects[rows[here]]
+        first = np.searchsorted(subjects[alike], own, "left")
+        n_own = np.searchsorted(subjects[alike], own, "right") - first
+        n_others = len(alike) - n_own
+        place = (rng.random(len(here)) * n_others).astype(np.intp)
+        # Step over the block of the person's own images.
+        place += np.where(place >= first, n_own, 0)
+        some = n_others > 0
+        others[here[some]] = alike[place[some]]
+    return others

@@ -1,0 +1,133 @@
+"""A net that says how likely two images, or two signals, are of one person."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sklearn_ecganon.networks._resnet import ResNet18
+
+# Cells that the last stage is averaged over: where something is seen counts too.
+GRID = {1: 8, 2: 3}
+POOL = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d}
+# How another visit changes what is seen; standard deviations. Shifts are in parts of the
+# size, turns in radians, drift and noise in standard deviations of the signal.
+SHIFT = {1: 0.02, 2: 0.06}
+ZOOM = {1: 0.04, 2: 0.08}
+TURN = 0.05
+GAMMA = 0.3
+DRIFT = 0.2
+NOISE = 0.1
+
+
+class VerificationNet(nn.Module):
+    """One ResNet for both sides of a pair, and the cosine of what it makes of them.
+
+    Every row of one side is compared with every row of the other.
+
+    Parameters
+    ----------
+    n_dims : {1, 2}
+        Signals or images.
+    n_channels : int
+        Leads or colours.
+    width : int
+        Channels of the first stage of the ResNet.
+    augment : bool
+        Whether rows are changed while training, as another visit would change them.
+    n_embedding : int
+        Numbers that a row becomes.
+    """
+
+    def __init__(
+        self, n_dims: int, n_channels: int, width: int, augment: bool, n_embedding: int = 64
+    ) -> None:
+        super().__init__()
+        self.n_dims, self.augment = n_dims, augment
+        self.layers = ResNet18(n_dims, n_channels, 1, width).layers
+        self.dense = nn.Linear(8 * width * GRID[n_dims] ** n_dims, n_embedding)
+        # A cosine of one half is where a net that knows nothing begins to say yes.
+        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
+        self.bias = nn.Parameter(torch.tensor(-5.0))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return a point of length 1 for each row: (n_rows, n_embedding)."""
+        found = POOL[self.n_dims](self.layers(standardised(x)), GRID[self.n_dims])
+        return F.normalize(self.dense(found.flatten(1)))
+
+    def compare(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return the logit of all pairs of points: (n_left, n_right)."""
+        return self.log_scale.exp() * left @ right.T + self.bias
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        """Return logits (n, n) of rows (2, n, n_channels, *size), left ones first."""
+        x = pairs.flatten(0, 1)
+        if self.training and self.augment:
+            x = another_visit(x)
+        left, right = self.embed(x).chunk(2)
+        return self.compare(left, right)
+
+
+class PairLoss(nn.Module):
+    """Cross-entropy over all pairs of a batch; genuine and impostor pairs weigh alike."""
+
+    def forward(self, logits: Tensor, subject: Tensor) -> Tensor:
+        """Return the loss of logits (n, n), row and column k both being of subject[k]."""
+        same = subject[:, None] == subject[None]
+        genuine = (F.softplus(-logits) * same).sum() / same.sum()
+        impostor = (F.softplus(logits) * ~same).sum() / (~same).sum().clamp_min(1)
+        return genuine + impostor
+
+
+def standardised(x: Tensor) -> Tensor:
+    """Return rows (n_rows, n_channels, *size) of mean 0 and deviation 1 by channel."""
+    flat = x.flatten(2)
+    centred = flat - flat.mean(dim=2, keepdim=True)
+    return (centred / flat.std(dim=2, correction=0, keepdim=True).clamp_min(1e-3)).view_as(x)
+
+
+def another_visit(x: Tensor) -> Tensor:
+    """Return rows as they might look at another visit of the same person.
+
+    Images are put elsewhere, turned, made larger or smaller and otherwise exposed; they are
+    never flipped, for a heart stays on its side. Signals are shifted and stretched, their
+    baseline drifts and there is noise.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_rows, n_channels, n_times) or (n_rows, n_channels, h, w)
+        Images with values from 0 to 1, or signals.
+
+    Returns
+    -------
+    changed : Tensor of the same shape
+        Each row changed in its own way.
+    """
+    if x.ndim == 4:
+        moved = _moved(x, SHIFT[2], ZOOM[2], TURN)
+        gamma = torch.exp(GAMMA * torch.randn(len(x), 1, 1, 1, device=x.device))
+        return moved.clamp(1e-4, 1) ** gamma
+    moved = standardised(_moved(x[:, :, None], SHIFT[1], ZOOM[1], 0.0)[:, :, 0])
+    line = torch.linspace(-1, 1, x.shape[2], device=x.device)
+    slope, bend, noise = torch.randn(3, len(x), 1, 1, device=x.device)
+    drift = DRIFT * (slope * line + bend * (line**2 - 1 / 3))
+    return moved + drift + NOISE * noise * torch.randn_like(x)
+
+
+def _moved(x: Tensor, shift: float, zoom: float, turn: float) -> Tensor:
+    """Return images under a random affine map near to none, borders continued."""
+    angle, size, aspect, down, along = torch.randn(5, len(x), device=x.device)
+    angle = turn * angle
+    wide, high = torch.exp(zoom * (size + aspect / 2)), torch.exp(zoom * (size - aspect / 2))
+    maps = torch.stack(
+        [
+            torch.stack([wide * angle.cos(), -angle.sin(), 2 * shift * along], dim=1),
+            torch.stack([angle.sin(), high * angle.cos(), 2 * shift * down], dim=1),
+        ],
+        dim=1,
+    )
+    grid = F.affine_grid(maps, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, padding_mode="border", align_corners=False)

@@ -1,0 +1,187 @@
+"""The QRS complex of a beat."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sklearn_ecganon._validation import check_beats
+from sklearn_ecganon.delineation import Delineator
+from sklearn_ecganon.records import BeatSet, ECGRecord
+
+# A delineator wants to see some seconds: windows are laid end to end, from one before the
+# first on, until there are so many.
+SHORTEST_STRIP_MS = 2500.0
+
+
+class QRSRegion(BaseEstimator):
+    """Mark the QRS complex of each beat, to be left as it is.
+
+    Nothing is learnt: `fit` only checks X, and `predict` may be called without it.
+
+    Parameters
+    ----------
+    method : {"window", "delineated"}, default="window"
+        ``"window"``: the same stretch around every R peak. ``"delineated"``: from QRS onset
+        to offset as :class:`~sklearn_ecganon.delineation.Delineator` finds them in all leads
+        together, one stretch for all leads of a beat; where it finds none, the window.
+    width : float, default=140.0
+        Length of the window in ms, half of it on either side of the R peak.
+    margin : float, default=10.0
+        What is added on either side of a delineated QRS, in ms.
+    sampling_rate : float, default=250.0
+        Of beats that come as an array, in Hz. A BeatSet has its own.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Seen in `fit` on arrays.
+
+    See Also
+    --------
+    UNetSegmenter : Learns regions of images from masks.
+    sklearn_ecganon.anonymizers.FlowFieldAnonymizer : Takes it as ``protect=``.
+
+    Notes
+    -----
+    Beats of one record of a BeatSet are delineated together, as one strip; rows of an array
+    each on its own, which takes some milliseconds a row. The QRS tells people apart as well:
+    what is protected is not anonymized.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon import QRSSegmenter, make_ecg_records
+    >>> from sklearn_ecganon.regions import QRSRegion
+    >>> records = make_ecg_records(n_subjects=2, duration=10.0, random_state=0).data
+    >>> beats = QRSSegmenter().fit_transform(records)
+    >>> mask = QRSRegion(width=100).predict(beats)
+    >>> mask.shape == beats.beats.shape
+    True
+    >>> float(mask[0, 0].sum() / beats.sampling_rate)  # seconds
+    0.1
+    """
+
+    _parameter_constraints: dict = {
+        "method": [StrOptions({"window", "delineated"})],
+        "width": [Interval(Real, 0, None, closed="neither")],
+        "margin": [Interval(Real, 0, None, closed="left")],
+        "sampling_rate": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        method: str = "window",
+        *,
+        width: float = 140.0,
+        margin: float = 10.0,
+        sampling_rate: float = 250.0,
+    ) -> None:
+        self.method = method
+        self.width = width
+        self.margin = margin
+        self.sampling_rate = sampling_rate
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: BeatSet | ArrayLike, y: Any = None) -> Self:
+        """Check the beats.
+
+        Parameters
+        ----------
+        X : BeatSet, or array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
+            Beats in mV, R peak at column ``n_times // 2``.
+        y : ignored
+            Present by scikit-learn's convention.
+
+        Returns
+        -------
+        self : QRSRegion
+            Itself.
+        """
+        check_beats(self, X, reset=True)
+        return self
+
+    def predict(self, X: BeatSet | ArrayLike) -> NDArray[np.bool_]:
+        """Mark the QRS of each beat.
+
+        Parameters
+        ----------
+        X : BeatSet, or array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
+            Beats in mV, R peak at column ``n_times // 2``.
+
+        Returns
+        -------
+        mask : ndarray of bool
+            Of the shape of X, or of its windows: True within the QRS.
+
+        Raises
+        ------
+        ValueError
+            If X is not made of beats, or is to be delineated at less than 100 Hz.
+        """
+        self._validate_params()
+        beats = check_beats(self, X, reset=False)
+        rate = self.sampling_rate if beats.sampling_rate is None else beats.sampling_rate
+        n_beats, n_leads, n_times = beats.values.shape
+        half = self.width / 2 * rate / 1000
+        first, stop = np.full(n_beats, -half), np.full(n_beats, half)
+        if self.method == "delineated":
+            margin = self.margin * rate / 1000
+            names = [()] * beats.n_records if beats.source is None else beats.source.lead_names
+            bounds = np.searchsorted(beats.record, np.arange(beats.n_records + 1))
+            for own, leads in zip(pairwise(bounds), names, strict=True):
+                onset, offset = _edges(beats.values[slice(*own)], rate, leads)
+                found = np.isfinite(onset) & np.isfinite(offset)
+                first[slice(*own)][found] = onset[found] - margin
+                # The sample at the offset belongs to the QRS.
+                stop[slice(*own)][found] = offset[found] + margin + 1
+        time = np.arange(n_times) - n_times // 2
+        inside = (time >= first[:, np.newaxis]) & (time < stop[:, np.newaxis])
+        if beats.flat:
+            return inside
+        return np.repeat(inside[:, np.newaxis], n_leads, axis=1)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _edges(
+    windows: NDArray, rate: float, lead_names: tuple[str, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return onset and offset of each QRS in samples from the R peak, NaN where unknown.
+
+    Parameters
+    ----------
+    windows : ndarray of shape (n_beats, n_leads, n_times)
+        Beats of one record.
+    rate : float
+        In Hz.
+    lead_names : tuple of str
+        Names of the leads, or nothing.
+    """
+    n_beats, n_leads, n_times = windows.shape
+    # Ends at 0, so that windows can be laid end to end without a step.
+    ramp = np.linspace(0, 1, n_times)
+    level = windows[:, :, :1] + (windows[:, :, -1:] - windows[:, :, :1]) * ramp
+    flat = windows - level
+    if not np.ptp(flat, axis=2).any():
+        return np.full(n_beats, np.nan), np.full(n_beats, np.nan)
+    n_windows = max(n_beats + 2, int(np.ceil(SHORTEST_STRIP_MS * rate / 1000 / n_times)))
+    order = np.arange(-1, n_windows - 1) % n_beats
+    strip = flat[order].transpose(1, 0, 2).reshape(n_leads, -1).T
+    r_peaks = np.arange(n_windows) * n_times + n_times // 2
+    record = ECGRecord(strip, rate, lead_names, r_peaks=r_peaks)
+    waves = Delineator().delineate(record).combined()
+    own = slice(1, 1 + n_beats)
+    onset, offset = (
+        waves["QRS", point][own, 0] - r_peaks[own] for point in ("onset", "offset")
+    )
+    return onset, offset

@@ -1,0 +1,350 @@
+"""Are two images of one person: pairs, the verifier, and releases against it."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from skorch.dataset import Dataset
+
+from sklearn_ecganon.attacks import (
+    SiameseVerifier,
+    WeakAttackWarning,
+    verification_pairs,
+    verify_release,
+)
+from sklearn_ecganon.attacks._verification import verification_row
+from sklearn_ecganon.datasets import load_nih_chest_xrays
+from sklearn_ecganon.metrics import cmc_curve, rank_k
+from sklearn_ecganon.networks._verifier import PairLoss, another_visit, standardised
+from sklearn_ecganon.training._subjects import ResidentSubjects
+
+BRIEF = {"width": 4, "max_epochs": 4, "batch_size": 16, "random_state": 0}
+
+
+@parametrize_with_checks([SiameseVerifier(width=2, max_epochs=2)])
+def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+# ------------------------------------------------------------------- pairs
+
+
+@pytest.fixture(scope="module")
+def archive():
+    """People with one to six images, each of one of two views and of the person's sex."""
+    rng = np.random.default_rng(0)
+    subject = np.repeat(np.arange(60), rng.integers(1, 7, 60))
+    sex, view = (subject % 2).astype(str), rng.integers(0, 2, len(subject)).astype(str)
+    shuffled = rng.permutation(len(subject))
+    return subject[shuffled], np.column_stack([sex, view])[shuffled]
+
+
+def test_half_of_the_pairs_are_of_one_person(archive):
+    subject, _ = archive
+    pairs, is_genuine = verification_pairs(subject, random_state=0)
+    same = subject[pairs[:, 0]] == subject[pairs[:, 1]]
+    np.testing.assert_array_equal(same, is_genuine)
+    assert is_genuine.mean() == 0.5
+    assert (pairs[:, 0] != pairs[:, 1]).all()
+
+
+def test_all_genuine_pairs_are_there_once_unless_capped(archive):
+    subject, _ = archive
+    sizes = np.bincount(subject)
+    there = sizes * (sizes - 1) // 2
+    pairs, is_genuine = verification_pairs(subject, max_per_subject=None, random_state=0)
+    genuine = np.sort(pairs[is_genuine], axis=1)
+    assert len(np.unique(genuine, axis=0)) == len(genuine) == there.sum()
+    pairs, is_genuine = verification_pairs(subject, max_per_subject=3, random_state=0)
+    genuine = np.sort(pairs[is_genuine], axis=1)
+    np.testing.assert_array_equal(
+        np.bincount(subject[genuine[:, 0]], minlength=60), np.minimum(there, 3)
+    )
+    assert len(np.unique(genuine, axis=0)) == len(genuine)
+
+
+def test_what_is_matched_tells_nothing(archive):
+    subject, match = archive
+    pairs, is_genuine = verification_pairs(subject, match=match, random_state=0)
+    genuine, impostor = match[pairs[is_genuine]], match[pairs[~is_genuine]]
+    np.testing.assert_array_equal(genuine, impostor)
+    pairs, is_genuine = verification_pairs(subject, random_state=0)
+    sex = match[pairs, 0]
+    assert (sex[is_genuine, 0] == sex[is_genuine, 1]).all()
+    assert not (sex[~is_genuine, 0] == sex[~is_genuine, 1]).all()
+
+
+def test_pairs_without_a_match_are_left_out():
+    pairs, is_genuine = verification_pairs(
+        ["a", "a", "b", "b", "c"], match=["x", "x", "y", "y", "x"], random_state=0
+    )
+    assert sorted(pairs[is_genuine][0]) == [0, 1]
+    assert pairs[~is_genuine][0, 1] == 4
+    assert len(pairs) == 2
+
+
+def test_pairs_repeat_with_the_seed_and_differ_without(archive):
+    subject, _ = archive
+    first, again, other = (verification_pairs(subject, random_state=s)[0] for s in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_impossible_pairs_are_refused():
+    with pytest.raises(ValueError, match="a single person"):
+        verification_pairs(["a", "a"])
+    with pytest.raises(ValueError, match="no genuine pair possible: each of the 3 people"):
+        verification_pairs(["a", "b", "c"])
+    with pytest.raises(ValueError, match="no impostor pair possible"):
+        verification_pairs(["a", "a", "b"], match=["x", "x", "y"])
+    with pytest.raises(ValueError, match="inconsistent"):
+        verification_pairs(["a", "a", "b"], match=["x", "x"])
+    with pytest.raises(ValueError, match="max_per_subject is 0"):
+        verification_pairs(["a", "a", "b"], max_per_subject=0)
+
+
+def test_error_rates_of_known_scores():
+    pairs = np.array([[0, 1], [0, 1], [0, 2], [0, 2]])
+    is_genuine = np.array([True, True, False, False])
+    subject = ["a", "a", "b"]
+    perfect = verification_row(np.array([4, 3, 2, 1]), pairs, is_genuine, subject)
+    assert perfect[:4] == (1.0, 0.0, 4, 1)
+    equal = verification_row(np.ones(4), pairs, is_genuine, subject)
+    assert equal[:2] == (0.5, 0.5)
+    mixed = verification_row(np.array([4, 1, 3, 0]), pairs, is_genuine, subject)
+    assert mixed[:2] == (0.75, 0.5)
+
+
+# ---------------------------------------------------------------- verifier
+
+
+@pytest.fixture(scope="module")
+def rhythms():
+    """Waves of a rhythm that is the person's, starting anywhere: pixels do not correlate."""
+    rng = np.random.default_rng(0)
+    y, t = np.repeat(np.arange(60), 4), np.arange(64)
+    rhythm, start = rng.uniform(0.1, 1, 60)[y, None], rng.uniform(0, 6, (240, 1))
+    return np.sin(rhythm * t + start), y
+
+
+@pytest.fixture(scope="module")
+def stripes(rhythms):
+    """The same as images: (n, 16, 16), of stripes that are the person's."""
+    X, y = rhythms
+    return 0.5 + 0.25 * (X[:, :16, None] + X[:, None, :16]), y
+
+
+@pytest.fixture(scope="module")
+def fitted(rhythms):
+    X, y = rhythms
+    return SiameseVerifier(**BRIEF).fit(X[y < 40], y[y < 40])
+
+
+def test_people_never_seen_are_verified(fitted, rhythms):
+    X, y = rhythms
+    row = fitted.evaluate(X[y >= 40], y[y >= 40])
+    assert row.auc > 0.75
+    assert row.n_subjects == 20
+    assert row.n_pairs == 2 * 20 * 6
+    # As given by the scores of the same pairs.
+    pairs, is_genuine = verification_pairs(y[y >= 40], random_state=0)
+    scores = fitted.score_pairs(X[y >= 40][pairs[:, 0]], X[y >= 40][pairs[:, 1]])
+    assert roc_auc_score(is_genuine, scores) == pytest.approx(row.auc)
+    assert scores.min() >= 0
+    assert scores.max() <= 1
+    assert scores[is_genuine].mean() > 0.5 > scores[~is_genuine].mean()
+
+
+def test_a_gallery_is_ranked_by_the_same_scores(fitted, rhythms):
+    X, y = rhythms
+    gallery, probes = X[y >= 40][::4], X[y >= 40][1::4]
+    scores = fitted.score_matrix(probes, gallery)
+    pairwise = fitted.score_pairs(probes, gallery)
+    np.testing.assert_allclose(np.diag(scores), pairwise, rtol=1e-5)
+    names = np.arange(20)
+    curve = cmc_curve(scores, names, names)
+    assert curve[0] == rank_k(scores, names, names).mean()
+    assert curve[4] > 2 * 5 / 20  # twice as good as guessing
+
+
+def test_images_come_square_or_flat(stripes):
+    X, y = stripes
+    known = y < 40
+    square = SiameseVerifier(**BRIEF).fit(X[known], y[known])
+    flat = SiameseVerifier(image_shape=(16, 16), **BRIEF)
+    flat.fit(X[known].reshape(-1, 256), y[known])
+    np.testing.assert_array_equal(
+        square.embed(X[~known]), flat.embed(X[~known].reshape(-1, 256))
+    )
+    assert square.evaluate(X[~known], y[~known]).auc > 0.7
+    with pytest.raises(ValueError, match="fitted on images of 16 x 16 pixels"):
+        square.embed(X[:, :, :12])
+    with pytest.raises(ValueError, match=r"image_shape=\(5, 5\) does not fit"):
+        clone(flat).set_params(image_shape=(5, 5)).fit(X.reshape(-1, 256), y)
+
+
+def test_records_are_sent_elsewhere(bunch, beats):
+    for records, subject in ((bunch.data, bunch.subject), (beats, bunch.subject)):
+        with pytest.raises(ValueError, match="take ReidentificationScorer"):
+            SiameseVerifier().fit(records, subject)
+
+
+def test_signals_of_several_leads(rhythms):
+    X, y = rhythms
+    leads = np.stack([X, -X], axis=1)
+    verifier = SiameseVerifier("signals", **BRIEF | {"max_epochs": 1}).fit(leads, y)
+    assert verifier.embed(leads[:3]).shape == (3, 64)
+    with pytest.raises(ValueError, match="fitted on signals of 2 lead"):
+        verifier.embed(leads[:, :, 1:])
+    with pytest.raises(ValueError, match=r"X has shape \(2, 2, 2, 2\)"):
+        SiameseVerifier().fit(np.zeros((2, 2, 2, 2)), [0, 0])
+
+
+def test_the_same_seed_and_a_pickle_give_the_same_verifier(fitted, rhythms):
+    X, y = rhythms
+    state = torch.get_rng_state()
+    again = clone(fitted).fit(X[y < 40], y[y < 40])
+    assert torch.equal(torch.get_rng_state(), state)
+    np.testing.assert_array_equal(again.embed(X), fitted.embed(X))
+    copied = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(copied.score_matrix(X, X), fitted.score_matrix(X, X))
+    # Whatever the company.
+    np.testing.assert_allclose(fitted.embed(X[5:6]), fitted.embed(X)[5:6], atol=1e-6)
+
+
+def test_a_release_of_negatives_is_seen_through(stripes):
+    # Stripes are turned to their negatives: who knows of it is not misled.
+    X, y = stripes
+    verifier = SiameseVerifier(**BRIEF)
+    result = verify_release(verifier, X, 1 - X, y, y >= 40, n_retrain=2)
+    assert len(result.auc("original")) == len(result.auc("semi-informed")) == 2
+    assert result.auc("semi-informed").mean() > 0.65
+    # Two negatives differ as their originals do.
+    np.testing.assert_allclose(
+        result.auc("lazy-informed", "pixels"), result.auc("original", "pixels"), rtol=1e-6
+    )
+    rungs = ("ignorant", "lazy-informed", "semi-informed")
+    assert result.worst[2] == max(result.auc(rung).mean() for rung in rungs)
+    assert result.fall == 1 - (result.worst[2] - 0.5) / (result.auc("original").mean() - 0.5)
+    assert not result.weak
+    table = str(result)
+    assert "40 people to learn from, 20 others" in table
+    assert len(result.to_records()) == 3 + 4 * 2
+    assert {row.seed for row in result.rows if row.attacker == "pixels"} == {None}
+
+
+def test_a_release_that_keeps_nothing_hides_everybody(stripes):
+    X, y = stripes
+    other = np.random.default_rng(1).random(X.shape)
+    verifier = SiameseVerifier(**BRIEF)
+    result = verify_release(verifier, X, other, y, y >= 40, n_retrain=1)
+    assert abs(result.auc("semi-informed")[0] - 0.5) < 0.15
+    assert result.fall > 0.5
+
+
+def test_a_verifier_that_pixels_beat_proves_nothing():
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(30), 3)
+    X = rng.random((30, 8, 8))[y] + 0.01 * rng.random((90, 8, 8))
+    verifier = SiameseVerifier(**BRIEF | {"max_epochs": 1})
+    with pytest.warns(WeakAttackWarning, match="no more than the correlation of pixels, 1.000"):
+        result = verify_release(verifier, X, X, y, y >= 15, n_retrain=1)
+    assert result.weak
+    assert "WEAK ATTACK" in str(result)
+
+
+def test_releases_that_cannot_be_judged_are_refused(rhythms):
+    X, y = rhythms
+    verifier = SiameseVerifier(**BRIEF)
+    with pytest.raises(ValueError, match="1 people are on both sides"):
+        verify_release(verifier, X, X, y, np.arange(len(y)) < 6)
+    with pytest.raises(ValueError, match="neither may be empty"):
+        verify_release(verifier, X, X, y, np.ones(len(y), dtype=bool))
+    with pytest.raises(ValueError, match="released has shape"):
+        verify_release(verifier, X, X[:, 1:], y, y >= 40)
+    with pytest.raises(ValueError, match="n_retrain is 0"):
+        verify_release(verifier, X, X, y, y >= 40, n_retrain=0)
+    with pytest.raises(ValueError, match="no genuine pair possible"):
+        verifier.fit(X[::4], y[::4])
+    with pytest.raises(ValueError, match="a single person"):
+        verifier.fit(X[:4], y[:4])
+    with pytest.raises(ValueError, match="released has 3 rows, X has 4"):
+        verifier.fit(X[2:6], y[2:6], X[2:5])
+
+
+def test_both_kinds_of_pairs_weigh_alike():
+    logits = torch.tensor([[1.0, -2.0, 0.5], [0.0, 2.0, 0.5], [-1.0, 3.0, 0.1]])
+    subject = torch.tensor([0, 1, 0])
+    same = subject[:, None] == subject
+    expected = torch.log1p(torch.exp(-logits[same])).mean()
+    expected = expected + torch.log1p(torch.exp(logits[~same])).mean()
+    assert PairLoss()(logits, subject).item() == pytest.approx(expected.item())
+
+
+def test_batches_pair_rows_of_one_person():
+    torch.manual_seed(0)
+    # 100 people with one row, 50 with four. A row is its number, its release a thousand more.
+    y = torch.cat([torch.arange(100), 100 + torch.arange(50).repeat_interleave(4)])
+    number = torch.arange(len(y)).float()
+    X = torch.stack([number, 1000 + number], dim=1)[:, :, None, None]
+    batches = ResidentSubjects(Dataset(X, y), batch_size=64)
+    found = list(batches)
+    assert len(found) == len(batches) == 5
+    pairs = torch.cat([rows for rows, _ in found], dim=1).flatten(1).long()
+    left, right, owners = pairs[0], pairs[1] - 1000, torch.cat([of for _, of in found])
+    assert torch.equal(y[left], owners)
+    assert torch.equal(y[right], owners)
+    several = owners >= 100
+    assert (left != right)[several].all()
+    assert (left == right)[~several].all()
+    assert 0.6 < several.float().mean() < 0.8
+    # Not always the same two of the four.
+    assert len(set((right - left)[several].tolist())) == 6
+
+
+def test_another_visit_moves_but_never_flips():
+    torch.manual_seed(0)
+    # A heart on the left stays on the left.
+    image = torch.zeros(200, 1, 32, 32)
+    image[:, :, 12:22, 4:12] = 1
+    changed = another_visit(image)
+    assert changed.shape == image.shape
+    assert (changed[..., :16].sum((1, 2, 3)) > changed[..., 16:].sum((1, 2, 3))).all()
+    assert not torch.allclose(changed[0], changed[1])
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+    signal = torch.sin(torch.arange(64) / 3).expand(200, 2, 64)
+    moved = standardised(another_visit(signal))
+    agreement = (moved * standardised(signal)).mean(dim=(1, 2))
+    assert 0.5 < agreement.mean() < 0.99
+
+
+@pytest.mark.gpu
+def test_a_verifier_from_a_gpu_loads_on_a_cpu(rhythms):
+    X, y = rhythms
+    verifier = SiameseVerifier(device="cuda", **BRIEF).fit(X, y)
+    expected = verifier.embed(X)
+    verifier.set_params(device="cpu")
+    on_cpu = pickle.loads(pickle.dumps(verifier))
+    assert on_cpu.device_ == "cpu"
+    np.testing.assert_allclose(on_cpu.embed(X), expected, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_trained_verifier_beats_pixels_on_chest_x_rays(data_home):
+    bunch = load_nih_chest_xrays(data_home)
+    X = bunch.images.reshape(-1, 64, 2, 64, 2).mean(axis=(2, 4))
+    people = np.random.default_rng(0).permutation(np.unique(bunch.subject))
+    test = np.isin(bunch.subject, people[: len(people) // 3])
+    match = np.column_stack([bunch.view, bunch.sex])
+    verifier = SiameseVerifier(random_state=0)
+    result = verify_release(verifier, X, X, bunch.subject, test, match=match, n_retrain=1)
+    assert result.auc("original", "pixels")[0] < 0.76
+    assert result.auc("original")[0] > result.auc("original", "pixels")[0] + 0.03
+    # A release that changes nothing hides nobody.
+    assert result.auc("ignorant")[0] == result.auc("original")[0]
+    assert result.auc("semi-informed")[0] > result.auc("original")[0] - 0.05
