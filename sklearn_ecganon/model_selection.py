@@ -168,7 +168,8 @@ class PrivacyUtilityScorer:
     Parameters
     ----------
     reidentification : ReidentificationScorer, optional
-        The attackers; by default a retrained (semi-informed) and an ignorant LDA.
+        The attackers; by default LDA on waveforms and, for records, a forest on the rhythm,
+        ignorant and retrained (semi-informed).
     utility : UtilityScorer, optional
         What must survive; by default the diagnostic contract.
 
@@ -182,6 +183,9 @@ class PrivacyUtilityScorer:
     The attackers need a gallery and probes of the same subjects within the test fold.
     With `SessionSplit` that fold holds the later sessions, which are split once more: by
     session where a subject has two left, otherwise in time.
+
+    The default attackers are ``"lda"`` on waveforms and, for records, ``"rhythm"``: quick, and
+    kinder than a panel, which is for what the search has picked.
 
     Attackers and utility look at one and the same release. Intervals of the originals are
     measured once for all candidates.
