@@ -62,7 +62,14 @@ print(f"real images of other patients: accuracy {real.accuracy:.2f}, AUC {real.a
 labels = np.repeat(classes, 150)
 monitor = FakeTestMonitor(judge, labels, every=2)
 generator = GANImageAnonymizer(
-    image_shape=images.shape[1:], n_filters=8, max_epochs=10, epoch_size=1600, random_state=0
+    image_shape=images.shape[1:],
+    n_filters=8,
+    max_epochs=10,
+    epoch_size=1600,
+    batch_size=32,
+    lr=5e-4,
+    discriminator_lr=5e-4,
+    random_state=0,
 )
 generator.set_callbacks(monitor).fit(images[~asked], labels=finding[~asked])
 

@@ -128,3 +128,5 @@ def test_refuses_in_clear_words(judge):
         FakeTest().fit(X.reshape(40, 2, 2, 2, 6), y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         judge.evaluate(X, y[:3])
+    with pytest.raises(ValueError, match="give both or neither"):
+        judge.tell_apart(X, X, real_groups=y)

@@ -12,17 +12,20 @@ from skorch.dataset import Dataset
 
 from sklearn_ecganon import QRSSegmenter, make_ecg_records
 from sklearn_ecganon._validation import check_beats
+from sklearn_ecganon.anonymizers import GANTrainingWarning
+from sklearn_ecganon.anonymizers._gan_image import _anonymizer, _blending
 from sklearn_ecganon.anonymizers._gan_image._anonymizer import ARCHITECTURES, GANImageAnonymizer
+from sklearn_ecganon.anonymizers._gan_image._blending import blend, blending_weights
 from sklearn_ecganon.imaging import BeatImager
 from sklearn_ecganon.networks._gan import Discriminator, Grid, InvertibleGenerator
 from sklearn_ecganon.plot._preview_grid import PreviewGrid
 from sklearn_ecganon.training._gan import (
     GANNet,
-    GANTrainingWarning,
     GANWatch,
     ResidentGroups,
     diversity_of,
     mean_discrepancy,
+    train_gan,
 )
 from sklearn_ecganon.training._nets import seeded
 
@@ -46,7 +49,14 @@ def ectopic():
 @pytest.fixture(scope="module")
 def gan(ectopic):
     """Briefly trained; tests must not change it."""
-    return GANImageAnonymizer(n_filters=8, max_epochs=20, lr=1e-3, random_state=0).fit(ectopic)
+    return GANImageAnonymizer(
+        n_filters=8,
+        batch_size=32,
+        max_epochs=20,
+        discriminator_lr=5e-4,
+        n_blended=1,
+        random_state=0,
+    ).fit(ectopic)
 
 
 @pytest.fixture(scope="module")
@@ -153,10 +163,10 @@ def test_diversity_is_within_classes():
 
 def test_running_average_begins_short_and_becomes_long():
     net = GANNet(InvertibleGenerator, ema=0.9, criterion=torch.nn.Identity)
-    one, zero = torch.ones(1), torch.zeros(1)
-    assert net._average(one, zero, torch.tensor(0)) == pytest.approx(0.1)
-    assert net._average(one, zero, torch.tensor(8)) == pytest.approx(0.5)
-    assert net._average(one, zero, torch.tensor(10**6)) == pytest.approx(0.9)
+    for n_steps, stays in ((0, 0.1), (8, 0.5), (10**6, 0.9)):
+        net.n_steps_, average = n_steps, torch.ones(1)
+        net._average([average], [torch.zeros(1)], None)
+        assert average == pytest.approx(stays)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -277,6 +287,81 @@ def test_previews_are_written(ectopic, tmp_path):
         assert path.read_bytes().startswith(b"\x89PNG")
 
 
+# blended hearts
+
+
+def test_blends_have_mean_and_covariance_of_what_they_are_of(monkeypatch):
+    monkeypatch.setattr(_blending, "SIZE_SPREAD", 0)
+    monkeypatch.setattr(_blending, "PACE_SPREAD", 0)
+    rng = np.random.default_rng(0)
+    weights = blending_weights(50, 5, rng)
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    np.testing.assert_allclose((weights**2).sum(axis=1), 1)
+    record = np.repeat(np.arange(200), 16)
+    values = rng.normal(2, [1, 3], (200, 2))[record] + rng.normal(size=(3200, 2))
+    blended, _ = blend(values[:, None], record, np.zeros(3200, int), 4, rng)
+    np.testing.assert_allclose(blended[:, 0].mean(axis=0), values.mean(axis=0), atol=0.8)
+    np.testing.assert_allclose(blended[:, 0].std(axis=0), values.std(axis=0), rtol=0.15)
+
+
+def test_blends_are_of_one_class_and_a_run_is_one_heart(monkeypatch):
+    monkeypatch.setattr(_blending, "SIZE_SPREAD", 0)
+    monkeypatch.setattr(_blending, "PACE_SPREAD", 0)
+    rng = np.random.default_rng(0)
+    record = np.repeat([0, 1, 2], [40, 3, 20])
+    codes = rng.integers(2, size=63)
+    codes[[7, 8]] = 2  # in the first record only
+    values = np.repeat(codes[:, None, None], 10, axis=2).astype(float)
+    blended, run = blend(values, record, codes, 3, rng)
+    np.testing.assert_allclose(blended, values, atol=1e-12)
+    np.testing.assert_array_equal(np.bincount(run), [16, 16, 8, 3, 16, 4])
+    # Beats of a record that are alike stay alike: all of a run have the same weights.
+    blended, _ = blend(record[:, None, None] * np.ones(10), record, 0 * codes, 3, rng)
+    spread = [np.ptp(blended[run == r], axis=0).max() for r in range(6)]
+    assert max(spread) < 1e-12
+    assert np.ptp(blended) > 0.1
+
+
+def test_blends_change_in_size_and_pace_and_keep_the_r_peak_in_its_place():
+    n_times = 101
+    beat = np.exp(-((np.arange(n_times) - n_times // 2) ** 2) / 50)
+    record = np.repeat(np.arange(20), 16)
+    values = np.tile(beat, (320, 1, 1))
+    blended, run = blend(values, record, 0 * record, 3, np.random.default_rng(0))
+    assert (blended.argmax(axis=2) == n_times // 2).all()
+    size = blended.max(axis=2)[:, 0]
+    assert np.log(size).std() == pytest.approx(0.2, rel=0.4)
+    width = (blended > blended.max(axis=2, keepdims=True) / 2).sum(axis=2)[:, 0]
+    assert len(np.unique(width)) > 3
+    assert (size == size[np.unique(run, return_index=True)[1]][run]).all()
+
+
+def test_nets_never_see_a_heart_that_somebody_has(ectopic, monkeypatch):
+    shown = []
+
+    def look(net, X, watch, **more):
+        shown.append(X)
+        return train_gan(net, X, watch, **more)
+
+    monkeypatch.setattr(_anonymizer, "train_gan", look)
+    for n_blended in (1, 5):
+        GANImageAnonymizer(n_blended=n_blended, **SMALL).fit(ectopic)
+    of_people, blended = (X["images"].flatten(1).numpy() for X in shown)
+    assert len(of_people) == len(blended)
+    assert np.bincount(shown[1]["record"]).max() == 16
+    scale = np.linalg.norm(of_people, axis=1).mean()
+    assert cdist(blended, of_people).min() > 0.01 * scale
+
+
+def test_images_are_not_blended(pictures):
+    images, y = pictures
+    whole, same = (
+        GANImageAnonymizer(image_shape=(12, 10), n_blended=n, **SMALL).fit(images, labels=y)
+        for n in (1, 5)
+    )
+    np.testing.assert_array_equal(whole.history_["distance"], same.history_["distance"])
+
+
 # release
 
 
@@ -326,6 +411,20 @@ def test_change_grows_with_strength_from_nothing(gan, ectopic):
     assert changes[0] == 0
     assert 0 < changes[1] < 5e-3
     assert (np.diff(changes) > 0).all()
+
+
+def test_from_a_quarter_on_only_the_latent_tells_of_the_original(gan, ectopic, monkeypatch):
+    def nothing(model, images):
+        return np.zeros((len(images), 32)), np.zeros((len(images), 3))
+
+    monkeypatch.setattr(_anonymizer._Inference, "invert", nothing)
+    drawn = gan._latents(gan_beats(ectopic), ectopic.record)
+    codes = np.eye(3)[np.searchsorted(gan.classes_, ectopic.labels)]
+    model = clone(gan)
+    for strength, alike in ((0.25, True), (0.24, False)):
+        model.__setstate__({**gan.__getstate__(), "strength": strength})
+        expected = gan.pictures_.read(gan._model().generate(strength**0.5 * drawn, codes))
+        assert np.allclose(model.transform(ectopic).beats, expected, atol=1e-9) == alike
 
 
 def test_classes_decide_and_are_guessed_where_they_are_missing(gan, ectopic):

@@ -16,6 +16,10 @@ class PreviewGrid:
     row of the grid is a class, each column the same draw in every picture, so that one can
     see it change.
 
+    Of a :class:`~sklearn_ecganon.anonymizers.CycleGANAnonymizer` the rows are examples of
+    each domain, their translations, and what is translated back. Such pictures show
+    originals: keep them as those are kept.
+
     Parameters
     ----------
     folder : str or path
@@ -91,21 +95,29 @@ class PreviewGrid:
     def _draw(self, estimator: Any) -> Any:
         from matplotlib.figure import Figure
 
+        rows = self._rows(estimator)
+        size = (self.n_columns, len(rows))
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots(len(rows), self.n_columns, squeeze=False, sharey=True)
+        low, high = (f([f(X) for X in rows.values()]) for f in (np.min, np.max))
+        for ax in axes.flat:
+            ax.set(xticks=[], yticks=[])
+        for line, (name, X) in zip(axes, rows.items(), strict=True):
+            line[0].set_ylabel(name)
+            for ax, sample in zip(line, X, strict=False):
+                if estimator.image_shape is None:
+                    ax.plot(np.atleast_2d(sample).T, color="black", linewidth=0.8)
+                else:
+                    picture = sample.reshape(estimator.image_shape)
+                    ax.imshow(picture, cmap="gray", vmin=low, vmax=high)
+        return figure
+
+    def _rows(self, estimator: Any) -> dict[str, np.ndarray]:
+        """Return the samples of each row by its name."""
+        if hasattr(estimator, "_preview_rows"):
+            return estimator._preview_rows(self.n_columns)
         classes = estimator.classes_
         n_samples = len(classes) * self.n_columns
         asked = None if classes.tolist() == [""] else np.repeat(classes, self.n_columns)
         X = estimator.sample(n_samples, asked, random_state=self.random_state)
-        size = (self.n_columns, len(classes))
-        figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots(len(classes), self.n_columns, squeeze=False, sharey=True)
-        for ax, sample in zip(axes.flat, X, strict=True):
-            if estimator.image_shape is None:
-                ax.plot(np.atleast_2d(sample).T, color="black", linewidth=0.8)
-            else:
-                low, high = X.min(), X.max()
-                picture = sample.reshape(estimator.image_shape)
-                ax.imshow(picture, cmap="gray", vmin=low, vmax=high)
-            ax.set(xticks=[], yticks=[])
-        for ax, name in zip(axes[:, 0], classes, strict=True):
-            ax.set_ylabel(name)
-        return figure
+        return dict(zip(classes, np.split(X, len(classes)), strict=True))

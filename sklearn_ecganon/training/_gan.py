@@ -5,13 +5,10 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skorch
 import torch
-from skorch import NeuralNet
 from skorch.dataset import Dataset
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -19,7 +16,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
 from sklearn_ecganon.networks._gan import Discriminator, InvertibleGenerator
-from sklearn_ecganon.training._nets import _EpochProgress
+from sklearn_ecganon.training._adversarial import AdversarialNet, Watch, train_watched
 
 # What an epoch writes into the log, next to its duration.
 LOSSES = (
@@ -112,7 +109,7 @@ class ResidentGroups:
             yield X["images"][group], X["condition"][group]
 
 
-class GANNet(NeuralNet):
+class GANNet(AdversarialNet):
     """An `InvertibleGenerator` against a `Discriminator`.
 
     A step moves the discriminator, and every `n_critic`-th the generator and its encoder as
@@ -151,7 +148,6 @@ class GANNet(NeuralNet):
         module: type[InvertibleGenerator],
         *args: Any,
         discriminator: type[Discriminator] = Discriminator,
-        discriminator_lr: float = 2e-4,
         n_classes: int = 1,
         n_critic: int = 1,
         gradient_penalty: bool = False,
@@ -160,36 +156,18 @@ class GANNet(NeuralNet):
         ema: float = 0.999,
         **kwargs: Any,
     ) -> None:
-        self.discriminator = discriminator
-        self.discriminator_lr = discriminator_lr
         self.n_classes = n_classes
         self.n_critic = n_critic
         self.gradient_penalty = gradient_penalty
         self.latent_weight = latent_weight
         self.reconstruction_weight = reconstruction_weight
         self.ema = ema
-        super().__init__(module, *args, **kwargs)
+        super().__init__(module, *args, discriminator=discriminator, **kwargs)
 
     def initialize_module(self) -> GANNet:
         """Make generator, its running average, and discriminator."""
         super().initialize_module()
-        self.discriminator_ = self.initialized_instance(
-            self.discriminator, self.get_params_for("discriminator")
-        )
-        self.average_ = AveragedModel(self.module_, avg_fn=self._average)
-        self.n_steps_ = self.n_epochs_ = 0
-        return self
-
-    def initialize_optimizer(self, triggered_directly: Any = None) -> GANNet:
-        """Make an optimizer for each side."""
-        args, kwargs = self.get_params_for_optimizer(
-            "optimizer", self.module_.named_parameters()
-        )
-        self.optimizer_ = self.optimizer(*args, **kwargs)
-        kwargs["lr"] = self.discriminator_lr
-        self.discriminator_optimizer_ = self.optimizer(
-            list(self.discriminator_.parameters()), **kwargs
-        )
+        self.average_ = AveragedModel(self.module_, multi_avg_fn=self._average)
         return self
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
@@ -216,8 +194,9 @@ class GANNet(NeuralNet):
         if moves:
             figures |= self._move_generator(real, condition, made, z)
         self.n_steps_ += 1
-        for name, value in figures.items():
-            self.history.record_batch(name, value.item())
+        # One at a time, each would make the processor wait for the device.
+        for name, value in zip(figures, torch.stack([*figures.values()]).tolist(), strict=True):
+            self.history.record_batch(name, value)
         return {"loss": loss.detach(), "y_pred": fake}
 
     def _move_generator(
@@ -276,13 +255,14 @@ class GANNet(NeuralNet):
         [slope] = torch.autograd.grad(scores.sum(), between, create_graph=True)
         return (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
-    def _average(self, average: Tensor, current: Tensor, n_averaged: Any) -> Tensor:
+    def _average(self, averages: Any, currents: Any, n_averaged: Any) -> None:
         # Early on the weights are not worth remembering: the average is a shorter one.
-        stays = min(self.ema, float((1 + n_averaged) / (10 + n_averaged)))
-        return torch.lerp(current, average, stays)
+        n_moves = self.n_steps_ // self.n_critic
+        stays = min(self.ema, (1 + n_moves) / (10 + n_moves))
+        torch._foreach_lerp_(averages, currents, 1 - stays)
 
 
-class GANWatch(skorch.callbacks.Callback):
+class GANWatch(Watch):
     """Looks after the training of a `GANNet`, epoch by epoch.
 
     It logs the figures of an epoch, measures how far generated images are from a hold-out
@@ -308,6 +288,9 @@ class GANWatch(skorch.callbacks.Callback):
         One entry an epoch.
     """
 
+    parts = (*Watch.parts, "average_")
+    kept = ("log", "best", "distance", "wait")
+
     def __init__(
         self,
         images: Tensor,
@@ -318,12 +301,10 @@ class GANWatch(skorch.callbacks.Callback):
         checkpoint: str | os.PathLike | None,
         stamp: dict[str, str],
     ) -> None:
+        super().__init__(checkpoint=checkpoint, stamp=stamp)
         self.images, self.condition = images, condition
         self.diversity = diversity
         self.patience = patience
-        self.checkpoint = checkpoint
-        self.stamp = stamp
-        self.log: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
         self.distance = np.inf
         self.wait = 0
@@ -333,23 +314,23 @@ class GANWatch(skorch.callbacks.Callback):
         """True when `patience` is over."""
         return self.patience is not None and self.wait >= self.patience
 
-    def on_epoch_end(self, net: GANNet, **kwargs: Any) -> None:
+    def figures(self, net: GANNet) -> dict[str, float]:
+        """Return losses, distance and diversity."""
         batches = net.history[-1]["batches"]
         row = {
             name: float(np.mean([batch[name] for batch in batches if name in batch] or np.nan))
             for name in LOSSES
         }
-        row["distance"], diversity = self._measure(net)
-        row["diversity"] = diversity
-        row["dur"] = net.history[-1]["dur"]
-        self.log.append(row)
-        net.n_epochs_ = len(self.log)
+        row["distance"], row["diversity"] = self._measure(net)
+        return row
+
+    def judge(self, net: GANNet) -> None:
+        """Keep the weights that came nearest."""
+        distance = self.log[-1]["distance"]
         self.wait += 1
-        if row["distance"] < self.distance:
-            self.distance, self.wait = row["distance"], 0
+        if distance < self.distance:
+            self.distance, self.wait = distance, 0
             self.best = copy.deepcopy(net.average_.module.state_dict())
-        if self.checkpoint is not None:
-            self._save(net)
 
     def warning(self) -> str | None:
         """Return what went wrong, if anything did."""
@@ -383,52 +364,6 @@ class GANWatch(skorch.callbacks.Callback):
         spread = (one - other).flatten(1).norm(dim=1).mean()
         return mean_discrepancy(self.images, one), float(spread / self.diversity)
 
-    def _save(self, net: GANNet) -> None:
-        cuda = torch.cuda.is_available()
-        state = {
-            "stamp": self.stamp,
-            "modules": {name: _state(net, name) for name in _PARTS},
-            "n_steps": net.n_steps_,
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if cuda else [],
-            "watch": {name: getattr(self, name) for name in _WATCHED},
-        }
-        path = Path(os.fspath(self.checkpoint))  # type: ignore[arg-type]
-        unfinished = path.with_name(path.name + ".part")
-        torch.save(state, unfinished)
-        unfinished.replace(path)
-
-    def resume(self, net: GANNet) -> None:
-        """Go on where the checkpoint was written, if there is one.
-
-        Raises
-        ------
-        ValueError
-            If it belongs to another training.
-        """
-        if self.checkpoint is None or not Path(self.checkpoint).is_file():
-            return
-        # weights_only: a checkpoint cannot run code.
-        state = torch.load(self.checkpoint, weights_only=True, map_location=net.device)
-        other = [name for name in self.stamp if state["stamp"].get(name) != self.stamp[name]]
-        if other:
-            raise ValueError(
-                f"checkpoint '{self.checkpoint}' is of a training with other "
-                f"{' and '.join(other)}; remove the file, or name another one."
-            )
-        for name, found in state["modules"].items():
-            getattr(net, name).load_state_dict(found)
-        net.n_steps_ = state["n_steps"]
-        torch.set_rng_state(state["random"].cpu())
-        if state["random_cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all([part.cpu() for part in state["random_cuda"]])
-        for name, found in state["watch"].items():
-            setattr(self, name, found)
-
-
-_PARTS = ("module_", "discriminator_", "average_", "optimizer_", "discriminator_optimizer_")
-_WATCHED = ("log", "best", "distance", "wait")
-
 
 def train_gan(
     net: GANNet,
@@ -459,24 +394,13 @@ def train_gan(
     history : dict of str to ndarray of shape (n_epochs,)
         The log of `watch`, column by column.
     """
-    watch.resume(net)
-    bridge = [("watch", watch)]
-    if context is not None:
-        bridge += [("progress", _EpochProgress(estimator, context))]
-    net.callbacks_ += [*bridge, ("stop", _Stop(watch))]
-    n_left = net.max_epochs - len(watch.log)
-    if n_left > 0 and not watch.done:
-        net.set_params(max_epochs=n_left)
-        net.partial_fit(X, None)
-    # They hold the hold-out and the estimator: neither must stay in the net.
-    names = ("watch", "progress", "stop")
-    net.callbacks_ = [item for item in net.callbacks_ if item[0] not in names]
+    history = train_watched(net, X, watch, estimator=estimator, context=context)
     if not watch.best:
         raise ValueError(
             "the training diverged: generated images are not finite; give a smaller lr."
         )
     net.module_.load_state_dict(watch.best)
-    return {name: np.array([row[name] for row in watch.log]) for name in watch.log[0]}
+    return history
 
 
 def mean_discrepancy(real: Tensor, generated: Tensor) -> float:
@@ -534,21 +458,6 @@ def diversity_of(images: Tensor, condition: Tensor) -> float:
         same = torch.ones_like(same)
     apart = (images[order[1:]] - images[order[:-1]]).flatten(1).norm(dim=1)
     return float(apart[same].mean())
-
-
-class _Stop(skorch.callbacks.Callback):
-    """Ends training after the callbacks have heard of the last epoch."""
-
-    def __init__(self, watch: GANWatch) -> None:
-        self.watch = watch
-
-    def on_epoch_end(self, net: GANNet, **kwargs: Any) -> None:
-        if self.watch.done:
-            raise KeyboardInterrupt  # how skorch ends a training early and keeps the net
-
-
-def _state(net: GANNet, name: str) -> dict[str, Any]:
-    return getattr(net, name).state_dict()
 
 
 def _cross_entropy(logits: Tensor, condition: Tensor, n_classes: int) -> Tensor:

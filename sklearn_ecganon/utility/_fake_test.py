@@ -295,19 +295,28 @@ class FakeTest(NetStateMixin, BaseEstimator):
             Samples of one layout.
         real_groups, generated_groups : array-like, optional
             Record or patient of each, which never stands on both sides of a split; by
-            default each is its own.
+            default each is its own. Both or neither.
 
         Returns
         -------
         row : FakeTestRow
             Over three folds. An AUC of 0.5 where the judge cannot tell, 1 where it always
             can.
+
+        Raises
+        ------
+        ValueError
+            If one side has groups and the other has not, or layouts differ.
         """
+        if (real_groups is None) != (generated_groups is None):
+            raise ValueError(
+                "one of real_groups and generated_groups is None; give both or neither."
+            )
         parts = [self._rows(X)[0] for X in (real, generated)]
         rows = np.concatenate(parts)
         is_real = np.repeat([1, 0], [len(part) for part in parts])
         groups = np.arange(len(rows))
-        if real_groups is not None and generated_groups is not None:
+        if real_groups is not None:
             groups = np.concatenate([np.asarray(real_groups), np.asarray(generated_groups)])
         check_consistent_length(rows, groups)
         rng = check_random_state(self.random_state)
@@ -412,7 +421,7 @@ class FakeTestMonitor:
     >>> X = np.sin(np.arange(64)) * (y == "wave")[:, None] + 0.1 * rng.normal(size=(80, 64))
     >>> judge = FakeTest(width=4, max_epochs=2, batch_size=16).fit(X, y)
     >>> monitor = FakeTestMonitor(judge, np.tile(["flat", "wave"], 20))
-    >>> gan = GANImageAnonymizer(n_filters=4, max_epochs=2, random_state=0)
+    >>> gan = GANImageAnonymizer(n_filters=4, batch_size=32, max_epochs=2, random_state=0)
     >>> _ = gan.set_callbacks(monitor).fit(X, labels=y)
     >>> [row.n_iterations for row in monitor.rows]
     [3, 6]

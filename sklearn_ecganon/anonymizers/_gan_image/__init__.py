@@ -1,5 +1,6 @@
 """Beats as pictures that an adversarial network draws anew."""
 
 from sklearn_ecganon.anonymizers._gan_image._anonymizer import GANImageAnonymizer
+from sklearn_ecganon.training._gan import GANTrainingWarning
 
-__all__ = ["GANImageAnonymizer"]
+__all__ = ["GANImageAnonymizer", "GANTrainingWarning"]

@@ -85,9 +85,10 @@ def check_learnable(
     beats: Beats, imager: BeatImager | None, image_shape: ArrayLike | None
 ) -> Size | None:
     """Refuse what no images can be made of, and return the size of those that X holds."""
-    if beats.n_records < 2:
+    n_records = len(np.unique(beats.record))
+    if n_records < 2:
         raise ValueError(
-            f"n_samples={beats.n_records}: a part of the records (rows) is held out, so "
+            f"n_samples={n_records} with beats: a part of the records (rows) is held out, so "
             "that one is too few; give 2 or more."
         )
     if beats.values.min() == beats.values.max():
@@ -105,6 +106,13 @@ def check_learnable(
             f"imager has dtype={imager.dtype!r}; a network makes images of floats: take "
             "dtype='float'."
         )
+    if imager is not None and image_shape is not None:
+        raise ValueError("X holds images if image_shape is given; give no imager then.")
+    return check_image_size(beats, image_shape)
+
+
+def check_image_size(beats: Beats, image_shape: ArrayLike | None) -> Size | None:
+    """Return height and width of the images that X holds, if it holds images."""
     if image_shape is None:
         return None
     asked = np.asarray(image_shape)
@@ -112,8 +120,6 @@ def check_learnable(
         raise ValueError(
             f"image_shape is {image_shape!r}; give (height, width), two positive integers."
         )
-    if imager is not None:
-        raise ValueError("X holds images if image_shape is given; give no imager then.")
     size, found = (int(asked[0]), int(asked[1])), beats.values.shape[1:]
     if beats.values[0].size != asked.prod() or not (beats.flat or found == size):
         raise ValueError(

@@ -1,0 +1,213 @@
+"""What adversarial trainings share: two sides, a log, checkpoints and progress."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skorch
+import torch
+from skorch import NeuralNet
+from torch import Tensor, nn
+
+from sklearn_ecganon.training._nets import _EpochProgress
+
+
+class AdversarialNet(NeuralNet):
+    """Two modules with an optimizer each: what makes images, and what judges them.
+
+    A subclass writes `train_step`.
+
+    Parameters
+    ----------
+    module : type
+        Class of what makes images; ``module__*`` are its parameters.
+    discriminator : type
+        Class of what judges them; ``discriminator__*`` are its parameters.
+    discriminator_lr : float
+        Learning rate of the discriminator's optimizer, of the same class as the other.
+    """
+
+    def __init__(
+        self,
+        module: type[nn.Module],
+        *args: Any,
+        discriminator: type[nn.Module],
+        discriminator_lr: float = 2e-4,
+        **kwargs: Any,
+    ) -> None:
+        self.discriminator = discriminator
+        self.discriminator_lr = discriminator_lr
+        super().__init__(module, *args, **kwargs)
+
+    def initialize_module(self) -> AdversarialNet:
+        """Make both modules."""
+        super().initialize_module()
+        self.discriminator_ = self.initialized_instance(
+            self.discriminator, self.get_params_for("discriminator")
+        )
+        self.n_steps_ = self.n_epochs_ = 0
+        return self
+
+    def initialize_optimizer(self, triggered_directly: Any = None) -> AdversarialNet:
+        """Make an optimizer for each side."""
+        args, kwargs = self.get_params_for_optimizer(
+            "optimizer", self.module_.named_parameters()
+        )
+        self.optimizer_ = self.optimizer(*args, **kwargs)
+        kwargs["lr"] = self.discriminator_lr
+        self.discriminator_optimizer_ = self.optimizer(
+            list(self.discriminator_.parameters()), **kwargs
+        )
+        return self
+
+
+class Watch(skorch.callbacks.Callback):
+    """Logs the training of an `AdversarialNet` by epoch, and writes a checkpoint.
+
+    A subclass writes ``figures(net)``, what is logged of an epoch, and may write
+    ``judge(net)``, what follows from it. `parts` names what of the net a checkpoint holds,
+    and `kept` what of the watch.
+
+    Parameters
+    ----------
+    checkpoint : path or None
+        File that is replaced at the end of each epoch.
+    stamp : dict
+        What a checkpoint must have been made with to be gone on with.
+
+    Attributes
+    ----------
+    log : list of dict of str to float
+        One entry an epoch.
+    """
+
+    parts: tuple[str, ...] = (
+        "module_",
+        "discriminator_",
+        "optimizer_",
+        "discriminator_optimizer_",
+    )
+    kept: tuple[str, ...] = ("log",)
+
+    def __init__(self, *, checkpoint: str | os.PathLike | None, stamp: dict[str, str]) -> None:
+        self.checkpoint = checkpoint
+        self.stamp = stamp
+        self.log: list[dict[str, float]] = []
+
+    @property
+    def done(self) -> bool:
+        """True when no further epoch is wanted."""
+        return False
+
+    def figures(self, net: Any) -> dict[str, float]:
+        """Return what is logged of the epoch that ends."""
+        raise NotImplementedError
+
+    def judge(self, net: Any) -> None:
+        """Nothing follows from an epoch, unless a subclass says so."""
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        self.log.append({**self.figures(net), "dur": net.history[-1]["dur"]})
+        net.n_epochs_ = len(self.log)
+        self.judge(net)
+        if self.checkpoint is not None:
+            self._save(net)
+
+    def _save(self, net: Any) -> None:
+        cuda = torch.cuda.is_available()
+        state = {
+            "stamp": self.stamp,
+            "modules": {name: getattr(net, name).state_dict() for name in self.parts},
+            "n_steps": net.n_steps_,
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all() if cuda else [],
+            "watch": {name: getattr(self, name) for name in self.kept},
+        }
+        path = Path(os.fspath(self.checkpoint))  # type: ignore[arg-type]
+        unfinished = path.with_name(path.name + ".part")
+        torch.save(state, unfinished)
+        unfinished.replace(path)
+
+    def resume(self, net: Any) -> None:
+        """Go on where the checkpoint was written, if there is one.
+
+        Raises
+        ------
+        ValueError
+            If it belongs to another training.
+        """
+        if self.checkpoint is None or not Path(self.checkpoint).is_file():
+            return
+        # weights_only: a checkpoint cannot run code.
+        state = torch.load(self.checkpoint, weights_only=True, map_location=net.device)
+        other = [name for name in self.stamp if state["stamp"].get(name) != self.stamp[name]]
+        if other:
+            raise ValueError(
+                f"checkpoint '{self.checkpoint}' is of a training with other "
+                f"{' and '.join(other)}; remove the file, or name another one."
+            )
+        for name, found in state["modules"].items():
+            getattr(net, name).load_state_dict(found)
+        net.n_steps_ = state["n_steps"]
+        torch.set_rng_state(state["random"].cpu())
+        if state["random_cuda"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all([part.cpu() for part in state["random_cuda"]])
+        for name, found in state["watch"].items():
+            setattr(self, name, found)
+
+
+def train_watched(
+    net: AdversarialNet,
+    X: dict[str, Tensor],
+    watch: Watch,
+    *,
+    estimator: Any = None,
+    context: Any = None,
+) -> dict[str, np.ndarray]:
+    """Train an initialised net until `watch` has seen enough.
+
+    Parameters
+    ----------
+    net : AdversarialNet
+        Initialised.
+    X : dict of str to Tensor
+        As the net's iterator takes it.
+    watch : Watch
+        Goes on from its checkpoint, if there is one.
+    estimator : estimator, optional
+        Owner of `context`.
+    context : sklearn.callback.CallbackContext, optional
+        Context of the owner's fit, made with ``max_subtasks=net.max_epochs``.
+
+    Returns
+    -------
+    history : dict of str to ndarray of shape (n_epochs,)
+        The log of `watch`, column by column.
+    """
+    watch.resume(net)
+    bridge: list[tuple[str, skorch.callbacks.Callback]] = [("watch", watch)]
+    if context is not None:
+        bridge += [("progress", _EpochProgress(estimator, context))]
+    net.callbacks_ += [*bridge, ("stop", _Stop(watch))]
+    n_left = net.max_epochs - len(watch.log)
+    if n_left > 0 and not watch.done:
+        net.set_params(max_epochs=n_left)
+        net.partial_fit(X, None)
+    # They hold data and the estimator: neither must stay in the net.
+    names = ("watch", "progress", "stop")
+    net.callbacks_ = [item for item in net.callbacks_ if item[0] not in names]
+    return {name: np.array([row[name] for row in watch.log]) for name in watch.log[0]}
+
+
+class _Stop(skorch.callbacks.Callback):
+    """Ends training after the callbacks have heard of the last epoch."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        if self.watch.done:
+            raise KeyboardInterrupt  # how skorch ends a training early and keeps the net
