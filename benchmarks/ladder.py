@@ -21,9 +21,13 @@ import numpy as np
 from sklearn_ecganon import NonQRSVAEAnonymizer, QRSSegmenter, ReidentificationScorer
 from sklearn_ecganon.anonymizers import (
     BlockAverageAnonymizer,
+    CycleGANAnonymizer,
+    FlowFieldAnonymizer,
+    GANImageAnonymizer,
     KSameAnonymizer,
     LowPassAnonymizer,
     NoiseAnonymizer,
+    NoiseFieldAnonymizer,
     PseudoIdentityAnonymizer,
     TimeWarpAnonymizer,
 )
@@ -48,6 +52,10 @@ def methods(seed, epochs):
     for region in ("pre", "all"):
         model = NonQRSVAEAnonymizer(region=region, max_epochs=epochs, random_state=seed)
         yield f"non-QRS VAE, region {region}", model
+    yield "flow field", FlowFieldAnonymizer(max_epochs=30, random_state=seed)
+    yield "noise field", NoiseFieldAnonymizer(max_epochs=30, random_state=seed)
+    yield "CycleGAN", CycleGANAnonymizer(max_epochs=epochs, lr=1e-3, random_state=seed)
+    yield "GAN", GANImageAnonymizer(max_epochs=15, random_state=seed)
     for contract in ("diagnostic", "measurement"):
         yield (
             f"pseudo-identity, {contract}",
