@@ -134,7 +134,7 @@ class BasePerturbation(NetStateMixin, BaseAnonymizer):
 
         Returns
         -------
-        field : ndarray of shape (n_beats, n_components, *size)
+        field : ndarray of shape (n_beats, n_components, ...)
             Of a flow: displacement in samples along each axis of a signal or an image. Of
             noise: what is added to each lead, in the units of X.
         """
