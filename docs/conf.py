@@ -48,5 +48,6 @@ html_theme_options = {
     "footer_end": [],
 }
 # Only the API has many pages; elsewhere code wants the room.
-html_sidebars = {page: [] for page in ("index", "start", "measuring", "auto_examples/*")}
+WIDE = ("index", "start", "measuring", "reading", "leaderboard", "pseudo_identity", "pictures")
+html_sidebars = {page: [] for page in (*WIDE, "archive", "formats", "auto_examples/*")}
 html_show_sourcelink = False

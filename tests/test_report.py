@@ -59,10 +59,17 @@ def test_matched_in_order_under_other_names(bunch, released, result):
 def test_what_the_release_lacks_is_listed(bunch, released):
     found = audit(bunch.data, released[1:], attackers="lda")
     first = bunch.data[0].name
-    assert found.omitted[first] == "not in the release"
-    assert any("no other usable" in reason for reason in found.omitted.values())
-    assert found.ladder.n_subjects == 3
+    assert found.omitted == {first: "not in the release"}
+    # What is left of its subject is only held, and not asked for.
+    assert (found.ladder.n_subjects, found.ladder.n_probe_subjects) == (4, 3)
     assert f"left out: {first}" in str(found)
+
+
+def test_a_subject_nobody_can_know_is_left_out(bunch, released):
+    flat = replace(released[0], signal=np.zeros_like(released[0].signal))
+    found = audit(bunch.data, [flat, *released[1:]], attackers="lda")
+    assert "no other usable" in found.omitted[bunch.data[1].name]
+    assert found.ladder.n_subjects == 3
 
 
 def test_other_rates_and_lengths(bunch, released):
