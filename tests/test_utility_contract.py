@@ -187,6 +187,7 @@ class TestDiagnosis:
             ("NNVVNN", 2 / 3),
             ("NNNNNNN", 1 / 3),
             ("NNSNNN", 2 / 3),
+            ("VNNNNN", 2 / 3),
         ],
     )
     def test_beat_classes_at_another_rate(self, other, agreement):

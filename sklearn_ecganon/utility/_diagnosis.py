@@ -13,6 +13,8 @@ from sklearn_ecganon.contracts import CATEGORIES, UNMEASURED, Measurements
 from sklearn_ecganon.utility._compare import agreement, measured_pair
 
 LOST = "lost"
+# Runs of beats by which one of two records may begin earlier than the other.
+MOST_SHIFTED = 64
 
 
 class DiagnosisUtility(BaseEstimator):
@@ -68,8 +70,8 @@ class DiagnosisUtility(BaseEstimator):
             no longer be measured after does not agree. ``agreement_beat_classes`` and
             ``kappa_beat_classes``, over all beats of records where both sides have labels;
             NaN where not. Where a release has more or fewer beats, as another rate of the
-            same zone makes, runs of like beats are compared in order, each single or
-            several. Where all are of one class before and after, kappa is 1.
+            same zone makes, runs of like beats, each single or several, are laid side by
+            side where they agree best. Where all are of one class before and after, kappa is 1.
 
         Raises
         ------
@@ -110,9 +112,8 @@ def _beat_classes(old: Measurements, new: Measurements) -> tuple[NDArray, NDArra
     for (a, b), (c, d) in zip(pairwise(old.bounds()), pairwise(new.bounds()), strict=True):
         before, after = old.labels[a:b], new.labels[c:d]
         if len(before) != len(after):
-            before, after = _runs(before), _runs(after)
-        n = max(len(before), len(after))
-        pairs.append([np.r_[x, [LOST] * (n - len(x))].astype(object) for x in (before, after)])
+            before, after = _beside(_runs(before), _runs(after))
+        pairs.append((before.astype(object), after.astype(object)))
     first, second = zip(*pairs, strict=True)
     return np.concatenate(first), np.concatenate(second)
 
@@ -124,3 +125,22 @@ def _runs(labels: NDArray) -> NDArray:
     starts = np.flatnonzero(np.r_[True, labels[1:] != labels[:-1]])
     several = np.diff(np.r_[starts, len(labels)]) > 1
     return np.where(several, np.char.add(labels[starts], labels[starts]), labels[starts])
+
+
+def _beside(a: NDArray, b: NDArray) -> tuple[NDArray, NDArray]:
+    """Lay two sequences side by side where they agree best, and fill up what one lacks.
+
+    A record that was cut at the same time before and after was not cut at the same beat.
+    """
+    shifts = sorted(range(-MOST_SHIFTED, MOST_SHIFTED + 1), key=abs)
+    shift = max(shifts, key=lambda k: _n_alike(a[max(k, 0) :], b[max(-k, 0) :]))
+    first = np.r_[[LOST] * max(-shift, 0), a]
+    second = np.r_[[LOST] * max(shift, 0), b]
+    n = max(len(first), len(second))
+    whole = (np.r_[x, [LOST] * (n - len(x))] for x in (first, second))
+    return tuple(whole)  # type: ignore[return-value]
+
+
+def _n_alike(a: NDArray, b: NDArray) -> int:
+    n = min(len(a), len(b))
+    return int((a[:n] == b[:n]).sum())
