@@ -31,9 +31,13 @@ def digital(path):
 
 
 def longest_equal_run(a, b):
-    """Return how many samples in a row are equal at the same places."""
-    edges = np.flatnonzero(np.diff(np.r_[False, a == b, False]))
-    return int(np.diff(edges)[::2].max(initial=0))
+    """Return how many samples in a row are equal at the same places, level lines aside.
+
+    Two records may both rest at one value for a while; that tells nothing.
+    """
+    runs = np.flatnonzero(np.diff(np.r_[False, a == b, False])).reshape(-1, 2)
+    lengths = [stop - start for start, stop in runs.tolist() if np.ptp(a[start:stop])]
+    return max(lengths, default=0)
 
 
 def common_run(a, b):
