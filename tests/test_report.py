@@ -94,6 +94,8 @@ def test_single_recordings_are_cut_in_two(bunch, released):
     # Half of a release tells whose the other half is: that is no attack.
     assert {row.knowledge for row in found.ladder.rows} == {"original", "ignorant"}
     assert "only attackers who know the originals" in found.verdict
+    assert set(found.maps) == {"before"}
+    jsonschema.validate(found.to_dict(), schema())
 
 
 def test_arrays(bunch, released):

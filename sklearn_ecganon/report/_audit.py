@@ -118,11 +118,14 @@ def audit(
     ladder = scorer.evaluate(Replay(pairs.after), pairs.before, pairs.subjects, sessions=side)
     maps = {}
     if isinstance(pairs.before, BeatSet):
+        stages = {"before": pairs.before}
+        if not pairs.cut:  # else it would show that both halves of a release are of one kind
+            stages["after"] = pairs.after
         maps = {
             stage: identity_map(
                 X, pairs.subjects, sessions=side, split="session", random_state=random_state
             )
-            for stage, X in (("before", pairs.before), ("after", pairs.after))
+            for stage, X in stages.items()
         }
     return AuditResult(
         ladder=replace(ladder, split=pairs.split),

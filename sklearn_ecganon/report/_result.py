@@ -36,7 +36,8 @@ class AuditResult:
     omitted : dict of str to str
         Recordings that were left out, and why.
     maps : dict of str to IdentityMap
-        Where in the beat people are recognised, ``"before"`` and ``"after"``.
+        Where in the beat people are recognised, ``"before"`` and ``"after"``; the latter only
+        where people were released more than once.
     strips : tuple of (ECGRecord, ECGRecord)
         A few originals and releases for the page. They are NOT in the JSON file.
     settings : dict
