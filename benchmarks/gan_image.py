@@ -15,8 +15,8 @@ the same number of the discriminator's steps. The table is written anew after ea
 learnt from real images is asked about generated ones after 100, 200, 500 iterations and at
 the end, where the founding work has 0.63, 0.57 and 0.55.
 
-``limits``: what membership inference finds where no network is: in the training beats, in
-blends of them, and in one normal distribution a class.
+``limits``: what membership inference finds, and how near new people it is, where no network
+is: the training beats dealt out anew, blends of them, one normal distribution a class.
 
 ``speed``: images a second, beside a plain loop over the same nets.
 """
@@ -219,7 +219,7 @@ def run_cell(cell: str, arguments: argparse.Namespace) -> dict[str, Any]:
             "diversity": float(model.history_["diversity"][best]),
         }
     )
-    note(realism(model, scene))
+    note(realism(model.transform(scene.beats[scene.first]), scene))
     note(membership(model, scene))
     if not arguments.quick:
         note(class_utility("tstr", scene.whole, model.transform(scene.whole)))
@@ -239,11 +239,10 @@ def class_utility(crossing: str, whole: BeatSet, release: BeatSet) -> dict[str, 
     return {crossing.upper(): figures[f"{crossing}_macro_f1"], **figures}
 
 
-def realism(model: GANImageAnonymizer, scene: Scene) -> dict[str, float]:
-    """Compare a release with people never seen, and with those it was learnt from."""
+def realism(release: BeatSet, scene: Scene) -> dict[str, float]:
+    """Compare a release of DS1 with people never seen, and with those it was learnt from."""
     rng = np.random.default_rng(0)
     seen, unseen = scene.beats[scene.first], scene.beats[~scene.first]
-    release = model.transform(seen)
     rows = rng.permutation(len(seen.beats))[:N_COMPARED]
     others = rng.permutation(len(unseen.beats))[:N_COMPARED]
     real, made, new = (
@@ -319,30 +318,41 @@ def recognition(
 def limits(arguments: argparse.Namespace) -> None:
     for with_ludb in (False, True):
         scene = load(arguments.data_home, with_ludb)
-        train = scene.beats[scene.first]
+        own = train = scene.beats[scene.first]
         classes, counts = np.unique(train.labels, return_counts=True)
         if scene.more is not None:
             train = BeatSet.concatenate([train, scene.more])
         codes = np.searchsorted(classes, train.labels)
         rng = np.random.default_rng(arguments.seed)
-        blends = {
+        # Anybody's beat of the same class in place of each.
+        dealt = np.arange(len(codes))
+        for code in range(len(classes)):
+            of_class = np.flatnonzero(codes == code)
+            dealt[of_class] = rng.choice(of_class, len(of_class))
+        releases = {"their beats, dealt out": train.beats[dealt]} | {
             f"blends of {n}": blend(train.beats, train.record, codes, n, rng)[0]
             for n in (3, 5, 10, 20)
         }
-        # Classes as often as in MIT-BIH.
-        drawn = rng.choice(len(classes), N_GENERATED, p=counts / counts.sum())
-        normal = np.empty((N_GENERATED, train.n_times))
+        normal = np.empty_like(train.beats)
         for code in range(len(classes)):
             of_class = train.beats[codes == code, 0]
-            normal[drawn == code] = rng.multivariate_normal(
-                of_class.mean(axis=0), np.cov(of_class.T), (drawn == code).sum()
+            normal[codes == code, 0] = rng.multivariate_normal(
+                of_class.mean(axis=0), np.cov(of_class.T), len(of_class)
             )
+        releases["one normal distribution a class"] = normal
+        # Classes as often as in MIT-BIH.
+        drawn = rng.choice(len(classes), N_GENERATED, p=counts / counts.sum())
         people = "22 people and LUDB's 200" if with_ludb else "22 people"
-        for name, beats in {"their beats": train.beats, **blends}.items():
+        for name, beats in releases.items():
             rows = rng.choice(len(beats), N_GENERATED, p=_weights(codes, drawn))
-            print(f"{people}, {name}: {membership(beats[rows], scene)['membership']:.2f}")
-        found = membership(normal[:, np.newaxis], scene)["membership"]
-        print(f"{people}, one normal distribution a class: {found:.2f}", flush=True)
+            found = membership(beats[rows], scene)["membership"]
+            row = realism(own.with_beats(beats[: len(own.beats)]), scene)
+            print(
+                f"{people}, {name}: membership {found:.2f}, AUC {row['AUC new people']:.2f}, "
+                f"coverage {row['coverage']:.2f}, of new people "
+                f"{row['coverage new people']:.2f}",
+                flush=True,
+            )
 
 
 def _weights(codes: np.ndarray, drawn: np.ndarray) -> np.ndarray:

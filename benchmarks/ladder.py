@@ -1,14 +1,16 @@
 """Every anonymizer of the package through the same ladder: the leaderboard.
 
     python benchmarks/ladder.py [--data mitdb ecgid] [--attackers default] [--out DIR]
-        [--methods WORD ...] [--whole]
+        [--methods WORD ...] [--strengths 0.25 0.5 1] [--whole]
 
 MIT-BIH: 47 subjects, 60 s records of the first 45 % of each recording (gallery, and training
 data of the anonymizers: closed) against the last 45 % (probes), annotated beats. ECG-ID: 89
-subjects, their first recording against the next of the same date, detected beats. Lead 0,
-strength 1. Prints a Markdown table for each database and, with --out, writes it to
-``leaderboard.md`` there and all figures to ``leaderboard.json``. ``--whole`` prints every
-attacker, not only the worst.
+subjects, their first recording against the next of the same date, detected beats. Lead 0.
+Prints Markdown tables for each database: all methods at strength 1, and the least risk at a
+given utility, of the strengths that were tried. With --out, these are written to
+``leaderboard.md`` there, a picture of risk against utility to ``leaderboard.svg``, and all
+figures to ``leaderboard.json``: it grows with each method, and what it already holds is not
+measured again. ``--whole`` prints every attacker, not only the worst.
 """
 
 import argparse
@@ -35,6 +37,13 @@ from sklearn_ecganon.datasets import fetch_ecgid, fetch_mitdb
 from sklearn_ecganon.model_selection import time_split
 from sklearn_ecganon.utility import UtilityScorer
 
+CONTRACTS = ("diagnostic", "measurement")
+TITLES = {"mitdb": "MIT-BIH", "ecgid": "ECG-ID"}
+# Okabe and Ito's palette.
+COLORS = ["#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"]
+MARKERS = ["o", "s", "^"]
+# Shares of a contract at which methods are compared.
+KEPT = (0.95, 0.9, 0.8, 0.7, 0.5)
 HEADER = (
     "| method | waveform, 1 beat | waveform, 50 beats | full, 50 beats | worst | EER there "
     "| excess, diagnostic | excess, measurement | utility, diagnostic | utility, measurement |"
@@ -88,75 +97,155 @@ def same_day(records):
 
 
 def cell(row):
-    return f"{100 * row.rank1:.1f} ({100 * row.low:.0f}-{100 * row.high:.0f})"
+    return f"{100 * row['rank1']:.1f} ({100 * row['low']:.0f}-{100 * row['high']:.0f})"
 
 
-def best(result, panel, evidence):
+def best(rows, panel, evidence):
     """Return the highest rung of the retrained attackers of a panel."""
-    rows = [r for r in result.rows if r.knowledge == "semi-informed" and r.panel == panel]
-    return max((r for r in rows if r.evidence == evidence), key=lambda row: row.rank1)
+    rows = [r for r in rows if r["knowledge"] == "semi-informed" and r["panel"] == panel]
+    return max((r for r in rows if r["evidence"] == evidence), key=lambda row: row["rank1"])
 
 
-def line(name, result, floors, utility):
-    worst = result.worst
-    excess = [f"{100 * (worst.rank1 - floors[c].rank1):+.1f}" for c in floors]
-    cells = [
-        cell(best(result, "waveform", 1)),
-        cell(best(result, "waveform", 50)),
-        cell(best(result, "full", 50)),
-        f"{100 * worst.rank1:.1f} ({worst.attacker}, {worst.knowledge}, {worst.evidence})",
-        f"{100 * worst.eer:.1f}",
-        *excess,
-        *(f"{utility[c]['utility']:.2f}" for c in floors),
-    ]
-    return f"| {name} | " + " | ".join(cells) + " |"
-
-
-def leaderboard(database, arguments):
-    """Yield the lines of one database's table, and at last all its figures."""
+def measure(database, arguments, known, save):
+    """Return the figures of a database: those known, and those that are missing there."""
     beats, y, sides = load(database, arguments.data_home)
     gallery = sides == np.sort(sides)[0]
+    probes = beats[~gallery]
     judge = ReidentificationScorer(
         arguments.attackers[0] if len(arguments.attackers) == 1 else arguments.attackers,
         split="session",
         random_state=arguments.seed,
         n_jobs=arguments.n_jobs,
     )
-    floors = {
-        contract: ReidentificationScorer(
-            "numbers", contract=contract, split="session", knowledge=["ignorant"]
-        )
-        .evaluate("passthrough", beats, y, sessions=sides)
-        .floor
-        for contract in ("diagnostic", "measurement")
-    }
+    if not known:
+        known |= {"subjects": len(set(y)), "seed": arguments.seed, "floors": {}, "methods": {}}
+        for contract in CONTRACTS:
+            by_numbers = ReidentificationScorer(
+                "numbers", contract=contract, split="session", knowledge=["ignorant"]
+            )
+            found = by_numbers.evaluate("passthrough", beats, y, sessions=sides)
+            known["floors"][contract] = found.floor._asdict()
+    for name, method in methods(arguments.seed, arguments.epochs):
+        if arguments.methods and not any(part in name for part in arguments.methods):
+            continue
+        of_method = known["methods"].setdefault(name, {})
+        wanted = [1.0] if method is None else arguments.strengths
+        missing = [strength for strength in wanted if str(strength) not in of_method]
+        if missing and method is not None:
+            start = time.perf_counter()
+            method.fit(beats[gallery], y[gallery])
+            print(f"# {name}: fitted in {time.perf_counter() - start:.0f} s", flush=True)
+        for strength in missing:
+            start = time.perf_counter()
+            release, after = "passthrough", probes
+            if method is not None:
+                release = method.set_params(strength=strength)
+                after = release.transform(probes)
+            result = judge.evaluate(release, beats, y, sessions=sides)
+            worst = result.worst._asdict()
+            utility = {
+                contract: UtilityScorer(contract=contract).evaluate(probes, after)
+                for contract in CONTRACTS
+            }
+            of_method[str(strength)] = {
+                "rows": result.to_records(),
+                "worst": worst,
+                "utility": utility,
+            }
+            kept = ", ".join(f"{c} {figures['utility']:.2f}" for c, figures in utility.items())
+            seconds = time.perf_counter() - start
+            print(
+                f"# {name}, {strength:g}: worst {cell(worst)}, {kept}, {seconds:.0f} s",
+                flush=True,
+            )
+            if arguments.whole:
+                print(result, flush=True)
+            save()
+
+
+def table(database, figures):
+    """Yield the lines of the table of one database: all methods at strength 1."""
+    floors = figures["floors"]
+    n_subjects = figures["subjects"]
+    of_contracts = ", ".join(f"{name} {cell(row)}" for name, row in floors.items())
     yield (
-        f"{database}, {len(set(y))} subjects, chance {100 / len(set(y)):.1f} %; floors: "
-        + ", ".join(f"{name} {cell(row)}" for name, row in floors.items())
-        + f". Retrained attackers, rank-1 in % (95 % interval); seed {arguments.seed}."
+        f"{database}, {n_subjects} subjects, chance {100 / n_subjects:.1f} %; floors: "
+        f"{of_contracts}. Retrained attackers, rank-1 in % (95 % interval); "
+        f"seed {figures['seed']}."
     )
     yield ""
     yield HEADER
     yield "|" + "---|" * (HEADER.count("|") - 1)
-    figures = {}
-    for name, method in methods(arguments.seed, arguments.epochs):
-        if arguments.methods and not any(part in name for part in arguments.methods):
+    for name, of_method in figures["methods"].items():
+        if "1.0" not in of_method:
             continue
-        start = time.perf_counter()
-        fitted = "passthrough" if method is None else method.fit(beats[gallery], y[gallery])
-        result = judge.evaluate(fitted, beats, y, sessions=sides)
-        probes = beats[~gallery]
-        after = probes if method is None else fitted.transform(probes)
-        utility = {c: UtilityScorer(contract=c).evaluate(probes, after) for c in floors}
-        yield line(name, result, floors, utility)
-        if arguments.whole:
-            print(result, flush=True)
-        figures[name] = {
-            "rows": result.to_records(),
-            "utility": utility,
-            "seconds": time.perf_counter() - start,
-        }
-    yield figures
+        rows, worst, utility = (of_method["1.0"][key] for key in ("rows", "worst", "utility"))
+        cells = [
+            cell(best(rows, "waveform", 1)),
+            cell(best(rows, "waveform", 50)),
+            cell(best(rows, "full", 50)),
+            f"{100 * worst['rank1']:.1f} "
+            f"({worst['attacker']}, {worst['knowledge']}, {worst['evidence']})",
+            f"{100 * worst['eer']:.1f}",
+            *(f"{100 * (worst['rank1'] - floors[c]['rank1']):+.1f}" for c in CONTRACTS),
+            *(f"{utility[c]['utility']:.2f}" for c in CONTRACTS),
+        ]
+        yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def at_matched_utility(figures, contract):
+    """Yield the lines of a table: the least risk where so much of a contract is kept."""
+    yield f"Worst rank-1 in % (at strength), by what share of the {contract} contract is kept"
+    yield ""
+    yield "| method | " + " | ".join(f">= {share:g}" for share in KEPT) + " |"
+    yield "|" + "---|" * (len(KEPT) + 1)
+    for name, of_method in figures["methods"].items():
+        points = [
+            (one["worst"]["rank1"], float(strength), one["utility"][contract]["utility"])
+            for strength, one in of_method.items()
+        ]
+        cells = []
+        for share in KEPT:
+            enough = [point for point in points if point[2] >= share]
+            risk, strength, _ = min(enough, default=(None, None, None))
+            cells.append("-" if risk is None else f"{100 * risk:.1f} ({strength:g})")
+        yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def picture(figures, path):
+    """Draw each method's way from strength to strength, and the floor of each contract."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.6 * len(figures)), layout="constrained")
+    axes = figure.subplots(len(figures), 2, squeeze=False)
+    for row, (database, found) in zip(axes, figures.items(), strict=True):
+        for ax, contract in zip(row, CONTRACTS, strict=True):
+            draw(ax, found, contract)
+            ax.set_title(f"{TITLES[database]}, {contract} contract", loc="left")
+            ax.set_xlabel("utility: share of the contract that is kept")
+        row[0].set_ylabel("worst attacker, rank-1 in %")
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside right center", frameon=False)
+    figure.savefig(path)
+
+
+def draw(ax, found, contract):
+    floor = found["floors"][contract]
+    ax.axhspan(100 * floor["low"], 100 * floor["high"], color="0.93", zorder=0)
+    ax.axhline(100 * floor["rank1"], color="0.5", linestyle="--", label="floor", zorder=1)
+    for i, (name, of_method) in enumerate(found["methods"].items()):
+        color, marker = COLORS[i % len(COLORS)], MARKERS[i // len(COLORS)]
+        strengths = sorted(of_method, key=float)
+        kept = [of_method[s]["utility"][contract]["utility"] for s in strengths]
+        risk = [100 * of_method[s]["worst"]["rank1"] for s in strengths]
+        sizes = [15 + 45 * float(s) for s in strengths]
+        ours = name.startswith("pseudo-identity")
+        ax.plot(kept, risk, color=color, linewidth=2.2 if ours else 1, alpha=0.8, zorder=2)
+        ax.scatter(kept, risk, sizes, color=color, marker=marker, label=name, zorder=3)
+    ax.set(xlim=(0, 1.03), ylim=(0, 103))
+    ax.grid(color="0.92")
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
 
 
 def main():
@@ -165,26 +254,34 @@ def main():
     parser.add_argument("--data-home")
     parser.add_argument("--attackers", nargs="+", default=["default"])
     parser.add_argument("--methods", nargs="+", help="only those with one of these words")
+    parser.add_argument("--strengths", nargs="+", type=float, default=[1.0])
     parser.add_argument("--whole", action="store_true", help="print all attackers")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--n-jobs", type=int)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    told, figures = [], {}
-    for database in arguments.data:
-        for part in leaderboard(database, arguments):
-            if isinstance(part, dict):
-                figures[database] = part
-                continue
-            print(part, flush=True)
-            told.append(part)
-        print(flush=True)
-        told.append("")
+    figures = {}
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
+        stored = arguments.out / "leaderboard.json"
+        if stored.exists():
+            figures = json.loads(stored.read_text())
+
+    def save():
+        if arguments.out:
+            stored.write_text(json.dumps(figures, indent=1))
+
+    told = []
+    for database in arguments.data:
+        measure(database, arguments, figures.setdefault(database, {}), save)
+        told += [*table(database, figures[database]), ""]
+        for contract in CONTRACTS:
+            told += [*at_matched_utility(figures[database], contract), ""]
+    print("\n".join(told))
+    if arguments.out:
         (arguments.out / "leaderboard.md").write_text("\n".join(told))
-        (arguments.out / "leaderboard.json").write_text(json.dumps(figures, indent=1))
+        picture(figures, arguments.out / "leaderboard.svg")
 
 
 if __name__ == "__main__":

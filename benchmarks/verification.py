@@ -105,12 +105,23 @@ def smaller(images: np.ndarray, size: int) -> np.ndarray:
     return F.adaptive_avg_pool2d(torch.from_numpy(images)[:, None], size)[:, 0].numpy()
 
 
-def correlation(images: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Return the correlation of 32 x 32 pixels of each pair."""
-    flat = smaller(images, 32).reshape(len(images), -1)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    flat /= np.linalg.norm(flat, axis=1, keepdims=True)
-    return (flat[pairs[:, 0]] * flat[pairs[:, 1]]).sum(axis=1)
+def correlation(
+    images: np.ndarray,
+    pairs: np.ndarray,
+    released: np.ndarray | None = None,
+    side: int = 32,
+) -> np.ndarray:
+    """Return the correlation of `side` x `side` pixels of each pair of image and release."""
+    first, second = (
+        standardized(smaller(part, side).reshape(len(part), -1))
+        for part in (images, images if released is None else released)
+    )
+    return (first[pairs[:, 0]] * second[pairs[:, 1]]).sum(axis=1)
+
+
+def standardized(rows: np.ndarray) -> np.ndarray:
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def speed(arguments: argparse.Namespace) -> dict:
