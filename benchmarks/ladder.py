@@ -39,8 +39,9 @@ from sklearn_ecganon.utility import UtilityScorer
 
 CONTRACTS = ("diagnostic", "measurement")
 TITLES = {"mitdb": "MIT-BIH", "ecgid": "ECG-ID"}
-# Okabe and Ito's palette.
-COLORS = ["#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"]
+# Okabe and Ito's palette; black and vermilion are the flagship's.
+COLORS = ["#8c8c8c", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#CC79A7"]
+FLAGSHIP = {"pseudo-identity, diagnostic": "#D55E00", "pseudo-identity, measurement": "#000000"}
 MARKERS = ["o", "s", "^"]
 # Shares of a contract at which methods are compared.
 KEPT = (0.95, 0.9, 0.8, 0.7, 0.5)
@@ -225,7 +226,14 @@ def picture(figures, path):
             ax.set_xlabel("utility: share of the contract that is kept")
         row[0].set_ylabel("worst attacker, rank-1 in %")
     handles, names = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside right center", frameon=False)
+    figure.legend(
+        handles,
+        names,
+        title="larger: more strength",
+        loc="outside right center",
+        frameon=False,
+        alignment="left",
+    )
     figure.savefig(path)
 
 
@@ -235,12 +243,14 @@ def draw(ax, found, contract):
     ax.axhline(100 * floor["rank1"], color="0.5", linestyle="--", label="floor", zorder=1)
     for i, (name, of_method) in enumerate(found["methods"].items()):
         color, marker = COLORS[i % len(COLORS)], MARKERS[i // len(COLORS)]
+        width = 1
+        if name in FLAGSHIP:
+            color, marker, width = FLAGSHIP[name], "D", 2.4
         strengths = sorted(of_method, key=float)
         kept = [of_method[s]["utility"][contract]["utility"] for s in strengths]
         risk = [100 * of_method[s]["worst"]["rank1"] for s in strengths]
         sizes = [15 + 45 * float(s) for s in strengths]
-        ours = name.startswith("pseudo-identity")
-        ax.plot(kept, risk, color=color, linewidth=2.2 if ours else 1, alpha=0.8, zorder=2)
+        ax.plot(kept, risk, color=color, linewidth=width, alpha=0.8, zorder=2)
         ax.scatter(kept, risk, sizes, color=color, marker=marker, label=name, zorder=3)
     ax.set(xlim=(0, 1.03), ylim=(0, 103))
     ax.grid(color="0.92")

@@ -19,7 +19,6 @@ from sklearn.utils.validation import (
     validate_data,
 )
 from skorch import NeuralNet
-from skorch.callbacks import LRScheduler
 
 from sklearn_ecganon._validation import is_records
 from sklearn_ecganon.attacks._pairs import check_people, verification_pairs
@@ -28,6 +27,7 @@ from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.training._nets import (
     FIXED,
     NetStateMixin,
+    one_cycle,
     resolve_device,
     seeded,
     single_thread,
@@ -358,14 +358,7 @@ class SiameseVerifier(NetStateMixin, BaseEstimator):
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=0.05,
             lr=self.lr,
-            callbacks=[
-                LRScheduler(
-                    torch.optim.lr_scheduler.OneCycleLR,
-                    step_every="batch",
-                    max_lr=self.lr,
-                    total_steps=self._n_steps,
-                )
-            ],
+            callbacks=[one_cycle(self.lr, self._n_steps)],
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             device=self.device_,

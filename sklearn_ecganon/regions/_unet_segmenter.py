@@ -13,7 +13,6 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch import NeuralNet
-from skorch.callbacks import LRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,6 +23,7 @@ from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.training._nets import (
     FIXED,
     NetStateMixin,
+    one_cycle,
     resolve_device,
     seeded,
     single_thread,
@@ -236,14 +236,7 @@ class UNetSegmenter(NetStateMixin, BaseEstimator):
             criterion=OverlapLoss,
             optimizer=torch.optim.AdamW,
             lr=self.lr,
-            callbacks=[
-                LRScheduler(
-                    torch.optim.lr_scheduler.OneCycleLR,
-                    step_every="batch",
-                    max_lr=self.lr,
-                    total_steps=self._n_steps,
-                )
-            ],
+            callbacks=[one_cycle(self.lr, self._n_steps)],
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             device=self.device_,

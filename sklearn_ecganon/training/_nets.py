@@ -11,6 +11,7 @@ import skorch
 import torch
 from sklearn.callback import CallbackContext
 from skorch import NeuralNet
+from skorch.callbacks import LRScheduler
 from torch import Tensor
 
 from sklearn_ecganon.training._batches import ResidentBatches
@@ -21,6 +22,20 @@ FIXED = {
     "iterator_train": ResidentBatches,
     "callbacks__print_log": None,
 }
+
+
+def one_cycle(lr: float, n_steps: int) -> LRScheduler:
+    """Return the schedule of short trainings: up to `lr`, then down to nothing.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate at the top, after three tenths of the steps.
+    n_steps : int
+        Steps of the whole training.
+    """
+    schedule = torch.optim.lr_scheduler.OneCycleLR
+    return LRScheduler(schedule, step_every="batch", max_lr=lr, total_steps=n_steps)
 
 
 class Untrained(torch.optim.Optimizer):

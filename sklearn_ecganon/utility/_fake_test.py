@@ -16,12 +16,12 @@ from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 from skorch import NeuralNet
-from skorch.callbacks import LRScheduler
 
 from sklearn_ecganon.networks._resnet import ResNet18
 from sklearn_ecganon.training._nets import (
     FIXED,
     NetStateMixin,
+    one_cycle,
     resolve_device,
     seeded,
     single_thread,
@@ -347,14 +347,7 @@ class FakeTest(NetStateMixin, BaseEstimator):
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=0.05,
             lr=self.lr,
-            callbacks=[
-                LRScheduler(
-                    torch.optim.lr_scheduler.OneCycleLR,
-                    step_every="batch",
-                    max_lr=self.lr,
-                    total_steps=self._n_steps,
-                )
-            ],
+            callbacks=[one_cycle(self.lr, self._n_steps)],
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             device=self.device_,

@@ -10,10 +10,16 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNet
-from skorch.callbacks import LRScheduler
 
 from sklearn_ecganon.networks._conv import ConvClassifier
-from sklearn_ecganon.training._nets import FIXED, resolve_device, seeded, single_thread, train
+from sklearn_ecganon.training._nets import (
+    FIXED,
+    one_cycle,
+    resolve_device,
+    seeded,
+    single_thread,
+    train,
+)
 
 
 class Judge(Protocol):
@@ -85,12 +91,7 @@ class ConvJudge:
                 optimizer__weight_decay=0.1,
                 lr=self.lr,
                 callbacks=[
-                    LRScheduler(
-                        torch.optim.lr_scheduler.OneCycleLR,
-                        step_every="batch",
-                        max_lr=self.lr,
-                        total_steps=self.max_epochs * -(-self.n_drawn // self.batch_size),
-                    )
+                    one_cycle(self.lr, self.max_epochs * -(-self.n_drawn // self.batch_size))
                 ],
                 max_epochs=self.max_epochs,
                 batch_size=self.batch_size,

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
-from skorch.callbacks import GradientNormClipping, LRScheduler
+from skorch.callbacks import GradientNormClipping
 
 from sklearn_ecganon._validation import Beats
 from sklearn_ecganon.anonymizers._base import BaseAnonymizer, _salt
@@ -65,6 +65,7 @@ from sklearn_ecganon.training._nets import (
     FIXED,
     NetStateMixin,
     Untrained,
+    one_cycle,
     resolve_device,
     seeded,
     single_thread,
@@ -407,12 +408,7 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
             device=self.device_,
             callbacks=[
                 GradientNormClipping(5.0),
-                LRScheduler(
-                    torch.optim.lr_scheduler.OneCycleLR,
-                    step_every="batch",
-                    max_lr=self.lr,
-                    total_steps=self.max_epochs * n_steps,
-                ),
+                one_cycle(self.lr, self.max_epochs * n_steps),
             ],
             **FIXED,
         )

@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 from skorch import NeuralNet
-from skorch.callbacks import LRScheduler
 
 from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
 from sklearn_ecganon.attacks._attackers._protocol import Attacker
@@ -16,6 +15,7 @@ from sklearn_ecganon.attacks._features import EXTRAS_PER_LEAD
 from sklearn_ecganon.networks._conv import ConvClassifier
 from sklearn_ecganon.training._nets import (
     FIXED,
+    one_cycle,
     resolve_device,
     seeded,
     single_thread,
@@ -89,14 +89,7 @@ class ConvAttacker:
                 optimizer=torch.optim.AdamW,
                 optimizer__weight_decay=0.1,
                 lr=self.lr,
-                callbacks=[
-                    LRScheduler(
-                        torch.optim.lr_scheduler.OneCycleLR,
-                        step_every="batch",
-                        max_lr=self.lr,
-                        total_steps=max_epochs * steps_per_epoch,
-                    )
-                ],
+                callbacks=[one_cycle(self.lr, max_epochs * steps_per_epoch)],
                 max_epochs=max_epochs,
                 batch_size=self.batch_size,
                 device=device,

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from skorch import NeuralNet
-from skorch.callbacks import LRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sklearn_ecganon.attacks._features import EXTRAS_PER_LEAD
 from sklearn_ecganon.training._nets import (
     FIXED,
+    one_cycle,
     resolve_device,
     seeded,
     single_thread,
@@ -83,14 +83,7 @@ class Embedder:
                 optimizer=torch.optim.AdamW,
                 optimizer__weight_decay=0.05,
                 lr=self.lr,
-                callbacks=[
-                    LRScheduler(
-                        torch.optim.lr_scheduler.OneCycleLR,
-                        step_every="batch",
-                        max_lr=self.lr,
-                        total_steps=max_epochs * steps_per_epoch,
-                    )
-                ],
+                callbacks=[one_cycle(self.lr, max_epochs * steps_per_epoch)],
                 max_epochs=max_epochs,
                 batch_size=self.batch_size,
                 device=device,
