@@ -126,10 +126,13 @@ def measure(database, arguments, known, save):
             )
             found = by_numbers.evaluate("passthrough", beats, y, sessions=sides)
             known["floors"][contract] = found.floor._asdict()
-    for name, method in methods(arguments.seed, arguments.epochs):
+    candidates = dict(methods(arguments.seed, arguments.epochs))
+    # In the order of the table, in whatever order they are measured.
+    known["methods"] = {name: known["methods"].get(name, {}) for name in candidates}
+    for name, method in candidates.items():
         if arguments.methods and not any(part in name for part in arguments.methods):
             continue
-        of_method = known["methods"].setdefault(name, {})
+        of_method = known["methods"][name]
         wanted = [1.0] if method is None else arguments.strengths
         missing = [strength for strength in wanted if str(strength) not in of_method]
         if missing and method is not None:
@@ -205,6 +208,8 @@ def at_matched_utility(figures, contract):
             (one["worst"]["rank1"], float(strength), one["utility"][contract]["utility"])
             for strength, one in of_method.items()
         ]
+        if not points:
+            continue
         cells = []
         for share in KEPT:
             enough = [point for point in points if point[2] >= share]
@@ -246,6 +251,8 @@ def draw(ax, found, contract):
         width = 1
         if name in FLAGSHIP:
             color, marker, width = FLAGSHIP[name], "D", 2.4
+        if not of_method:
+            continue
         strengths = sorted(of_method, key=float)
         kept = [of_method[s]["utility"][contract]["utility"] for s in strengths]
         risk = [100 * of_method[s]["worst"]["rank1"] for s in strengths]

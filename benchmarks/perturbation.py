@@ -61,6 +61,13 @@ FIELDS = {"flow": FlowFieldAnonymizer, "noise": NoiseFieldAnonymizer}
 DEGREE = {"flow": "mu", "noise": "noise_degree"}
 N_JUDGES = 2
 TITLES = {"nih": "NIH ChestX-ray14", "kermany": "Kermany, children"}
+NAMES = {
+    "flow": "flow field",
+    "noise": "noise field",
+    "k-same": "k-Same, k=10",
+    "cyclegan": "CycleGAN",
+    "gan": "GAN",
+}
 # Attackers of whom the worst counts.
 WORST = ("ignorant", "as published", "informed", "pixels, 32", "pixels, 16")
 # Verifiers of the published protocol, which is here for comparison.
@@ -209,7 +216,7 @@ def xray(arguments):
                 "seconds": seconds,
             }
             history = getattr(model, "history_", {})
-            figures |= {k: v[-1].item() for k, v in history.items() if k != "dur"}
+            figures |= {k: v[-1].item() for k, v in history.items() if k not in ("dur", "lr")}
             tell(figures, arguments)
 
 
@@ -260,29 +267,38 @@ def picture(arguments):
     data = list(dict.fromkeys(line["data"] for line in lines))
     figure = Figure(figsize=(5.6 * len(data), 4.6), layout="constrained")
     axes = figure.subplots(1, len(data), squeeze=False)[0]
-    for ax, name in zip(axes, data, strict=True):
-        original = next(x for x in lines if x["data"] == name and "method" not in x)
-        released = [x for x in lines if x["data"] == name and "method" in x]
-        print(f"{name}: verifier on originals {original['verifier']:.3f}")
+    for ax, of_data in zip(axes, data, strict=True):
+        original = next(x for x in lines if x["data"] == of_data and "method" not in x)
+        released = [x for x in lines if x["data"] == of_data and "method" in x]
+        print(f"{of_data}: verifier on originals {original['verifier']:.3f}")
         print("| method | retrained verifier | ignorant | pixels | worst | fall | finding |")
         print("|---|---|---|---|---|---|---|")
-        ax.plot(original["finding"], original["verifier"], "D", color="0.5", label="originals")
+        ax.plot(
+            original["finding"],
+            original["verifier"],
+            "D",
+            markersize=13,
+            markerfacecolor="none",
+            color="0.4",
+            label="originals",
+        )
         for x in released:
             worst = max(x[key] for key in WORST)
             fall = (original["verifier"] - worst) / (original["verifier"] - 0.5)
             told = " ".join(f"{k} {x[k]:g}" for k in ("degree", "weight", "strength") if k in x)
+            name = f"{NAMES[x['method']]}, {told}"
             print(
-                f"| {x['method']}, {told} | {x['informed']:.3f} +- {x['informed, SD']:.3f} "
+                f"| {name} | {x['informed']:.3f} +- {x['informed, SD']:.3f} "
                 f"| {x['ignorant']:.3f} | {x['pixels, 32']:.3f} | {worst:.3f} | {fall:.0%} "
                 f"| {original['finding']:.3f} -> {x['finding']:.3f} |"
             )
         for method in dict.fromkeys(x["method"] for x in released):
             of_method = [x for x in released if x["method"] == method]
             worst = [max(x[key] for key in WORST) for x in of_method]
-            ax.plot([x["finding"] for x in of_method], worst, "o", label=method)
-        ax.axhline(0.5, color="0.5", linestyle="--")
+            ax.plot([x["finding"] for x in of_method], worst, "o", label=NAMES[method])
+        ax.axhline(0.5, color="0.5", linestyle="--", label="guessing")
         ax.set(xlabel="AUC of the finding", ylabel="AUC of the worst verifier")
-        ax.set_title(f"{TITLES[name]}, patients split", loc="left")
+        ax.set_title(f"{TITLES[of_data]}, patients split", loc="left")
         ax.grid(color="0.92")
         ax.set_axisbelow(True)
         ax.spines[["top", "right"]].set_visible(False)
