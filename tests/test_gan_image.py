@@ -401,6 +401,32 @@ def test_parts_of_the_latent_are_independent(gan, ectopic):
     assert of_beat.std() == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.parametrize("strength", [0.9, 1.0])
+def test_stretches_of_a_long_record_are_of_one_heart_and_other_beats(gan, ectopic, strength):
+    model = clone(gan)
+    model.__setstate__({**gan.__getstate__(), "strength": strength})
+    first, second = ectopic[:1], ectopic[1:2]
+    whole = model.of_one_record(first)
+    np.testing.assert_array_equal(whole.transform(first).beats, model.transform(first).beats)
+    drawn = [whole._latents(gan_beats(part), part.record) for part in (first, second)]
+    assert (drawn[0][0, :16] == drawn[1][:, :16]).all()
+    assert not np.isin(drawn[0][:, 16:], drawn[1][:, 16:]).any()
+    if strength < 1:
+        # Not inverted again: a stretch would bring a heart of its own.
+        np.testing.assert_array_equal(whole._inversion_of_record.shape, (1, 16))
+
+
+def test_no_class_is_held_out_as_a_whole():
+    record = np.repeat(np.arange(10), 3)
+    for rare in range(10):
+        codes = (record == rare).astype(int)
+        out = GANImageAnonymizer(holdout=0.5)._holdout(record, codes)
+        assert out.sum() == 15
+        assert not out[record == rare].any()
+    with pytest.raises(ValueError, match="none can be held out"):
+        GANImageAnonymizer()._holdout(np.arange(3), np.arange(3))
+
+
 def test_change_grows_with_strength_from_nothing(gan, ectopic):
     changes = []
     for strength in (0.0, 1e-8, 0.3, 0.6, 1.0):

@@ -1,5 +1,6 @@
 """Learned flow and noise fields: what they never do, how they are trained, whom they hide."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -528,6 +529,27 @@ def test_without_people_rows_are_paired_with_themselves():
     new = model.transform(IMAGES)
     assert np.isfinite(new).all()
     assert (new != IMAGES).any()
+
+
+def test_a_protected_lead_leaves_no_field(two_leads):
+    # Leads share a field: originals must not come out as if they had been changed.
+    mask = np.zeros(two_leads[0].beats.shape[1:], dtype=bool)
+    mask[0] = True
+    with pytest.raises(ValueError, match="covers everything of X"):
+        FlowFieldAnonymizer(protect=mask, **SMALL).fit(two_leads[0])
+
+
+@pytest.mark.parametrize("degree", [{"mu": 0.01}, {"noise_degree": 0.01}])
+def test_the_degree_is_that_of_the_training(pictures, degree):
+    X, y = pictures
+    method = FlowFieldAnonymizer if "mu" in degree else NoiseFieldAnonymizer
+    trained = dict.fromkeys(degree, 0.2)
+    model = method(image_shape=(20, 16), **trained, **SMALL).fit(X, y)
+    before = model.field(X)
+    model.set_params(**degree)
+    np.testing.assert_array_equal(model.field(X), before)
+    # As an attacker's own copy has it, and whoever loads it.
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(model)).field(X), before)
 
 
 def test_rows_of_a_mask_must_be_those_of_what_is_released():

@@ -166,6 +166,9 @@ def test_masks_that_teach_nothing_are_refused(segmenter, bunch, beats):
         fresh.fit(images, np.zeros_like(masks))
     with pytest.raises(ValueError, match=r"y has shape \(4, 24, 23\); want one mask"):
         fresh.fit(images, masks[:, :, 1:])
+    with pytest.raises(ValueError, match=r"y has shape \(4, 24, 12\); want one mask"):
+        # As many pixels, laid out the other way.
+        fresh.fit(images[:, :12], masks[:, :, :12])
     with pytest.raises(ValueError, match="other values than two"):
         fresh.fit(images, 0.5 * masks)
     with pytest.raises(ValueError, match=r"fitted on size \(24, 24\)"):

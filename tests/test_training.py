@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.callback import ProgressBar
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 from skorch.dataset import Dataset
 
 from sklearn_ecganon import NonQRSVAEAnonymizer
+from sklearn_ecganon.anonymizers import FlowFieldAnonymizer
 from sklearn_ecganon.training._batches import ResidentBatches
 from sklearn_ecganon.training._nets import resolve_device, seeded, single_thread
 
@@ -80,6 +83,24 @@ def test_callbacks_may_end_the_training_early():
     model = NonQRSVAEAnonymizer(max_epochs=9).set_callbacks(StopAfter(3)).fit(X)
     assert model.n_iter_ == 3
     assert np.isfinite(model.transform(X)).all()
+
+
+class Interrupt(StopAfter):
+    """The user presses Ctrl-C."""
+
+    def on_fit_task_end(self, estimator, context):
+        if super().on_fit_task_end(estimator, context):
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("method", [NonQRSVAEAnonymizer, FlowFieldAnonymizer])
+def test_no_half_trained_model_after_an_interrupt(method):
+    X = np.random.default_rng(0).normal(size=(20, 40))
+    model = method(max_epochs=9).set_callbacks(Interrupt(3))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+    with pytest.raises(NotFittedError):
+        check_is_fitted(model, "n_iter_")
 
 
 def test_progress_bar_counts_epochs(capsys):

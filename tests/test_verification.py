@@ -94,6 +94,12 @@ def test_pairs_repeat_with_the_seed_and_differ_without(archive):
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.parametrize("nobody", [np.nan, None])
+def test_unknown_people_are_not_one_person(nobody):
+    with pytest.raises(ValueError, match="subject of row 2 is missing"):
+        verification_pairs([1, 1, nobody, nobody, 2, 3])
+
+
 def test_impossible_pairs_are_refused():
     with pytest.raises(ValueError, match="a single person"):
         verification_pairs(["a", "a"])

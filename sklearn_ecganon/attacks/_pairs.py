@@ -73,6 +73,15 @@ def verification_pairs(
     >>> sorted(sorted(pair) for pair in pairs[is_genuine].tolist())
     [[0, 1], [2, 3]]
     """
+    people = np.asarray(subject)
+    if people.dtype == object or people.dtype.kind == "f":
+        # Nobody's images would be taken for those of one person.
+        unknown = [person is None or person != person for person in people.ravel()]
+        if any(unknown):
+            raise ValueError(
+                f"subject of row {int(np.argmax(unknown))} is missing; name everybody, or "
+                "leave such rows out."
+            )
     subjects = _codes(subject)
     keys = np.zeros(len(subjects), dtype=np.intp) if match is None else _codes(match)
     check_consistent_length(subjects, keys)

@@ -274,7 +274,7 @@ class UNetSegmenter(NetStateMixin, BaseEstimator):
 
     def _masks(self, y: ArrayLike, rows: NDArray) -> NDArray[np.bool_]:
         masks = np.asarray(y)
-        if masks.size != rows.size or len(masks) != len(rows):
+        if masks.shape not in {rows.shape, (len(rows), rows[0].size)}:
             raise ValueError(
                 f"y has shape {masks.shape}; want one mask for each image, {rows.shape}."
             )

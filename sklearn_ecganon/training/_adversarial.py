@@ -12,7 +12,7 @@ import torch
 from skorch import NeuralNet
 from torch import Tensor, nn
 
-from sklearn_ecganon.training._nets import _EpochProgress
+from sklearn_ecganon.training._nets import EndTraining, _EpochProgress, fit_net
 
 
 class AdversarialNet(NeuralNet):
@@ -195,7 +195,7 @@ def train_watched(
     n_left = net.max_epochs - len(watch.log)
     if n_left > 0 and not watch.done:
         net.set_params(max_epochs=n_left)
-        net.partial_fit(X, None)
+        fit_net(net, X, None)
     # They hold data and the estimator: neither must stay in the net.
     names = ("watch", "progress", "stop")
     net.callbacks_ = [item for item in net.callbacks_ if item[0] not in names]
@@ -210,4 +210,4 @@ class _Stop(skorch.callbacks.Callback):
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         if self.watch.done:
-            raise KeyboardInterrupt  # how skorch ends a training early and keeps the net
+            raise EndTraining

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,21 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+class EndTraining(Exception):
+    """Raised by a callback where a training is to end, and its net to be kept."""
+
+
+def fit_net(net: NeuralNet, X: Any, y: Any) -> None:
+    """Train as ``net.partial_fit`` does, but do not take Ctrl-C for the end of a training.
+
+    skorch goes on as if nothing were amiss, and a half-trained anonymizer would be released.
+    """
+    net.notify("on_train_begin", X=X, y=y)
+    with suppress(EndTraining):
+        net.fit_loop(X, y)
+    net.notify("on_train_end", X=X, y=y)
+
+
 def train(
     net: NeuralNet,
     X: Tensor,
@@ -112,7 +127,7 @@ def train(
     """
     if context is not None:
         net.callbacks_.append(("progress", _EpochProgress(estimator, context)))
-    net.partial_fit(X, y)
+    fit_net(net, X, y)
     # The bridge points at the estimator, which holds the net: it must not stay.
     net.callbacks_ = [item for item in net.callbacks_ if item[0] != "progress"]
     return {key: np.array(net.history[:, key]) for key in ("train_loss", "dur")}
@@ -131,7 +146,7 @@ class _EpochProgress(skorch.callbacks.Callback):
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         if self.epoch_.call_on_fit_task_end(estimator=self.estimator):
-            raise KeyboardInterrupt  # how skorch ends a training early and keeps the net
+            raise EndTraining
 
 
 class NetStateMixin:

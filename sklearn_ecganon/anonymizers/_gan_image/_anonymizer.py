@@ -7,7 +7,7 @@ import hashlib
 import os
 import warnings
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_ecganon._validation import Beats
+from sklearn_ecganon._validation import Beats, check_beats
 from sklearn_ecganon.anonymizers._base import BaseAnonymizer
 from sklearn_ecganon.anonymizers._gan_image._blending import blend
 from sklearn_ecganon.anonymizers._gan_image._pictures import (
@@ -27,6 +27,7 @@ from sklearn_ecganon.anonymizers._gan_image._pictures import (
 )
 from sklearn_ecganon.imaging import BeatImager
 from sklearn_ecganon.networks._gan import InvertibleGenerator
+from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.training._gan import (
     MAX_WATCHED,
     GANNet,
@@ -237,6 +238,9 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
     True
     """
 
+    # Of a copy that `of_one_record` makes.
+    _inversion_of_record: NDArray[np.float64] | None = None
+
     _parameter_constraints: dict = {
         **BaseAnonymizer._parameter_constraints,
         "architecture": [StrOptions(set(ARCHITECTURES))],
@@ -357,6 +361,27 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         traces = self.pictures_.read(images).reshape(n_samples, -1, self.n_times_)
         return traces[:, 0] if self._flat else traces[:, : self.n_leads_]
 
+    def of_one_record(self, first: BeatSet) -> Self:
+        """Return a copy that takes all it is given for stretches of one record.
+
+        Parameters
+        ----------
+        first : BeatSet
+            The first stretch that has beats: whose heart it is inverted to below full
+            strength. Each stretch draws for its own beats.
+
+        Returns
+        -------
+        model : GANImageAnonymizer
+            A copy with the same weights and salt.
+        """
+        other = super().of_one_record(first)
+        beats = check_beats(other, first, reset=False)
+        members, owner = group_windows(beats, self._windows_per_image)
+        traces = _traces(beats.values, members)
+        other._inversion_of_record = self._record_latents(self._model(), traces, owner)
+        return other
+
     def _fit_beats(
         self, beats: Beats, labels: NDArray | None, y: Any, seed: int, context: Any
     ) -> None:
@@ -371,7 +396,7 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
                 "architecture='classifier' names classes, but all beats are of one; give "
                 "labels of two or more, or take another architecture."
             )
-        out = self._holdout(beats.record)
+        out = self._holdout(beats.record, codes)
         held, seen = _subset(beats, out), _subset(beats, ~out)
         seen_codes = codes[~out]
         if self.n_blended > 1 and size is None:
@@ -456,7 +481,9 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         new = np.empty(traces.shape)
         record = None
         if self.strength < 1:
-            record = self._record_latents(model, traces, owner)
+            record = self._inversion_of_record
+            if record is None:
+                record = self._record_latents(model, traces, owner)
         for rows in gen_batches(len(members), CHUNK):
             images = self.pictures_.paint(traces[rows])
             z = drawn[rows]
@@ -495,13 +522,24 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
             )
         return np.searchsorted(self.classes_, labels)
 
-    def _holdout(self, record: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Tell which beats are held out: all of some records."""
-        records = np.unique(record)
+    def _holdout(self, record: NDArray[np.intp], codes: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Tell which beats are held out: all of some records, and no class as a whole."""
+        records, place = np.unique(record, return_inverse=True)
+        has = np.zeros((len(records), codes.max() + 1), dtype=bool)
+        has[place, codes] = True
         n_out = min(max(round(self.holdout * len(records)), 1), len(records) - 1)
+        left, out = has.sum(axis=0), np.zeros(len(records), dtype=bool)
         # The same whatever the seed: a training that is resumed holds out the same.
-        out = np.random.default_rng(0).permutation(records)[:n_out]
-        return np.isin(record, out)
+        for one in np.random.default_rng(0).permutation(len(records)):
+            if out.sum() < n_out and (left > has[one]).all():
+                out[one] = True
+                left = left - has[one]
+        if not out.any():
+            raise ValueError(
+                "each record has a class that no other one has, so that none can be held out; "
+                "give more records, or leave rare classes out."
+            )
+        return out[place]
 
     def _condition(self, codes: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return one-hot codes (n_images, n_windows * n_classes) of windows' classes."""
@@ -536,6 +574,13 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
     def _latents(self, beats: Beats, owner: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the keyed latent of each image: (n_images, n_record + n_beat)."""
         n_record, n_beat = self.n_latent_record, self.n_latent_beat
+        if self._content_of_record is not None:
+            # Of a long recording each stretch draws for beats of its own.
+            stretch = copy.copy(self)
+            stretch._content_of_record = None
+            latents = stretch._latents(beats, owner)
+            latents[:, :n_record] = self._draw_for_records(beats, n_record)[owner]
+            return latents
         n_images = np.bincount(owner, minlength=beats.n_records)
         # One stream a record: two would begin with the same numbers.
         sizes = n_record + n_images * n_beat

@@ -179,6 +179,8 @@ class BasePerturbation(NetStateMixin, BaseAnonymizer):
         self.classes_ = np.array([""])
         if labels is not None:
             self.classes_, codes = np.unique(labels, return_inverse=True)
+        # Kept: what a release, an attacker and a loaded model use is what was trained.
+        self._settings = self._module()[1]
         X = self._views(beats, codes, subject)
         if y is not None and len(X["subject"]) == X["subject"][-1] + 1:
             raise ValueError(
@@ -201,7 +203,7 @@ class BasePerturbation(NetStateMixin, BaseAnonymizer):
         self.net_.module_.load_state_dict(trained.state_dict())
 
     def _build_net(self) -> PerturbationNet:
-        module, own = self._module()
+        module, own = self._module()[0], self._settings
         n_dims = len(self.size_)
         settings: dict[str, Any] = {f"module__{name}": value for name, value in own.items()}
         settings |= {**FIXED, "iterator_train": ResidentPartners}

@@ -210,17 +210,14 @@ class FlowFieldAnonymizer(BasePerturbation):
         self.mu = mu
         self.smoothing = smoothing
 
-    @property
-    def _degree(self) -> float:
-        return MU[len(self.size_)] if self.mu is None else self.mu
-
     def _module(self) -> tuple[type[NoiseField], dict[str, Any]]:
-        return FlowField, {"degree": self._degree, "smoothing": self.smoothing}
+        degree = MU[len(self.size_)] if self.mu is None else self.mu
+        return FlowField, {"degree": degree, "smoothing": self.smoothing}
 
     def _units(self) -> NDArray[np.float64]:
         half = (np.array(self.size_) - 1) / 2
         return half.reshape(-1, *[1] * len(self.size_))
 
     def _edge(self) -> float:
-        reach = self._degree * (max(self.size_) - 1) / 2
+        reach = self._settings["degree"] * (max(self.size_) - 1) / 2
         return max(EDGE, len(self.size_) * reach / MAX_EDGE_SLOPE)

@@ -53,7 +53,8 @@ def protection_of(protect: Any, beats: Beats, size: tuple[int, ...]) -> NDArray[
             f"{(n_beats, *row)}, the shape of X."
         )
     mask = np.broadcast_to(mask, (len(mask), n_channels, *size))
-    covered = (mask == 1).all(axis=tuple(range(1, mask.ndim)))
+    # All leads share a field: it is free only where none of them is protected.
+    covered = (mask == 1).any(axis=1).all(axis=tuple(range(1, mask.ndim - 1)))
     if covered.any():
         where = "of X" if len(mask) == 1 else f"of row {int(covered.argmax())} of X"
         raise ValueError(
