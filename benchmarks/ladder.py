@@ -111,13 +111,14 @@ def best(rows, panel, evidence):
 
 def excess(rows, worst, floor):
     """Return the excess, or nothing where no attacker reads what the contract keeps."""
-    if "numbers" not in {row["attacker"] for row in rows}:
+    retrained = [row for row in rows if row["knowledge"] == "semi-informed"]
+    if "numbers" not in {row["attacker"] for row in retrained}:
         return "-"
     return f"{100 * (worst['rank1'] - floor['rank1']):+.1f}"
 
 
 def measure(database, arguments, known, save):
-    """Return the figures of a database: those known, and those that are missing there."""
+    """Add what is missing to the figures `known` of a database, and save them as they come."""
     beats, y, sides = load(database, arguments.data_home)
     gallery = sides == np.sort(sides)[0]
     probes = beats[~gallery]
@@ -246,10 +247,12 @@ def picture(figures, path):
             ax.set_title(f"{TITLES[database]}, {contract} contract", loc="left")
             ax.set_xlabel("utility: share of the contract that is kept")
         row[0].set_ylabel("worst attacker, rank-1 in %")
-    handles, names = axes[0, 0].get_legend_handles_labels()
+    shown = {}
+    for ax in axes[:, 0]:
+        shown |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     figure.legend(
-        handles,
-        names,
+        shown.values(),
+        shown.keys(),
         title="larger: more strength",
         loc="outside right center",
         frameon=False,
