@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test test-slow test-gpu lint docs benchmarks clean
+.PHONY: install demo test test-trains test-portability test-slow test-gpu lint docs benchmarks clean
 
 install: $(VENV)/.installed
 
@@ -23,6 +23,20 @@ lint: install
 
 test: lint
 	$(BIN)/pytest
+
+# The tests that train a network, on another machine's arithmetic.
+test-trains: install
+	ATEN_CPU_CAPABILITY=default $(BIN)/pytest -m "trains and not slow and not gpu"
+
+# All tests on four machines: ATEN_CPU_CAPABILITY selects the kernels that torch uses on the
+# CPU, OMP_NUM_THREADS the number of parts that it splits a sum into. SCIPY_ARRAY_API=1 adds
+# scikit-learn's checks of array-API input.
+test-portability: install
+	for kernels in default avx2; do for threads in 1 2; do \
+	    echo "== ATEN_CPU_CAPABILITY=$$kernels OMP_NUM_THREADS=$$threads"; \
+	    SCIPY_ARRAY_API=1 ATEN_CPU_CAPABILITY=$$kernels OMP_NUM_THREADS=$$threads \
+	        $(BIN)/pytest || exit 1; \
+	done; done
 
 test-slow: install
 	$(BIN)/pytest -m slow

@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread, small synthetic recordings, real ones where they lie."""
+"""Fixtures of all tests: small synthetic recordings, and real ones where they are on disk."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,8 @@ import torch
 
 from sklearn_ecganon import NonQRSVAEAnonymizer, QRSSegmenter, make_ecg_records
 
-torch.set_num_threads(1)
+# One thread is the fastest for networks this small. `make test-portability` sets another number.
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
 
 
 @pytest.fixture(scope="session")
