@@ -18,8 +18,7 @@ import numpy as np
 from scipy.signal import resample
 
 from sklearn_ecganon import QRSSegmenter, ReidentificationScorer
-from sklearn_ecganon.datasets import fetch_ecgid, fetch_mitdb
-from sklearn_ecganon.model_selection import time_split
+from sklearn_ecganon.datasets import fetch_ecgid, fetch_mitdb, time_split
 
 EVIDENCE = {"mitdb": (1, 20, 50), "same-day": (1, 5, 50), "across-day": (1, 5, 50)}
 

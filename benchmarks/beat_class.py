@@ -14,8 +14,8 @@ from time import perf_counter
 import numpy as np
 
 from sklearn_ecganon import QRSSegmenter
-from sklearn_ecganon.datasets import fetch_mitdb
-from sklearn_ecganon.utility import DS1, DS2, BeatClassUtility
+from sklearn_ecganon.datasets import DS1, DS2, fetch_mitdb
+from sklearn_ecganon.utility import BeatClassUtility
 
 COLUMNS = {
     "accuracy": "accuracy",

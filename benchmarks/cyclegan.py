@@ -47,8 +47,8 @@ from sklearn_ecganon.datasets import (
     fetch_mitdb,
     load_mri_slices,
     load_nih_chest_xrays,
+    time_split,
 )
-from sklearn_ecganon.model_selection import time_split
 from sklearn_ecganon.segmentation import BeatCountWarning
 from sklearn_ecganon.training._nets import seeded
 from sklearn_ecganon.utility import UtilityScorer

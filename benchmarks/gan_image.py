@@ -45,14 +45,13 @@ from sklearn_ecganon import BeatSet, QRSSegmenter, ReidentificationScorer
 from sklearn_ecganon.anonymizers import GANImageAnonymizer
 from sklearn_ecganon.anonymizers._gan_image._blending import blend
 from sklearn_ecganon.attacks import MembershipInferenceScorer
-from sklearn_ecganon.datasets import fetch_ludb, fetch_mitdb
+from sklearn_ecganon.datasets import DS1, DS2, fetch_ludb, fetch_mitdb, time_split
 from sklearn_ecganon.imaging import BeatImager
 from sklearn_ecganon.metrics import precision_recall_density_coverage, two_sample_auc
-from sklearn_ecganon.model_selection import time_split
 from sklearn_ecganon.networks._gan import Discriminator, InvertibleGenerator
 from sklearn_ecganon.segmentation import BeatCountWarning
 from sklearn_ecganon.training._gan import mean_discrepancy
-from sklearn_ecganon.utility import DS1, DS2, BeatClassUtility, FakeTest, FakeTestMonitor
+from sklearn_ecganon.utility import BeatClassUtility, FakeTest, FakeTestMonitor
 
 # Arrangement of an image, and beats in it.
 ARRANGEMENTS = {

@@ -35,8 +35,7 @@ from sklearn_ecganon.anonymizers import (
     PseudoIdentityAnonymizer,
     TimeWarpAnonymizer,
 )
-from sklearn_ecganon.datasets import fetch_ecgid, fetch_mitdb
-from sklearn_ecganon.model_selection import time_split
+from sklearn_ecganon.datasets import fetch_ecgid, fetch_mitdb, time_split
 from sklearn_ecganon.utility import UtilityScorer
 
 CONTRACTS = ("diagnostic", "measurement")

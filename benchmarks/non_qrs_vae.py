@@ -14,8 +14,7 @@ import time
 import numpy as np
 
 from sklearn_ecganon import NonQRSVAEAnonymizer, QRSSegmenter, ReidentificationScorer
-from sklearn_ecganon.datasets import fetch_mitdb
-from sklearn_ecganon.model_selection import time_split
+from sklearn_ecganon.datasets import fetch_mitdb, time_split
 
 
 def main():

@@ -28,12 +28,9 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn_ecganon import QRSSegmenter, ReidentificationScorer
 from sklearn_ecganon.anonymizers import PseudoIdentityAnonymizer
 from sklearn_ecganon.contracts import measure
-from sklearn_ecganon.datasets import fetch_ecgid, fetch_mitdb
+from sklearn_ecganon.datasets import DS1, DS2, fetch_ecgid, fetch_mitdb, time_split
 from sklearn_ecganon.metrics import precision_recall_density_coverage, two_sample_auc
-from sklearn_ecganon.model_selection import time_split
 from sklearn_ecganon.utility import (
-    DS1,
-    DS2,
     BeatClassUtility,
     DetectionUtility,
     UtilityScorer,

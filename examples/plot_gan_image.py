@@ -27,8 +27,7 @@ from sklearn_ecganon import (
 )
 from sklearn_ecganon.anonymizers import GANImageAnonymizer, KSameAnonymizer
 from sklearn_ecganon.attacks import WeakAttackWarning
-from sklearn_ecganon.datasets import fetch_mitdb
-from sklearn_ecganon.model_selection import time_split
+from sklearn_ecganon.datasets import fetch_mitdb, time_split
 from sklearn_ecganon.plot import BeatOverlayDisplay, PreviewGrid, PrivacyUtilityDisplay
 from sklearn_ecganon.utility import BeatClassUtility
 
@@ -42,7 +41,7 @@ else:
     ).data
     print(f"SYNTHETIC, {len(whole)} records; set SKLEARN_ECGANON_DATA for real ones")
 
-records = time_split(whole, share=0.2, duration=60.0)
+records = time_split(whole, fraction=0.2, duration=60.0)
 subjects = np.array([record.subject for record in records])
 sessions = np.array([record.session for record in records])
 segmenter = QRSSegmenter("annotated", leads=[0], sampling_rate=125.0)

@@ -20,12 +20,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
 from sklearn_ecganon import NonQRSVAEAnonymizer, QRSSegmenter, make_ecg_records
-from sklearn_ecganon.datasets import fetch_mitdb
+from sklearn_ecganon.datasets import fetch_mitdb, time_split
 from sklearn_ecganon.model_selection import (
     PrivacyUtilityScorer,
     SessionSplit,
     max_utility,
-    time_split,
 )
 from sklearn_ecganon.plot import PrivacyUtilityDisplay
 
@@ -37,7 +36,7 @@ else:
     whole = make_ecg_records(n_subjects=14, n_sessions=1, duration=900.0, random_state=0).data
     print(f"SYNTHETIC, {len(whole)} records; set SKLEARN_ECGANON_DATA for real ones")
 
-records = time_split(whole, share=0.2, duration=60.0)
+records = time_split(whole, fraction=0.2, duration=60.0)
 subjects = np.array([record.subject for record in records])
 
 # %%

@@ -26,8 +26,7 @@ from sklearn_ecganon import (
     make_ecg_records,
 )
 from sklearn_ecganon.anonymizers import KSameAnonymizer, NoiseAnonymizer
-from sklearn_ecganon.datasets import fetch_mitdb
-from sklearn_ecganon.model_selection import time_split
+from sklearn_ecganon.datasets import fetch_mitdb, time_split
 from sklearn_ecganon.plot import ReidentificationDisplay
 from sklearn_ecganon.utility import UtilityScorer
 

@@ -23,8 +23,7 @@ from sklearn_ecganon import (
     ReidentificationScorer,
     make_ecg_records,
 )
-from sklearn_ecganon.datasets import fetch_mitdb
-from sklearn_ecganon.model_selection import time_split
+from sklearn_ecganon.datasets import fetch_mitdb, time_split
 from sklearn_ecganon.plot import BeatOverlayDisplay, ReidentificationDisplay
 
 if os.environ.get("SKLEARN_ECGANON_DATA"):
@@ -35,7 +34,7 @@ else:
     whole = make_ecg_records(n_subjects=22, n_sessions=1, duration=900.0, random_state=0).data
     print(f"SYNTHETIC, {len(whole)} records; set SKLEARN_ECGANON_DATA for real ones")
 
-records = time_split(whole, share=0.2, duration=60.0)
+records = time_split(whole, fraction=0.2, duration=60.0)
 subjects = np.array([record.subject for record in records])
 sessions = np.array([record.session for record in records])
 

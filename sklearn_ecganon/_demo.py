@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,15 @@ import numpy as np
 from rich.console import Console
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch
 
 from sklearn_ecganon.anonymizers import NonQRSVAEAnonymizer
 from sklearn_ecganon.attacks import ReidentificationResult, ReidentificationScorer
-from sklearn_ecganon.datasets import (
-    fetch_ecgid,
-    fetch_mitdb,
-    get_data_home,
-    make_ecg_records,
-)
+from sklearn_ecganon.datasets import get_data_home, load_protocol
 from sklearn_ecganon.model_selection import (
     PrivacyUtilityScorer,
     SessionSplit,
-    time_split,
 )
-from sklearn_ecganon.records import ECGRecord
 from sklearn_ecganon.segmentation import QRSSegmenter
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -36,7 +29,8 @@ STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MAX_EPOCHS = 10
 MAX_EPOCHS_IN_SEARCH = 3
 EVERY = 3
-FOLDERS = {"mitdb": "mitdb", "ecgid": "ecgiddb"}
+# The protocol of each database, and its folder.
+DATABASES = {"mitdb": ("mitdb-time", "mitdb"), "ecgid": ("ecgid-same-day", "ecgiddb")}
 
 
 def run_demo(data: str | None, data_home: Path | None, out: Path, seed: int) -> None:
@@ -62,12 +56,16 @@ def run_demo(data: str | None, data_home: Path | None, out: Path, seed: int) -> 
 
     out.mkdir(parents=True, exist_ok=True)
     console = Console(highlight=False)
-    records, source = _load(data, data_home, seed)
-    y = np.array([record.subject for record in records])
-    sessions = np.array([record.session for record in records])
+    protocol = _load(data, data_home, seed)
+    records, y, sessions = protocol.records, protocol.subjects, protocol.sessions
     gallery = SessionSplit()
     [(train, _)] = gallery.split(records, y)
-    console.print(f"[bold]Data:[/bold] {source}")
+    console.print(f"[bold]Data:[/bold] {protocol.DESCR}")
+    if protocol.name == "synthetic":
+        console.print(
+            "Set SKLEARN_ECGANON_DATA to the folder of mitdb/ or ecgiddb/ to use recordings "
+            "of patients."
+        )
     console.print(
         f"[bold]Plan:[/bold] cut {len(records)} records of {len(set(y))} subjects into beats; "
         "train a VAE on the first sessions to redraw all but the QRS; let attackers name the "
@@ -76,7 +74,7 @@ def run_demo(data: str | None, data_home: Path | None, out: Path, seed: int) -> 
     )
 
     with _step(console, "cut records into beats"):
-        segment = QRSSegmenter(leads=[0]).fit(records)
+        segment = QRSSegmenter(**protocol.segmenter).fit(records)
         beats = segment.transform(records)
     vae = NonQRSVAEAnonymizer(region="all", max_epochs=MAX_EPOCHS, random_state=seed)
     with _step(console, f"train the VAE on {beats.n_beats[train].sum()} beats"):
@@ -114,40 +112,27 @@ def run_demo(data: str | None, data_home: Path | None, out: Path, seed: int) -> 
         console.print(f"  {out / name}")
 
 
-def _load(data: str | None, home: Path | None, seed: int) -> tuple[list[ECGRecord], str]:
+def _load(data: str | None, home: Path | None, seed: int) -> Bunch:
+    """Return the protocol of a database, or of the first database that is on disk."""
     if data is None:
         on_disk = [
             name
-            for name, folder in FOLDERS.items()
+            for name, (_, folder) in DATABASES.items()
             if (get_data_home(home) / folder / "RECORDS").is_file()
         ]
         data = on_disk[0] if on_disk else "synthetic"
+    if data == "synthetic":
+        return load_protocol("synthetic", random_state=seed)
+    protocol = load_protocol(DATABASES[data][0], data_home=home)
     if data == "mitdb":
-        records = time_split(fetch_mitdb(data_home=home).data)
-        kept = [r for r in records if int(r.name.split()[-1]) % EVERY == 1]
-        return kept, (
-            "MIT-BIH Arrhythmia Database, 60 s records from the first and the last 45 % of "
-            f"each recording, every {EVERY}rd of them"
-        )
-    if data == "ecgid":
-        return _first_two(fetch_ecgid(data_home=home).data), (
-            "ECG-ID Database, the first two recordings of each person, lead I"
-        )
-    bunch = make_ecg_records(n_subjects=30, n_sessions=2, duration=60.0, random_state=seed)
-    return bunch.data, (
-        "SYNTHETIC records (ECGSYN), since no database was found or asked for; figures on "
-        "real hearts differ. Set SKLEARN_ECGANON_DATA to the folder of mitdb/ to use it"
-    )
-
-
-def _first_two(records: list[ECGRecord]) -> list[ECGRecord]:
-    """Return each person's first two recordings as two sessions."""
-    chosen = []
-    for subject in dict.fromkeys(record.subject for record in records):
-        own = [record for record in records if record.subject == subject][:2]
-        if len(own) == 2:
-            chosen += [replace(r, session=f"recording {i + 1}") for i, r in enumerate(own)]
-    return chosen
+        # These leave out two minutes of ventricular flutter, annotated without beats.
+        minutes = [int(record.name.split()[-1]) for record in protocol.records]
+        chosen = np.flatnonzero(np.array(minutes) % EVERY == 0)
+        protocol.records = [protocol.records[i] for i in chosen]
+        for name in ("subjects", "sessions", "gallery"):
+            protocol[name] = protocol[name][chosen]
+        protocol.DESCR += f", every {EVERY}rd of the records"
+    return protocol
 
 
 def _verdict(ladder: ReidentificationResult) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -24,7 +23,7 @@ from sklearn_ecganon.attacks._split import (
     gallery_probe_split,
     session_labels,
 )
-from sklearn_ecganon.records import BeatSet, ECGRecord
+from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.utility import UtilityScorer
 
 __all__ = [
@@ -32,7 +31,6 @@ __all__ = [
     "SessionSplit",
     "max_utility",
     "pareto_front",
-    "time_split",
 ]
 
 # Utility figures of which less is better, and those that are no score of the release.
@@ -89,7 +87,8 @@ class SessionSplit(BaseCrossValidator):
         first = first_session(np.asarray(y), sessions)
         if first.all():
             raise ValueError(
-                "no subject has a second session; cut recordings in time with time_split."
+                "no subject has a second session; cut recordings in time with "
+                "datasets.time_split."
             )
         yield np.flatnonzero(first), np.flatnonzero(~first)
 
@@ -107,59 +106,6 @@ class SessionSplit(BaseCrossValidator):
             Always 1.
         """
         return 1
-
-
-def time_split(
-    records: Sequence[ECGRecord], *, share: float = 0.45, duration: float | None = 60.0
-) -> list[ECGRecord]:
-    """Make two sessions of each long record: its beginning and its end.
-
-    Parameters
-    ----------
-    records : sequence of ECGRecord
-        Long recordings.
-    share : float, default=0.45
-        Share of a record that goes to each end; what is between is left out.
-    duration : float or None, default=60.0
-        Length in seconds of the records each end is cut into; a shorter rest is left out.
-        None keeps each end whole.
-
-    Returns
-    -------
-    parts : list of ECGRecord
-        With `session` ``"1 early"`` or ``"2 late"`` and the subject of their source.
-
-    Raises
-    ------
-    ValueError
-        If an end is shorter than `duration`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_ecganon import ECGRecord
-    >>> from sklearn_ecganon.model_selection import time_split
-    >>> parts = time_split([ECGRecord(np.zeros(40_000), 100.0, subject="a")])
-    >>> [part.session for part in parts]
-    ['1 early', '1 early', '1 early', '2 late', '2 late', '2 late']
-    """
-    if not 0 < share <= 0.5:
-        raise ValueError(f"share={share}; want a number above 0 and up to 0.5.")
-    parts = []
-    for record in records:
-        end = int(record.n_times * share)
-        length = end if duration is None else round(duration * record.sampling_rate)
-        if not 0 < length <= end:
-            raise ValueError(
-                f"record {record.name!r}: {share:.0%} of it are "
-                f"{end / record.sampling_rate:.1f} s, shorter than duration={duration} s."
-            )
-        for session, offset in (("1 early", 0), ("2 late", record.n_times - end)):
-            for number, start in enumerate(range(offset, offset + end - length + 1, length)):
-                part = record.crop(start, start + length)
-                name = f"{record.name} {session.split()[1]} {number + 1}"
-                parts.append(replace(part, session=session, name=name))
-    return parts
 
 
 class PrivacyUtilityScorer:

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from sklearn_ecganon import NonQRSVAEAnonymizer, QRSSegmenter, ReidentificationScorer
-from sklearn_ecganon.datasets import fetch_mitdb
-from sklearn_ecganon.model_selection import time_split
+from sklearn_ecganon.datasets import fetch_mitdb, time_split
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 

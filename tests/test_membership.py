@@ -21,8 +21,8 @@ from sklearn_ecganon.attacks._membership import (
     _share_above,
     _tpr_at,
 )
-from sklearn_ecganon.datasets import fetch_mitdb
-from sklearn_ecganon.model_selection import SessionSplit, time_split
+from sklearn_ecganon.datasets import fetch_mitdb, time_split
+from sklearn_ecganon.model_selection import SessionSplit
 
 
 @parametrize_with_checks([MembershipInferenceScorer()])

@@ -10,7 +10,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_ecganon import (
-    ECGRecord,
     NonQRSVAEAnonymizer,
     QRSSegmenter,
     ReidentificationScorer,
@@ -21,7 +20,6 @@ from sklearn_ecganon.model_selection import (
     SessionSplit,
     max_utility,
     pareto_front,
-    time_split,
 )
 from sklearn_ecganon.utility import UtilityScorer
 
@@ -215,21 +213,6 @@ def test_session_split(bunch, beats):
         next(SessionSplit().split(beats, bunch.subject))
     with pytest.raises(ValueError, match="time_split"):
         next(SessionSplit().split(np.zeros(6), y, np.full(6, "x")))
-
-
-def test_time_split():
-    record = ECGRecord(np.arange(1000.0), 10, r_peaks=[5, 460, 995], subject="s", name="r")
-    parts = time_split([record], share=0.45, duration=20)
-    assert [p.name for p in parts] == ["r early 1", "r early 2", "r late 1", "r late 2"]
-    np.testing.assert_array_equal(parts[1].signal[:, 0], np.arange(200.0, 400.0))
-    np.testing.assert_array_equal(parts[2].signal[:, 0], np.arange(550.0, 750.0))
-    assert all(p.subject == "s" for p in parts)
-    whole = time_split([record], share=0.5, duration=None)
-    assert [p.n_times for p in whole] == [500, 500]
-    with pytest.raises(ValueError, match=r"'r': 45% of it are 45\.0 s, shorter"):
-        time_split([record], duration=60)
-    with pytest.raises(ValueError, match=r"share=0\.6"):
-        time_split([record], share=0.6)
 
 
 def results_of(privacy, utility, **others):

@@ -10,8 +10,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn_ecganon import QRSSegmenter
 from sklearn_ecganon.anonymizers._retiming import retime
 from sklearn_ecganon.contracts import category
-from sklearn_ecganon.datasets import fetch_mitdb
-from sklearn_ecganon.model_selection import time_split
+from sklearn_ecganon.datasets import fetch_mitdb, time_split
 from sklearn_ecganon.segmentation import BeatCountWarning
 
 DURATION = 60.0

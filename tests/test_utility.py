@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from sklearn_ecganon import ECGRecord, QRSSegmenter, make_ecg_records
-from sklearn_ecganon.datasets import fetch_mitdb
+from sklearn_ecganon.datasets import DS1, DS2, fetch_mitdb
 from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.utility import (
-    DS1,
-    DS2,
     BeatClassUtility,
     DetectionUtility,
     HRVUtility,

@@ -8,8 +8,7 @@ import pytest
 from sklearn_ecganon import QRSSegmenter, make_ecg_records
 from sklearn_ecganon.anonymizers import KSameAnonymizer, LowPassAnonymizer, NoiseAnonymizer
 from sklearn_ecganon.contracts import CATEGORIES, TOLERANCES, Measurements
-from sklearn_ecganon.datasets import fetch_mitdb
-from sklearn_ecganon.model_selection import time_split
+from sklearn_ecganon.datasets import fetch_mitdb, time_split
 from sklearn_ecganon.utility import (
     BeatClassUtility,
     DiagnosisUtility,

@@ -9,10 +9,20 @@ from sklearn_ecganon.datasets._images import (
 )
 from sklearn_ecganon.datasets._ludb import fetch_ludb
 from sklearn_ecganon.datasets._mitdb import fetch_mitdb
+from sklearn_ecganon.datasets._protocols import (
+    DS1,
+    DS2,
+    WaveAnnotations,
+    load_protocol,
+)
 from sklearn_ecganon.datasets._records import load_records
 from sklearn_ecganon.datasets._synthetic import make_ecg_records
+from sklearn_ecganon.datasets._time_split import time_split
 
 __all__ = [
+    "DS1",
+    "DS2",
+    "WaveAnnotations",
     "fetch_ecgid",
     "fetch_ludb",
     "fetch_mitdb",
@@ -20,6 +30,8 @@ __all__ = [
     "load_kermany_chest_xrays",
     "load_mri_slices",
     "load_nih_chest_xrays",
+    "load_protocol",
     "load_records",
     "make_ecg_records",
+    "time_split",
 ]

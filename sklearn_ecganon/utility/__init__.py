@@ -1,6 +1,6 @@
 """What a release is still good for."""
 
-from sklearn_ecganon.utility._beat_class import DS1, DS2, BeatClassUtility
+from sklearn_ecganon.utility._beat_class import BeatClassUtility
 from sklearn_ecganon.utility._detection import DetectionUtility
 from sklearn_ecganon.utility._diagnosis import DiagnosisUtility
 from sklearn_ecganon.utility._fake_test import FakeTest, FakeTestMonitor, FakeTestRow
@@ -10,8 +10,6 @@ from sklearn_ecganon.utility._utility_scorer import UtilityScorer
 from sklearn_ecganon.utility._waveform import WaveformUtility, waveform_utility
 
 __all__ = [
-    "DS1",
-    "DS2",
     "BeatClassUtility",
     "DetectionUtility",
     "DiagnosisUtility",

@@ -12,22 +12,12 @@ from sklearn.metrics import confusion_matrix
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 
+from sklearn_ecganon.datasets import DS1, DS2
 from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.utility._beat_features import describe_beats
 from sklearn_ecganon.utility._judges import make_judge
 from sklearn_ecganon.utility._pairs import check_pairs
 
-#: De Chazal's inter-patient split of MIT-BIH, paced records left out.
-# fmt: off
-DS1 = (
-    "101", "106", "108", "109", "112", "114", "115", "116", "118", "119", "122",
-    "124", "201", "203", "205", "207", "208", "209", "215", "220", "223", "230",
-)
-DS2 = (
-    "100", "103", "105", "111", "113", "117", "121", "123", "200", "202", "210",
-    "212", "213", "214", "219", "221", "222", "228", "231", "232", "233", "234",
-)
-# fmt: on
 # What a judge is trained on, and what it is tested on: S is the release, R the original.
 CROSSINGS = {
     "trtr": ("before", "before"),

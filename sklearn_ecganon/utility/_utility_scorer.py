@@ -13,8 +13,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_ecganon._validation import is_records
 from sklearn_ecganon.contracts import CATEGORIES, CONTRACTS, TOLERANCES, Measurements
+from sklearn_ecganon.datasets import DS1, DS2
 from sklearn_ecganon.records import BeatSet
-from sklearn_ecganon.utility._beat_class import DS1, DS2, BeatClassUtility
+from sklearn_ecganon.utility._beat_class import BeatClassUtility
 from sklearn_ecganon.utility._compare import Agreement, agreement, measured_pair, paired_beats
 from sklearn_ecganon.utility._detection import DetectionUtility
 from sklearn_ecganon.utility._diagnosis import compared, diagnosis_figures
