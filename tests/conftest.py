@@ -9,7 +9,7 @@ import torch
 
 from sklearn_ecganon import NonQRSVAEAnonymizer, QRSSegmenter, make_ecg_records
 
-# One thread is the fastest for networks this small. `make test-portability` sets another number.
+# One thread is fastest for networks this small; `make test-portability` sets two as well.
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
 
 

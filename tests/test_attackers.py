@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 import torch
 
+from sklearn_ecganon.attacks._attackers._conv import ConvAttacker
 from sklearn_ecganon.attacks._attackers._embedding import (
     Embedder,
     MarginSoftmax,
     another_day,
     standardised,
 )
+from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
 from sklearn_ecganon.attacks._attackers._session import SessionAttacker
 from sklearn_ecganon.attacks._attackers._siamese import SiameseAttacker
+from sklearn_ecganon.attacks._attackers._template import TemplateAttacker
 from sklearn_ecganon.attacks._features import beat_features
 
 BRIEF = {"n_leads": 1, "device": "cpu", "seed": 0, "n_steps": 120}
@@ -42,6 +45,28 @@ def test_learns_enrols_and_repeats_itself(kind, sides):
     assert (enrolled.log_proba(probes).argmax(axis=1) == (own + 1) % 6).mean() > 0.6
     # The one who enrolled is not changed by it.
     np.testing.assert_array_equal(attacker.log_proba(probes), scores)
+
+
+@pytest.mark.parametrize(
+    "attacker",
+    [
+        LDAAttacker(),
+        TemplateAttacker(n_leads=1),
+        ConvAttacker("small-conv", **BRIEF | {"n_steps": 5}),
+        SessionAttacker(**BRIEF | {"n_steps": 5}),
+        SiameseAttacker(**BRIEF | {"n_steps": 5}),
+    ],
+    ids=lambda attacker: type(attacker).__name__,
+)
+def test_scores_do_not_depend_on_the_other_beats(attacker, sides):
+    X, y, probes, _ = sides
+    for fitted in (attacker.fit(X, y), attacker.enroll(X, y)):
+        scores = fitted.log_proba(probes)
+        # Scores are logarithms of probabilities: 1e-6 is one part in a million.
+        for rows in (slice(3, 4), slice(10, 47), np.random.default_rng(0).permutation(90)):
+            np.testing.assert_allclose(
+                fitted.log_proba(probes[rows]), scores[rows], rtol=0, atol=1e-6
+            )
 
 
 def test_level_and_size_do_not_count(sides):

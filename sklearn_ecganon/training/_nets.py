@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -147,6 +147,34 @@ class _EpochProgress(skorch.callbacks.Callback):
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         if self.epoch_.call_on_fit_task_end(estimator=self.estimator):
             raise EndTraining
+
+
+def infer(forward: Callable[[Tensor], Tensor], rows: Tensor, batch_size: int) -> Tensor:
+    """Apply a network to rows so that the result of a row does not depend on the others.
+
+    The order in which a float32 product is summed depends on the size of the batch. Every
+    batch therefore has the same size; the last one is filled up with zeros.
+
+    Parameters
+    ----------
+    forward : callable
+        Maps a batch of rows to a batch of results, on one CPU thread and without gradients.
+    rows : Tensor of shape (n_rows, ...)
+        Input on the device of the network.
+    batch_size : int
+        Rows of every batch.
+
+    Returns
+    -------
+    results : Tensor of shape (n_rows, ...)
+        On the same device.
+    """
+    results = []
+    with torch.no_grad(), single_thread():
+        for batch in rows.split(batch_size):
+            missing = batch.new_zeros(batch_size - len(batch), *batch.shape[1:])
+            results.append(forward(torch.cat([batch, missing]))[: len(batch)])
+    return torch.cat(results)
 
 
 class NetStateMixin:

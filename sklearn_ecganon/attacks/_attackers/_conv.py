@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import torch
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 from skorch import NeuralNet
+from torch import Tensor
 
 from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
 from sklearn_ecganon.attacks._attackers._protocol import Attacker
@@ -15,10 +17,10 @@ from sklearn_ecganon.attacks._features import EXTRAS_PER_LEAD
 from sklearn_ecganon.networks._conv import ConvClassifier
 from sklearn_ecganon.training._nets import (
     FIXED,
+    infer,
     one_cycle,
     resolve_device,
     seeded,
-    single_thread,
     train,
 )
 
@@ -109,11 +111,10 @@ class ConvAttacker:
     def _embed(self, X: NDArray) -> NDArray:
         return self._infer(X, self.net_.module_.embed)
 
-    def _infer(self, X: NDArray, forward: torch.nn.Module) -> NDArray:
+    def _infer(self, X: NDArray, forward: Callable[[Tensor], Tensor]) -> NDArray:
         self.net_.module_.eval()
-        with torch.no_grad(), single_thread():
-            rows = torch.as_tensor(X).to(self.net_.device).split(256)
-            return torch.cat([forward(part) for part in rows]).cpu().numpy()
+        rows = torch.as_tensor(X).to(self.net_.device)
+        return infer(forward, rows, batch_size=256).cpu().numpy()
 
 
 class _Enrolled:

@@ -14,10 +14,10 @@ from torch.nn import functional as F
 from sklearn_ecganon.attacks._features import EXTRAS_PER_LEAD
 from sklearn_ecganon.training._nets import (
     FIXED,
+    infer,
     one_cycle,
     resolve_device,
     seeded,
-    single_thread,
     train,
 )
 
@@ -96,9 +96,8 @@ class Embedder:
     def embed(self, X: NDArray) -> NDArray[np.float32]:
         """Return points of length 1, (n_beats, 128)."""
         net = self.net_.module_.eval()
-        with torch.no_grad(), single_thread():
-            parts = self._shapes(X).to(self.net_.device).split(256)
-            return torch.cat([net.embed(part) for part in parts]).cpu().numpy()
+        rows = self._shapes(X).to(self.net_.device)
+        return infer(net.embed, rows, batch_size=256).cpu().numpy()
 
     def templates(self, X: NDArray, y: NDArray) -> NDArray[np.float32]:
         """Return the direction of everybody's mean point, (n_subjects, 128)."""

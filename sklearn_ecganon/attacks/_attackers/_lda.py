@@ -30,7 +30,8 @@ class LDAAttacker:
         return copy.copy(self)._set_templates(np.array(means))
 
     def log_proba(self, X: NDArray) -> NDArray:
-        return log_softmax(X / self.scale_ @ self.weights_.T + self.offset_, axis=1)
+        scaled = X.astype(np.float64) / self.scale_
+        return log_softmax(scaled @ self.weights_.T + self.offset_, axis=1)
 
     def _set_templates(self, means: NDArray) -> Self:
         self.weights_ = np.linalg.lstsq(self.covariance_, means.T)[0].T

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Self
 
+import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
@@ -42,7 +43,8 @@ class SessionAttacker:
         return copy.copy(self)._set_templates(X, y)
 
     def log_proba(self, X: NDArray) -> NDArray:
-        return log_softmax(SCALE * self.net_.embed(X) @ self.templates_.T, axis=1)
+        cosines = self.net_.embed(X).astype(np.float64) @ self.templates_.T
+        return log_softmax(SCALE * cosines, axis=1)
 
     def _set_templates(self, X: NDArray, y: NDArray) -> Self:
         self.templates_ = self.net_.templates(X, y)

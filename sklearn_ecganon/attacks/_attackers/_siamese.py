@@ -62,10 +62,11 @@ class SiameseAttacker:
         return copy.copy(self)._set_templates(X, y)
 
     def log_proba(self, X: NDArray) -> NDArray:
-        cosines = np.empty((len(X), len(self.fold_)), dtype=np.float32)
+        cosines = np.empty((len(X), len(self.fold_)))
         for fold, net in enumerate(self.nets_):
-            own = self.fold_ == fold
-            cosines[:, own] = net.embed(X) @ self.templates_[own].T
+            in_fold = self.fold_ == fold
+            points = net.embed(X).astype(np.float64)
+            cosines[:, in_fold] = points @ self.templates_[in_fold].T
         return log_softmax(SCALE * cosines, axis=1)
 
     def _set_templates(self, X: NDArray, y: NDArray) -> Self:

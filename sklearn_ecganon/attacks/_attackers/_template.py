@@ -40,7 +40,8 @@ class TemplateAttacker:
         return copy.copy(self).fit(X, y)
 
     def _shapes(self, X: NDArray) -> NDArray:
-        return X[:, : X.shape[1] - EXTRAS_PER_LEAD * self.n_leads]
+        shapes = X[:, : X.shape[1] - EXTRAS_PER_LEAD * self.n_leads]
+        return shapes.astype(np.float64)
 
 
 def _unit(rows: NDArray) -> NDArray:
