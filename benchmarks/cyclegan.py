@@ -41,13 +41,13 @@ from torch.nn import functional as F
 
 from sklearn_ecganon import QRSSegmenter, ReidentificationScorer
 from sklearn_ecganon.anonymizers import CycleGANAnonymizer
-from sklearn_ecganon.attacks import SiameseVerifier, WeakAttackWarning, verify_release
-from sklearn_ecganon.datasets import (
-    fetch_ecgid,
-    fetch_mitdb,
+from sklearn_ecganon.datasets import fetch_ecgid, fetch_mitdb, time_split
+from sklearn_ecganon.images import (
+    SiameseVerifier,
+    WeakAttackWarning,
     load_mri_slices,
     load_nih_chest_xrays,
-    time_split,
+    verify_release,
 )
 from sklearn_ecganon.segmentation import BeatCountWarning
 from sklearn_ecganon.training._nets import seeded

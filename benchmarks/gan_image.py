@@ -46,12 +46,13 @@ from sklearn_ecganon.anonymizers import GANImageAnonymizer
 from sklearn_ecganon.anonymizers._gan_image._blending import blend
 from sklearn_ecganon.attacks import MembershipInferenceScorer
 from sklearn_ecganon.datasets import DS1, DS2, fetch_ludb, fetch_mitdb, time_split
+from sklearn_ecganon.images import FakeTest, FakeTestMonitor
 from sklearn_ecganon.imaging import BeatImager
 from sklearn_ecganon.metrics import precision_recall_density_coverage, two_sample_auc
 from sklearn_ecganon.networks._gan import Discriminator, InvertibleGenerator
 from sklearn_ecganon.segmentation import BeatCountWarning
 from sklearn_ecganon.training._gan import mean_discrepancy
-from sklearn_ecganon.utility import BeatClassUtility, FakeTest, FakeTestMonitor
+from sklearn_ecganon.utility import BeatClassUtility
 
 # Arrangement of an image, and beats in it.
 ARRANGEMENTS = {
@@ -369,7 +370,7 @@ def xray(arguments: argparse.Namespace) -> None:
     held = np.isin(data["patient"], patients[: len(patients) // 4])
     print(f"{(~held).sum()} images to learn from, {held.sum()} of other patients")
     start = perf_counter()
-    judge = FakeTest("images", random_state=arguments.seed).fit(X[~held], y[~held])
+    judge = FakeTest(random_state=arguments.seed).fit(X[~held], y[~held])
     row = judge.evaluate(X[held], y[held])
     seconds = perf_counter() - start
     print(f"judge ({seconds:.0f} s), real, new patients: {sentence(row)}", flush=True)

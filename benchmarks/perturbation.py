@@ -51,11 +51,16 @@ from sklearn_ecganon.anonymizers import (
     KSameAnonymizer,
     NoiseFieldAnonymizer,
 )
-from sklearn_ecganon.attacks import SiameseVerifier, verification_pairs
-from sklearn_ecganon.datasets import load_kermany_chest_xrays, load_nih_chest_xrays
+from sklearn_ecganon.images import (
+    FakeTest,
+    SiameseVerifier,
+    load_kermany_chest_xrays,
+    load_nih_chest_xrays,
+    verification_pairs,
+)
 from sklearn_ecganon.networks._field import N_DRAWN, FlowField, Judges
 from sklearn_ecganon.networks._verifier import PairLoss
-from sklearn_ecganon.utility import FakeTest, UtilityScorer
+from sklearn_ecganon.utility import UtilityScorer
 
 FIELDS = {"flow": FlowFieldAnonymizer, "noise": NoiseFieldAnonymizer}
 DEGREE = {"flow": "mu", "noise": "noise_degree"}
@@ -155,7 +160,7 @@ def xray(arguments):
         test = np.isin(np.arange(len(X)), asked)
         print(f"{name}: {len(learnt)} images to learn from, {len(asked)} of other patients")
         judges = [
-            FakeTest("images", max_epochs=20, random_state=seed).fit(X[learnt], finding[learnt])
+            FakeTest(max_epochs=20, random_state=seed).fit(X[learnt], finding[learnt])
             for seed in range(N_JUDGES)
         ]
 

@@ -26,11 +26,14 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 from torch.nn import functional as F
 
-from sklearn_ecganon.attacks import SiameseVerifier, verification_pairs
-from sklearn_ecganon.datasets import load_nih_chest_xrays
+from sklearn_ecganon.images import (
+    SiameseVerifier,
+    UNetSegmenter,
+    load_nih_chest_xrays,
+    verification_pairs,
+)
+from sklearn_ecganon.images._segmenter import OverlapLoss
 from sklearn_ecganon.networks._verifier import PairLoss
-from sklearn_ecganon.regions import UNetSegmenter
-from sklearn_ecganon.regions._unet_segmenter import OverlapLoss
 from sklearn_ecganon.training._nets import seeded
 
 

@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from sklearn_ecganon.anonymizers import CycleGANAnonymizer
-from sklearn_ecganon.datasets import load_mri_slices
+from sklearn_ecganon.images import load_mri_slices
 from sklearn_ecganon.plot import PreviewGrid
 
 
@@ -137,5 +137,5 @@ print(
 # %%
 # A translation keeps what is peculiar to a head, as it must if the way back is to end at the
 # original. And who holds the fitted model walks that way: it is a key, not a shredder. To
-# measure what is left of people, use :func:`~sklearn_ecganon.attacks.verify_release` for
+# measure what is left of people, use :func:`~sklearn_ecganon.images.verify_release` for
 # images and :class:`~sklearn_ecganon.ReidentificationScorer` for heartbeats.

@@ -3,7 +3,7 @@ Does a fake show what it should?
 ================================
 
 A network that generates chest X-rays is asked for one with pneumonia. Is pneumonia to be
-seen in it? :class:`~sklearn_ecganon.utility.FakeTest` lets a judge say who has learnt from
+seen in it? :class:`~sklearn_ecganon.images.FakeTest` lets a judge say who has learnt from
 real images only.
 
 Who reads the answer decides what it means. Where fakes are made to deceive a classifier,
@@ -25,7 +25,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from sklearn_ecganon.anonymizers import GANImageAnonymizer
-from sklearn_ecganon.utility import FakeTest, FakeTestMonitor
+from sklearn_ecganon.images import FakeTest, FakeTestMonitor
 
 home = os.environ.get("SKLEARN_ECGANON_DATA")
 if home and (Path(home) / "kermany-chestxray-64.npz").is_file():
@@ -50,7 +50,7 @@ classes = np.unique(finding)
 # A judge of real images
 # ----------------------
 # A ResNet-18, narrow enough for a laptop, learns from three quarters of the patients.
-judge = FakeTest("images", width=8, max_epochs=4).fit(images[~asked], finding[~asked])
+judge = FakeTest(width=8, max_epochs=4).fit(images[~asked], finding[~asked])
 real = judge.evaluate(images[asked], finding[asked])
 print(f"real images of other patients: accuracy {real.accuracy:.2f}, AUC {real.auc:.2f}")
 

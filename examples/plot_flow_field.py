@@ -22,7 +22,7 @@ from scipy.special import expit
 
 from sklearn_ecganon import QRSSegmenter, ReidentificationScorer, make_ecg_records
 from sklearn_ecganon.anonymizers import FlowFieldAnonymizer
-from sklearn_ecganon.datasets import load_nih_chest_xrays
+from sklearn_ecganon.images import load_nih_chest_xrays
 
 
 def drawn_chests(n_people=60, n_images=4, side=64):

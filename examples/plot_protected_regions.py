@@ -20,7 +20,8 @@ import numpy as np
 
 from sklearn_ecganon import QRSSegmenter, make_ecg_records
 from sklearn_ecganon.anonymizers import FlowFieldAnonymizer
-from sklearn_ecganon.regions import QRSRegion, UNetSegmenter
+from sklearn_ecganon.images import UNetSegmenter
+from sklearn_ecganon.regions import QRSRegion
 
 bunch = make_ecg_records(n_subjects=12, n_sessions=2, duration=20.0, random_state=0)
 beats = QRSSegmenter().fit_transform(bunch.data)
@@ -73,7 +74,7 @@ axes[1, 0].set_ylabel("taken from, ms")
 #
 # The finding in an image
 # -----------------------
-# Images have no R peak to go by. :class:`~sklearn_ecganon.regions.UNetSegmenter` learns from
+# Images have no R peak to go by. :class:`~sklearn_ecganon.images.UNetSegmenter` learns from
 # masks that somebody has drawn. These are made images, of people with lungs and ribs of their
 # own, some noise, and a nodule in one lung; a nodule is what it learns to find.
 rng = np.random.default_rng(0)

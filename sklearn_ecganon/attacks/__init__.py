@@ -6,11 +6,9 @@ from sklearn_ecganon.attacks._membership import (
     MembershipResult,
     MembershipRow,
 )
-from sklearn_ecganon.attacks._pairs import verification_pairs
-from sklearn_ecganon.attacks._release import VerificationResult, verify_release
-from sklearn_ecganon.attacks._result import LadderRow, ReidentificationResult, WeakAttackWarning
+from sklearn_ecganon.attacks._result import LadderRow, ReidentificationResult
 from sklearn_ecganon.attacks._scorer import ReidentificationScorer
-from sklearn_ecganon.attacks._verification import SiameseVerifier, VerificationRow
+from sklearn_ecganon.exceptions import WeakAttackWarning
 
 __all__ = [
     "IdentityMap",
@@ -20,11 +18,6 @@ __all__ = [
     "MembershipRow",
     "ReidentificationResult",
     "ReidentificationScorer",
-    "SiameseVerifier",
-    "VerificationResult",
-    "VerificationRow",
     "WeakAttackWarning",
     "identity_map",
-    "verification_pairs",
-    "verify_release",
 ]

@@ -29,10 +29,6 @@ def fusions(seen_by: dict[str, str]) -> dict[str, list[str]]:
     return found
 
 
-class WeakAttackWarning(UserWarning):
-    """The attacker fails on originals, so that its failure on a release proves nothing."""
-
-
 class LadderRow(NamedTuple):
     """One attacker at one rung of the ladder.
 

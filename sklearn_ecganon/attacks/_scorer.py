@@ -63,11 +63,11 @@ from sklearn_ecganon.attacks._result import (
     KNOWLEDGE,
     LadderRow,
     ReidentificationResult,
-    WeakAttackWarning,
     fusions,
 )
 from sklearn_ecganon.attacks._split import gallery_probe_split, session_labels
 from sklearn_ecganon.contracts import CONTRACTS
+from sklearn_ecganon.exceptions import WeakAttackWarning
 from sklearn_ecganon.records import BeatSet
 
 

@@ -1,12 +1,7 @@
-"""Recordings and images to work on: made, fetched, or read from a folder."""
+"""Recordings to work on: generated, fetched, or read from a folder."""
 
+from sklearn_ecganon._data_home import get_data_home
 from sklearn_ecganon.datasets._ecgid import fetch_ecgid
-from sklearn_ecganon.datasets._fetch import get_data_home
-from sklearn_ecganon.datasets._images import (
-    load_kermany_chest_xrays,
-    load_mri_slices,
-    load_nih_chest_xrays,
-)
 from sklearn_ecganon.datasets._ludb import fetch_ludb
 from sklearn_ecganon.datasets._mitdb import fetch_mitdb
 from sklearn_ecganon.datasets._protocols import (
@@ -27,9 +22,6 @@ __all__ = [
     "fetch_ludb",
     "fetch_mitdb",
     "get_data_home",
-    "load_kermany_chest_xrays",
-    "load_mri_slices",
-    "load_nih_chest_xrays",
     "load_protocol",
     "load_records",
     "make_ecg_records",

@@ -1,1 +1,56 @@
-"""Plain torch modules, one architecture a file. They know no data, files or estimators."""
+"""Plain torch modules, one architecture a file; other rooms import from here."""
+
+from sklearn_ecganon.networks._conv import ConvClassifier
+from sklearn_ecganon.networks._cycle import (
+    PatchDiscriminator,
+    TwoDiscriminators,
+    TwoTranslators,
+    UNetTranslator,
+)
+from sklearn_ecganon.networks._field import (
+    MAX_EDGE_SLOPE,
+    N_DRAWN,
+    FieldUNet,
+    FlowField,
+    Judges,
+    NoiseField,
+    warp,
+)
+from sklearn_ecganon.networks._gan import Discriminator, Grid, InvertibleGenerator
+from sklearn_ecganon.networks._pseudo_identity import BeatVAE, PartialELBO
+from sklearn_ecganon.networks._resnet import ResNet18
+from sklearn_ecganon.networks._unet import UNet1d
+from sklearn_ecganon.networks._vae import VAE
+from sklearn_ecganon.networks._verifier import (
+    PairLoss,
+    VerificationNet,
+    another_visit,
+    standardized,
+)
+
+__all__ = [
+    "MAX_EDGE_SLOPE",
+    "N_DRAWN",
+    "VAE",
+    "BeatVAE",
+    "ConvClassifier",
+    "Discriminator",
+    "FieldUNet",
+    "FlowField",
+    "Grid",
+    "InvertibleGenerator",
+    "Judges",
+    "NoiseField",
+    "PairLoss",
+    "PartialELBO",
+    "PatchDiscriminator",
+    "ResNet18",
+    "TwoDiscriminators",
+    "TwoTranslators",
+    "UNet1d",
+    "UNetTranslator",
+    "VerificationNet",
+    "another_visit",
+    "standardized",
+    "warp",
+]

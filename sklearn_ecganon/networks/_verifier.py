@@ -33,7 +33,7 @@ class VerificationNet(nn.Module):
     n_dims : {1, 2}
         Signals or images.
     n_channels : int
-        Leads or colours.
+        Leads or colors.
     width : int
         Channels of the first stage of the ResNet.
     augment : bool
@@ -55,7 +55,7 @@ class VerificationNet(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """Return a point of length 1 for each row: (n_rows, n_embedding)."""
-        found = POOL[self.n_dims](self.layers(standardised(x)), GRID[self.n_dims])
+        found = POOL[self.n_dims](self.layers(standardized(x)), GRID[self.n_dims])
         return F.normalize(self.dense(found.flatten(1)))
 
     def compare(self, left: Tensor, right: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ class PairLoss(nn.Module):
         return genuine + impostor
 
 
-def standardised(x: Tensor) -> Tensor:
+def standardized(x: Tensor) -> Tensor:
     """Return rows (n_rows, n_channels, *size) of mean 0 and deviation 1 by channel."""
     flat = x.flatten(2)
     centred = flat - flat.mean(dim=2, keepdim=True)
@@ -110,7 +110,7 @@ def another_visit(x: Tensor) -> Tensor:
         moved = _moved(x, SHIFT[2], ZOOM[2], TURN)
         gamma = torch.exp(GAMMA * torch.randn(len(x), 1, 1, 1, device=x.device))
         return moved.clamp(1e-4, 1) ** gamma
-    moved = standardised(_moved(x[:, :, None], SHIFT[1], ZOOM[1], 0.0)[:, :, 0])
+    moved = standardized(_moved(x[:, :, None], SHIFT[1], ZOOM[1], 0.0)[:, :, 0])
     line = torch.linspace(-1, 1, x.shape[2], device=x.device)
     slope, bend, noise = torch.randn(3, len(x), 1, 1, device=x.device)
     drift = DRIFT * (slope * line + bend * (line**2 - 1 / 3))

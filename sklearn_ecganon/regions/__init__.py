@@ -1,6 +1,5 @@
-"""Where the diagnosis is: parts of beats and images that an anonymizer leaves alone."""
+"""Parts of beats that an anonymizer can leave unchanged, such as the QRS complex."""
 
 from sklearn_ecganon.regions._qrs import QRSRegion
-from sklearn_ecganon.regions._unet_segmenter import UNetSegmenter
 
-__all__ = ["QRSRegion", "UNetSegmenter"]
+__all__ = ["QRSRegion"]

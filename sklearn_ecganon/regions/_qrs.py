@@ -45,7 +45,6 @@ class QRSRegion(BaseEstimator):
 
     See Also
     --------
-    UNetSegmenter : Learns regions of images from masks.
     sklearn_ecganon.anonymizers.FlowFieldAnonymizer : Takes it as ``protect=``.
 
     Notes

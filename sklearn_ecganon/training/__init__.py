@@ -1,1 +1,81 @@
-"""Skorch nets trained at the speed of a plain loop, seen by scikit-learn's callbacks."""
+"""Training of skorch nets at the speed of a plain loop; other rooms import from here."""
+
+from sklearn_ecganon.training._adversarial import AdversarialNet, Watch, train_watched
+from sklearn_ecganon.training._batches import ResidentBatches
+from sklearn_ecganon.training._cycle import (
+    CrossEntropyLoss,
+    CycleNet,
+    CycleWatch,
+    ImageBuffer,
+    LeastSquaresLoss,
+    ResidentPairs,
+)
+from sklearn_ecganon.training._gan import (
+    MAX_WATCHED,
+    GANNet,
+    GANTrainingWarning,
+    GANWatch,
+    NonSaturatingLoss,
+    ResidentGroups,
+    WassersteinLoss,
+    diversity_of,
+    mean_discrepancy,
+    train_gan,
+)
+from sklearn_ecganon.training._losses import NegativeELBO
+from sklearn_ecganon.training._nets import (
+    FIXED,
+    NetStateMixin,
+    Untrained,
+    in_float64,
+    infer,
+    one_cycle,
+    resolve_device,
+    seeded,
+    single_thread,
+    train,
+)
+from sklearn_ecganon.training._perturbation import (
+    PerturbationNet,
+    PerturbationWatch,
+    ResidentPartners,
+)
+from sklearn_ecganon.training._subjects import ResidentSubjects
+
+__all__ = [
+    "FIXED",
+    "MAX_WATCHED",
+    "AdversarialNet",
+    "CrossEntropyLoss",
+    "CycleNet",
+    "CycleWatch",
+    "GANNet",
+    "GANTrainingWarning",
+    "GANWatch",
+    "ImageBuffer",
+    "LeastSquaresLoss",
+    "NegativeELBO",
+    "NetStateMixin",
+    "NonSaturatingLoss",
+    "PerturbationNet",
+    "PerturbationWatch",
+    "ResidentBatches",
+    "ResidentGroups",
+    "ResidentPairs",
+    "ResidentPartners",
+    "ResidentSubjects",
+    "Untrained",
+    "WassersteinLoss",
+    "Watch",
+    "diversity_of",
+    "in_float64",
+    "infer",
+    "mean_discrepancy",
+    "one_cycle",
+    "resolve_device",
+    "seeded",
+    "single_thread",
+    "train",
+    "train_gan",
+    "train_watched",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from sklearn.callback import CallbackContext
 from skorch import NeuralNet
 from skorch.callbacks import LRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_ecganon.training._batches import ResidentBatches
 
@@ -82,6 +83,17 @@ def seeded(seed: int) -> Iterator[None]:
     with single_thread(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
+
+
+def in_float64(module: nn.Module) -> Any:
+    """Return a copy of a module for inference: no row depends on the batch it came in.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        It is not changed, so that several threads may use it.
+    """
+    return copy.deepcopy(module).double().eval()
 
 
 class EndTraining(Exception):

@@ -3,7 +3,6 @@
 from sklearn_ecganon.utility._beat_class import BeatClassUtility
 from sklearn_ecganon.utility._detection import DetectionUtility
 from sklearn_ecganon.utility._diagnosis import DiagnosisUtility
-from sklearn_ecganon.utility._fake_test import FakeTest, FakeTestMonitor, FakeTestRow
 from sklearn_ecganon.utility._hrv import HRVUtility
 from sklearn_ecganon.utility._interval import IntervalUtility
 from sklearn_ecganon.utility._utility_scorer import UtilityScorer
@@ -13,9 +12,6 @@ __all__ = [
     "BeatClassUtility",
     "DetectionUtility",
     "DiagnosisUtility",
-    "FakeTest",
-    "FakeTestMonitor",
-    "FakeTestRow",
     "HRVUtility",
     "IntervalUtility",
     "UtilityScorer",

@@ -1,4 +1,4 @@
-"""A judge of fakes: right about what is there, at a loss about what is not."""
+"""FakeTest: a classifier of real images that is asked about generated ones."""
 
 import pickle
 
@@ -7,13 +7,14 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from sklearn_ecganon.anonymizers._gan_image import GANImageAnonymizer
-from sklearn_ecganon.networks._resnet import ResNet18
-from sklearn_ecganon.utility._fake_test import FakeTest, FakeTestMonitor
+from sklearn_ecganon.anonymizers import GANImageAnonymizer
+from sklearn_ecganon.images import FakeTest, FakeTestMonitor
+from sklearn_ecganon.imaging import BeatImager
+from sklearn_ecganon.networks import ResNet18
 
 
-def waves(n, seed, shape=(48,)):
-    """Noise, with a wave in it or not, at some place."""
+def waves(n, seed, shape=(12, 12)):
+    """Return noise, half of it with a wave that starts anywhere, and the class of each."""
     rng = np.random.default_rng(seed)
     y = np.where(np.arange(n) % 2, "wave", "none")
     X = 0.3 * rng.normal(size=(n, *shape))
@@ -23,7 +24,7 @@ def waves(n, seed, shape=(48,)):
 
 @pytest.fixture(scope="module")
 def judge():
-    return FakeTest(width=4, max_epochs=6, batch_size=16).fit(*waves(120, 0))
+    return FakeTest(width=4, max_epochs=8, batch_size=16).fit(*waves(120, 0))
 
 
 def test_resnet_has_eighteen_layers_in_one_and_two_dimensions():
@@ -39,7 +40,7 @@ def test_resnet_has_eighteen_layers_in_one_and_two_dimensions():
         assert net.embed(torch.randn(2, 3, *size)).shape == (2, 32)
 
 
-def test_real_samples_are_named_and_figures_are_scikit_learns(judge):
+def test_real_images_are_classified_and_figures_are_scikit_learns(judge):
     X, y = waves(80, 1)
     row = judge.evaluate(X, y, n_iterations=7)
     assert row.accuracy > 0.9
@@ -51,7 +52,7 @@ def test_real_samples_are_named_and_figures_are_scikit_learns(judge):
     assert row.n_iterations == 7
 
 
-def test_samples_that_do_not_show_their_class_are_noise_to_the_judge(judge):
+def test_images_that_do_not_show_their_class_are_noise_to_the_judge(judge):
     X, y = waves(200, 2)
     mixed = np.random.default_rng(0).permutation(y)
     assert judge.evaluate(X, mixed).accuracy < 0.65
@@ -67,35 +68,37 @@ def test_telling_apart_what_is_alike_and_what_is_not():
 
 
 def test_groups_stay_on_one_side():
-    # Every group has its own offset: only by the other half of it can a judge know it.
+    # Only an image of the same group on the other side of the split helps the classifier.
     rng = np.random.default_rng(0)
     group = np.repeat(np.arange(60), 4)
-    X = np.sin(rng.uniform(0, 3, (60, 1)) * np.arange(40))[group]
-    asked = FakeTest(width=4, max_epochs=6, batch_size=16)
+    X = rng.random((60, 4, 4)).repeat(3, axis=1).repeat(3, axis=2)[group]
+    asked = FakeTest(width=4, max_epochs=12, batch_size=16)
     first = group < 30
-    mixed = rng.permutation(60)[group]
     leaky = asked.tell_apart(X[first], X[~first])
-    honest = asked.tell_apart(X[first], X[~first], mixed[first], mixed[~first])
+    honest = asked.tell_apart(X[first], X[~first], group[first], group[~first])
     assert leaky.auc > honest.auc + 0.2
 
 
-def test_images_leads_and_colours():
-    X, y = waves(60, 5, (12, 12))
-    assert FakeTest(width=4, max_epochs=12, batch_size=16).fit(X, y).evaluate(X, y).auc > 0.8
-    pairs = np.stack([X[:, 0], X[:, 1]], axis=1)
-    signals = FakeTest("signals", width=4, max_epochs=1).fit(pairs, y)
-    assert signals.predict_proba(pairs).shape == (60, 2)
-    with pytest.raises(ValueError, match=r"1 channel\(s\) of 1 dimension"):
-        signals.predict(X[:, 0])
-    colours = np.stack([X, X, X], axis=-1)
-    assert FakeTest(width=4, max_epochs=1).fit(colours, y)._n_channels == 3
+def test_colors_and_flat_images():
+    X, y = waves(60, 5)
+    flat = FakeTest(image_shape=(12, 12), width=4, max_epochs=1).fit(X.reshape(60, -1), y)
+    square = FakeTest(width=4, max_epochs=1).fit(X, y)
+    np.testing.assert_array_equal(
+        flat.predict_proba(X.reshape(60, -1)), square.predict_proba(X)
+    )
+    with pytest.raises(ValueError, match="fitted on images of 12 x 12 pixels"):
+        square.predict(X[:, :, 1:])
+    color = FakeTest(width=4, max_epochs=1).fit(np.stack([X, X, X], axis=-1), y)
+    assert color.size_ == (12, 12, 3)
+    with pytest.raises(ValueError, match="12 x 12 pixels in color"):
+        color.predict(X)
 
 
 def test_three_classes():
     X, y = waves(90, 6)
     y = np.where(np.arange(90) < 30, "other", y)
     X[:30] += 3
-    row = FakeTest(width=4, max_epochs=5, batch_size=16).fit(X, y).evaluate(X, y)
+    row = FakeTest(width=4, max_epochs=8, batch_size=16).fit(X, y).evaluate(X, y)
     assert row.accuracy > 0.6
     assert row.auc > 0.8
 
@@ -103,14 +106,17 @@ def test_three_classes():
 def test_same_seed_same_judge_also_from_a_pickle(judge):
     X, _ = waves(40, 7)
     expected = judge.predict_proba(X)
-    again = FakeTest(width=4, max_epochs=6, batch_size=16).fit(*waves(120, 0))
+    again = FakeTest(width=4, max_epochs=8, batch_size=16).fit(*waves(120, 0))
     np.testing.assert_array_equal(again.predict_proba(X), expected)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(judge)).predict_proba(X), expected)
 
 
-def test_a_generator_is_followed_through_its_training(judge):
-    X, y = waves(64, 8)
-    monitor = FakeTestMonitor(judge, np.tile(["none", "wave"], 10), every=2)
+def test_a_generator_of_beats_is_followed_by_their_images():
+    X, y = waves(64, 8, (48,))
+    imager = BeatImager("raster").fit(X)
+    judge = FakeTest(width=4, max_epochs=2, batch_size=16).fit(imager.transform(X), y)
+    labels = np.tile(["none", "wave"], 10)
+    monitor = FakeTestMonitor(judge, labels, every=2, to_images=imager.transform)
     gan = GANImageAnonymizer(n_filters=4, batch_size=16, max_epochs=4, random_state=0)
     gan.set_callbacks(monitor).fit(X, labels=y)
     per_epoch = -(-gan._n_drawn // 16)
@@ -122,10 +128,10 @@ def test_refuses_in_clear_words(judge):
     X, y = waves(40, 9)
     with pytest.raises(ValueError, match="y holds one class, 'a'"):
         FakeTest().fit(X, ["a"] * 40)
-    with pytest.raises(ValueError, match=r"the judge knows \['none', 'wave'\]"):
+    with pytest.raises(ValueError, match=r"but fit saw \['none', 'wave'\]"):
         judge.evaluate(X, ["wave"] * 40)
-    with pytest.raises(ValueError, match=r"X has shape \(40, 2, 2, 2, 6\)"):
-        FakeTest().fit(X.reshape(40, 2, 2, 2, 6), y)
+    with pytest.raises(ValueError, match=r"X has shape \(40, 2, 2, 6, 6\)"):
+        FakeTest().fit(X.reshape(40, 2, 2, 6, 6), y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         judge.evaluate(X, y[:3])
     with pytest.raises(ValueError, match="give both or neither"):

@@ -1,4 +1,4 @@
-"""Images of known patients: what is read, and what is said when it cannot be."""
+"""Loading images of known patients, and the errors when they cannot be read."""
 
 import sys
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sklearn_ecganon.datasets import (
+from sklearn_ecganon.images import (
     load_kermany_chest_xrays,
     load_mri_slices,
     load_nih_chest_xrays,

@@ -1,4 +1,4 @@
-"""Pairs of images or signals of one person, and as many of two."""
+"""Pairs of images of one person, and as many pairs of two."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ def verification_pairs(
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Draw as many pairs of one person as pairs of two.
 
-    Each genuine pair has its impostor pair: the first image stays, the second becomes one
-    of somebody else that is like it in all columns of `match`. So neither column, nor both
-    together, tells genuine from impostor pairs: also if people tend to come back for the
-    same view, pairs of two views are as often genuine as not.
+    Each genuine pair has an impostor pair: the first image stays, and the second is
+    replaced by an image of another person that has the same value in all columns of
+    `match`. So no column, and no combination of columns, distinguishes genuine from
+    impostor pairs. If people tend to come back for the same view, for example, pairs of two
+    views are still as often genuine as not.
 
     Call it after a split by people, for each side on its own: a pair belongs to two people.
 
@@ -29,11 +30,11 @@ def verification_pairs(
     subject : array-like of shape (n,)
         The person in each image.
     match : array-like of shape (n,) or (n, n_columns), optional
-        What is known of each image and easy to see: view, sex. An empty text, for unknown,
+        What is easy to see in each image, such as view and sex. An empty text, for unknown,
         is a value like the others.
     max_per_subject : int, optional
-        Genuine pairs of a person, drawn without replacement from those there are, so that
-        nobody who came often counts for many. None takes all.
+        Largest number of genuine pairs of a person, drawn without replacement, so that
+        frequent visitors do not dominate. None takes all.
     random_state : int, RandomState instance or None, default=None
         Seeds the draws.
 
@@ -41,15 +42,15 @@ def verification_pairs(
     -------
     pairs : ndarray of int of shape (n_pairs, 2)
         Positions in `subject`, genuine pairs first, each impostor pair in the order of its
-        genuine one. Those for which nobody else matches are left out, with their genuine
-        pair.
+        genuine one. Genuine pairs for which no other person has a matching image are left
+        out.
     is_genuine : ndarray of bool of shape (n_pairs,)
         True in the first half.
 
     Raises
     ------
     ValueError
-        If there is one person only, nobody has two images, or nobody has a match.
+        If there is only one person, nobody has two images, or nothing matches.
 
     Notes
     -----
@@ -66,7 +67,7 @@ def verification_pairs(
 
     Examples
     --------
-    >>> from sklearn_ecganon.attacks import verification_pairs
+    >>> from sklearn_ecganon.images import verification_pairs
     >>> pairs, is_genuine = verification_pairs(list("aabbc"), random_state=0)
     >>> is_genuine.tolist()
     [True, True, False, False]
@@ -75,12 +76,12 @@ def verification_pairs(
     """
     people = np.asarray(subject)
     if people.dtype == object or people.dtype.kind == "f":
-        # Nobody's images would be taken for those of one person.
+        # All images of unknown people would count as those of one person.
         unknown = [person is None or person != person for person in people.ravel()]
         if any(unknown):
             raise ValueError(
-                f"subject of row {int(np.argmax(unknown))} is missing; name everybody, or "
-                "leave such rows out."
+                f"subject of row {int(np.argmax(unknown))} is missing; give the "
+                "person in every image, or leave such rows out."
             )
     subjects = _codes(subject)
     keys = np.zeros(len(subjects), dtype=np.intp) if match is None else _codes(match)
@@ -90,7 +91,7 @@ def verification_pairs(
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
     check_people(subjects)
     genuine = _genuine_pairs(subjects, max_per_subject, rng)
-    # Either image may be the one that stays.
+    # Either image of a pair may be the one that stays.
     genuine = np.where(rng.random(len(genuine))[:, np.newaxis] < 0.5, genuine, genuine[:, ::-1])
     others = _others_alike(genuine[:, 1], subjects, keys, rng)
     matched = others >= 0
@@ -131,12 +132,12 @@ def _genuine_pairs(
     order = np.argsort(subjects, kind="stable")
     for images in np.split(order, np.cumsum(np.bincount(subjects))[:-1]):
         n_there = len(images) * (len(images) - 1) // 2
-        drawn = np.arange(n_there)
+        numbers = np.arange(n_there)
         if most is not None and most < n_there:
-            drawn = rng.choice(n_there, most, replace=False)
+            numbers = rng.choice(n_there, most, replace=False)
         # Pair number k (k + 1) / 2 + j is image k + 1 with image j <= k.
-        later = ((1 + np.sqrt(1 + 8 * drawn)) // 2).astype(np.intp)
-        pairs.append(images[np.column_stack([drawn - later * (later - 1) // 2, later])])
+        later = ((1 + np.sqrt(1 + 8 * numbers)) // 2).astype(np.intp)
+        pairs.append(images[np.column_stack([numbers - later * (later - 1) // 2, later])])
     return np.concatenate(pairs)
 
 
@@ -146,18 +147,18 @@ def _others_alike(
     keys: NDArray[np.intp],
     rng: np.random.Generator,
 ) -> NDArray[np.intp]:
-    """Draw for each row one of somebody else with the same key; -1 where there is none."""
+    """Draw for each row a row of another person with the same key, or -1 if there is none."""
     others = np.full(len(rows), -1)
     for key in np.unique(keys[rows]):
         alike = np.flatnonzero(keys == key)
         alike = alike[np.argsort(subjects[alike], kind="stable")]
         here = np.flatnonzero(keys[rows] == key)
-        own = subjects[rows[here]]
-        first = np.searchsorted(subjects[alike], own, "left")
-        n_own = np.searchsorted(subjects[alike], own, "right") - first
+        person = subjects[rows[here]]
+        first = np.searchsorted(subjects[alike], person, "left")
+        n_own = np.searchsorted(subjects[alike], person, "right") - first
         n_others = len(alike) - n_own
         place = (rng.random(len(here)) * n_others).astype(np.intp)
-        # Step over the block of the person's own images.
+        # Skip the block of the person's images.
         place += np.where(place >= first, n_own, 0)
         some = n_others > 0
         others[here[some]] = alike[place[some]]

@@ -1,4 +1,4 @@
-"""Are two images of one person: pairs, the verifier, and releases against it."""
+"""Verification of images: pairs, the verifier, and releases that it is trained against."""
 
 import pickle
 
@@ -10,19 +10,19 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch.dataset import Dataset
 
-from sklearn_ecganon.attacks import (
+from sklearn_ecganon.images import (
     SiameseVerifier,
     WeakAttackWarning,
+    load_nih_chest_xrays,
     verification_pairs,
     verify_release,
 )
-from sklearn_ecganon.attacks._verification import verification_row
-from sklearn_ecganon.datasets import load_nih_chest_xrays
+from sklearn_ecganon.images._verifier import verification_row
 from sklearn_ecganon.metrics import cmc_curve, rank_k
-from sklearn_ecganon.networks._verifier import PairLoss, another_visit, standardised
-from sklearn_ecganon.training._subjects import ResidentSubjects
+from sklearn_ecganon.networks import PairLoss, another_visit, standardized
+from sklearn_ecganon.training import ResidentSubjects
 
-BRIEF = {"width": 4, "max_epochs": 4, "batch_size": 16, "random_state": 0}
+BRIEF = {"width": 4, "max_epochs": 8, "batch_size": 16, "random_state": 0}
 
 
 @parametrize_with_checks([SiameseVerifier(width=2, max_epochs=2)])
@@ -129,31 +129,29 @@ def test_error_rates_of_known_scores():
 
 
 @pytest.fixture(scope="module")
-def rhythms():
-    """Waves of a rhythm that is the person's, starting anywhere: pixels do not correlate."""
+def stripes():
+    """Images of 16 x 16 with stripes of a rate that identifies the person, starting anywhere.
+
+    The pixels of two images of a person therefore do not correlate.
+    """
     rng = np.random.default_rng(0)
-    y, t = np.repeat(np.arange(60), 4), np.arange(64)
-    rhythm, start = rng.uniform(0.1, 1, 60)[y, None], rng.uniform(0, 6, (240, 1))
-    return np.sin(rhythm * t + start), y
+    y, t = np.repeat(np.arange(60), 4), np.arange(16)
+    rate, start = rng.uniform(0.1, 1, 60)[y, None], rng.uniform(0, 6, (240, 1))
+    waves = np.sin(rate * t + start)
+    return 0.5 + 0.25 * (waves[:, :, None] + waves[:, None, :]), y
 
 
 @pytest.fixture(scope="module")
-def stripes(rhythms):
-    """The same as images: (n, 16, 16), of stripes that are the person's."""
-    X, y = rhythms
-    return 0.5 + 0.25 * (X[:, :16, None] + X[:, None, :16]), y
-
-
-@pytest.fixture(scope="module")
-def fitted(rhythms):
-    X, y = rhythms
+def fitted(stripes):
+    X, y = stripes
     return SiameseVerifier(**BRIEF).fit(X[y < 40], y[y < 40])
 
 
-def test_people_never_seen_are_verified(fitted, rhythms):
-    X, y = rhythms
+def test_people_never_seen_are_verified(fitted, stripes):
+    X, y = stripes
     row = fitted.evaluate(X[y >= 40], y[y >= 40])
-    assert row.auc > 0.75
+    # Five seeds gave 0.79 to 0.81.
+    assert row.auc > 0.7
     assert row.n_subjects == 20
     assert row.n_pairs == 2 * 20 * 6
     # As given by the scores of the same pairs.
@@ -165,8 +163,8 @@ def test_people_never_seen_are_verified(fitted, rhythms):
     assert scores[is_genuine].mean() > 0.5 > scores[~is_genuine].mean()
 
 
-def test_a_gallery_is_ranked_by_the_same_scores(fitted, rhythms):
-    X, y = rhythms
+def test_a_gallery_is_ranked_by_the_same_scores(fitted, stripes):
+    X, y = stripes
     gallery, probes = X[y >= 40][::4], X[y >= 40][1::4]
     scores = fitted.score_matrix(probes, gallery)
     pairwise = fitted.score_pairs(probes, gallery)
@@ -174,7 +172,8 @@ def test_a_gallery_is_ranked_by_the_same_scores(fitted, rhythms):
     names = np.arange(20)
     curve = cmc_curve(scores, names, names)
     assert curve[0] == rank_k(scores, names, names).mean()
-    assert curve[4] > 2 * 5 / 20  # twice as good as guessing
+    # Guessing gives 0.25; five seeds gave 0.50 to 0.70, with a standard deviation of 0.08.
+    assert curve[4] > 0.35
 
 
 def test_images_come_square_or_flat(stripes):
@@ -191,27 +190,18 @@ def test_images_come_square_or_flat(stripes):
         square.embed(X[:, :, :12])
     with pytest.raises(ValueError, match=r"image_shape=\(5, 5\) does not fit"):
         clone(flat).set_params(image_shape=(5, 5)).fit(X.reshape(-1, 256), y)
-
-
-def test_records_are_sent_elsewhere(bunch, beats):
-    for records, subject in ((bunch.data, bunch.subject), (beats, bunch.subject)):
-        with pytest.raises(ValueError, match="take ReidentificationScorer"):
-            SiameseVerifier().fit(records, subject)
-
-
-def test_signals_of_several_leads(rhythms):
-    X, y = rhythms
-    leads = np.stack([X, -X], axis=1)
-    verifier = SiameseVerifier("signals", **BRIEF | {"max_epochs": 1}).fit(leads, y)
-    assert verifier.embed(leads[:3]).shape == (3, 64)
-    with pytest.raises(ValueError, match="fitted on signals of 2 lead"):
-        verifier.embed(leads[:, :, 1:])
     with pytest.raises(ValueError, match=r"X has shape \(2, 2, 2, 2\)"):
         SiameseVerifier().fit(np.zeros((2, 2, 2, 2)), [0, 0])
 
 
-def test_the_same_seed_and_a_pickle_give_the_same_verifier(fitted, rhythms):
-    X, y = rhythms
+def test_recordings_are_refused(bunch, beats):
+    for records in (bunch.data, beats):
+        with pytest.raises(ValueError, match="SiameseVerifier takes arrays of images"):
+            SiameseVerifier().fit(records, bunch.subject)
+
+
+def test_the_same_seed_and_a_pickle_give_the_same_verifier(fitted, stripes):
+    X, y = stripes
     state = torch.get_rng_state()
     again = clone(fitted).fit(X[y < 40], y[y < 40])
     assert torch.equal(torch.get_rng_state(), state)
@@ -238,7 +228,7 @@ def test_a_release_of_negatives_is_seen_through(stripes):
     assert result.fall == 1 - (result.worst[2] - 0.5) / (result.auc("original").mean() - 0.5)
     assert not result.weak
     table = str(result)
-    assert "40 people to learn from, 20 others" in table
+    assert "trained on 40 people, evaluated on 20 others" in table
     assert len(result.to_records()) == 3 + 4 * 2
     assert {row.seed for row in result.rows if row.attacker == "pixels"} == {None}
 
@@ -263,8 +253,8 @@ def test_a_verifier_that_pixels_beat_proves_nothing():
     assert "WEAK ATTACK" in str(result)
 
 
-def test_releases_that_cannot_be_judged_are_refused(rhythms):
-    X, y = rhythms
+def test_releases_that_cannot_be_judged_are_refused(stripes):
+    X, y = stripes
     verifier = SiameseVerifier(**BRIEF)
     with pytest.raises(ValueError, match="1 people are on both sides"):
         verify_release(verifier, X, X, y, np.arange(len(y)) < 6)
@@ -278,7 +268,7 @@ def test_releases_that_cannot_be_judged_are_refused(rhythms):
         verifier.fit(X[::4], y[::4])
     with pytest.raises(ValueError, match="a single person"):
         verifier.fit(X[:4], y[:4])
-    with pytest.raises(ValueError, match="released has 3 rows, X has 4"):
+    with pytest.raises(ValueError, match="released has 3 images, X has 4"):
         verifier.fit(X[2:6], y[2:6], X[2:5])
 
 
@@ -324,14 +314,14 @@ def test_another_visit_moves_but_never_flips():
     assert changed.min() >= 0
     assert changed.max() <= 1
     signal = torch.sin(torch.arange(64) / 3).expand(200, 2, 64)
-    moved = standardised(another_visit(signal))
-    agreement = (moved * standardised(signal)).mean(dim=(1, 2))
+    moved = standardized(another_visit(signal))
+    agreement = (moved * standardized(signal)).mean(dim=(1, 2))
     assert 0.5 < agreement.mean() < 0.99
 
 
 @pytest.mark.gpu
-def test_a_verifier_from_a_gpu_loads_on_a_cpu(rhythms):
-    X, y = rhythms
+def test_a_verifier_from_a_gpu_loads_on_a_cpu(stripes):
+    X, y = stripes
     verifier = SiameseVerifier(device="cuda", **BRIEF).fit(X, y)
     expected = verifier.embed(X)
     verifier.set_params(device="cpu")

@@ -1,0 +1,30 @@
+"""Chest X-rays, MRI and other images of patients: removing the person, measuring what is left.
+
+All arrays are (n, h, w). This room is a wing of its own: nothing in it is about ECGs.
+"""
+
+from sklearn_ecganon.exceptions import WeakAttackWarning
+from sklearn_ecganon.images._fake_test import FakeTest, FakeTestMonitor, FakeTestRow
+from sklearn_ecganon.images._load_kermany import load_kermany_chest_xrays
+from sklearn_ecganon.images._load_mri import load_mri_slices
+from sklearn_ecganon.images._load_nih import load_nih_chest_xrays
+from sklearn_ecganon.images._pairs import verification_pairs
+from sklearn_ecganon.images._release import VerificationResult, verify_release
+from sklearn_ecganon.images._segmenter import UNetSegmenter
+from sklearn_ecganon.images._verifier import SiameseVerifier, VerificationRow
+
+__all__ = [
+    "FakeTest",
+    "FakeTestMonitor",
+    "FakeTestRow",
+    "SiameseVerifier",
+    "UNetSegmenter",
+    "VerificationResult",
+    "VerificationRow",
+    "WeakAttackWarning",
+    "load_kermany_chest_xrays",
+    "load_mri_slices",
+    "load_nih_chest_xrays",
+    "verification_pairs",
+    "verify_release",
+]
