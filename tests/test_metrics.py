@@ -11,6 +11,8 @@ from sklearn_ecganon.metrics import (
     d_sys,
     detection_scores,
     equal_error_rate,
+    gallery_size_curve,
+    highest_rank1,
     membership_advantage,
     nearest_record_ratio,
     pearson_correlation,
@@ -395,3 +397,63 @@ def test_two_sample_auc_refuses():
         two_sample_auc(rows, rows, np.zeros(20), np.arange(1, 21))
     with pytest.raises(ValueError, match="generated is empty or holds NaN"):
         two_sample_auc(rows, np.full((20, 3), np.nan))
+
+
+class TestGallerySize:
+    def test_agrees_with_drawing_galleries(self):
+        rng = np.random.default_rng(0)
+        scores = rng.integers(6, size=(12, 8)).astype(float)
+        y = np.arange(12) % 8
+        curve = gallery_size_curve(scores, y, np.arange(8), [1, 3, 8])
+        hits = np.zeros(12)
+        for _ in range(3000):
+            for probe, subject in enumerate(y):
+                others = rng.permutation(np.delete(np.arange(8), subject))[:2]
+                gallery = np.r_[subject, others]
+                hits[probe] += rank_k(scores[[probe]][:, gallery], [0], [0, 1, 2])[0]
+        means = np.bincount(y, hits / 3000) / np.bincount(y)
+        # The standard error of 36,000 draws is below .003.
+        assert curve[1] == pytest.approx(means.mean(), abs=0.012)
+        assert curve[0] == 1
+        whole = subject_bootstrap(rank_k(scores, y, np.arange(8)), y)[0]
+        assert curve[2] == pytest.approx(whole)
+
+    def test_never_rises_and_refuses_other_sizes(self):
+        curve = gallery_size_curve(*two_normals(2.0, n=60), np.arange(1, 61))
+        assert (np.diff(curve) <= 1e-12).all()
+        with pytest.raises(ValueError, match="from 1 to 3"):
+            gallery_size_curve(np.eye(3), range(3), range(3), [4])
+
+
+class TestHighestRank1:
+    def test_p_values_of_noise_are_not_small_too_often(self):
+        rng = np.random.default_rng(0)
+        p_values = []
+        for _ in range(100):
+            cells = [(rng.normal(size=(12, 12)), np.arange(12)) for _ in range(15)]
+            test = highest_rank1(cells, np.arange(12), n_permutations=99, random_state=0)
+            p_values.append(test.p_value)
+        # Under the null 5 of 100 are expected; 15 or more have a probability below 1e-4.
+        assert np.sum(np.array(p_values) <= 0.05) < 15
+
+    def test_one_cell_that_knows_somebody_is_noticed_among_noise(self):
+        rng = np.random.default_rng(0)
+        cells = [(rng.normal(size=(20, 20)), np.arange(20)) for _ in range(20)]
+        knows = rng.normal(size=(40, 20))
+        subjects = np.arange(40) % 20
+        knows[np.arange(40), subjects] += 3
+        test = highest_rank1([*cells, (knows, subjects)], np.arange(20), random_state=0)
+        expected = subject_bootstrap(rank_k(knows, subjects, np.arange(20)), subjects)[0]
+        assert test.value == pytest.approx(expected)
+        assert test.p_value < 0.01
+
+    def test_one_cell_is_compared_with_all_renamings(self):
+        # 3 subjects, all recognized: only the identity of 6 permutations is as high.
+        test = highest_rank1([(np.eye(3), range(3))], range(3), random_state=0)
+        assert test.p_value == pytest.approx(1 / 6, abs=0.05)
+
+    def test_refuses_cells_of_other_subjects(self):
+        with pytest.raises(ValueError, match="differ in the subjects"):
+            highest_rank1([(np.eye(3), range(3)), (np.eye(3)[:2], range(2))], range(3))
+        with pytest.raises(ValueError, match="empty"):
+            highest_rank1([], range(3))

@@ -1,6 +1,9 @@
 """Pure functions on arrays: identification, verification, detection and waveform figures."""
 
 from sklearn_ecganon.metrics._detection import detection_scores
+from sklearn_ecganon.metrics._embedding import strip_embedding
+from sklearn_ecganon.metrics._gallery import gallery_size_curve
+from sklearn_ecganon.metrics._highest import HighestRank1, highest_rank1
 from sklearn_ecganon.metrics._identification import (
     cmc_curve,
     equal_error_rate,
@@ -9,6 +12,7 @@ from sklearn_ecganon.metrics._identification import (
     tar_at_far,
 )
 from sklearn_ecganon.metrics._linkability import d_sys
+from sklearn_ecganon.metrics._realism import Realism, frechet_distance, strip_realism
 from sklearn_ecganon.metrics._synthesis import (
     membership_advantage,
     nearest_record_ratio,
@@ -18,10 +22,15 @@ from sklearn_ecganon.metrics._synthesis import (
 from sklearn_ecganon.metrics._waveform import pearson_correlation, prd, rmse
 
 __all__ = [
+    "HighestRank1",
+    "Realism",
     "cmc_curve",
     "d_sys",
     "detection_scores",
     "equal_error_rate",
+    "frechet_distance",
+    "gallery_size_curve",
+    "highest_rank1",
     "membership_advantage",
     "nearest_record_ratio",
     "pearson_correlation",
@@ -29,6 +38,8 @@ __all__ = [
     "precision_recall_density_coverage",
     "rank_k",
     "rmse",
+    "strip_embedding",
+    "strip_realism",
     "subject_bootstrap",
     "tar_at_far",
     "two_sample_auc",

@@ -2,5 +2,6 @@
 
 from sklearn_ecganon.segmentation._checks import BeatCountWarning
 from sklearn_ecganon.segmentation._segmenter import QRSSegmenter
+from sklearn_ecganon.segmentation._strips import Strips, cut_strips
 
-__all__ = ["BeatCountWarning", "QRSSegmenter"]
+__all__ = ["BeatCountWarning", "QRSSegmenter", "Strips", "cut_strips"]
