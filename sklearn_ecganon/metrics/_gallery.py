@@ -60,7 +60,7 @@ def gallery_size_curve(
     n_subjects = scores.shape[1]
     wanted = np.asarray(sizes)
     if wanted.dtype.kind not in "iu" or (wanted < 1).any() or (wanted > n_subjects).any():
-        raise ValueError(f"sizes is {sizes}; want integers from 1 to {n_subjects}.")
+        raise ValueError(f"sizes is {sizes!r}; want integers from 1 to {n_subjects}.")
     genuine = scores[np.arange(len(scores)), columns][:, np.newaxis]
     n_better = (scores > genuine).sum(axis=1)
     n_tied = (scores == genuine).sum(axis=1) - 1

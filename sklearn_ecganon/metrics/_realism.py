@@ -203,10 +203,10 @@ def strip_realism(
         names = groups[0][in_first[0]]
         seed = int(rng.integers(2**31 - 1))
         row: list[float] = []
-        for side in (1, 0):
-            others = ~in_first[side]
-            compared = scaler.transform(embedded[side][others])
-            row += _compare(reference, compared, names, groups[side][others], n_neighbors, seed)
+        for i in (1, 0):
+            others = ~in_first[i]
+            compared = scaler.transform(embedded[i][others])
+            row += _compare(reference, compared, names, groups[i][others], n_neighbors, seed)
         rows.append(row)
     table = np.array(rows)
     mean = table.mean(axis=0)

@@ -118,8 +118,8 @@ def _cut_record(
     filled = ECGRecord(_bridge_gaps(record.signal), record.sampling_rate, record.lead_names)
     signal = resample(filled, rate).signal.T
     source = np.arange(signal.shape[1]) * record.sampling_rate / rate
-    is_recorded = np.isfinite(record.signal).any(axis=1)
-    is_recorded = is_recorded[source.astype(np.intp).clip(0, record.n_times - 1)]
+    nearest = source.astype(np.intp).clip(0, record.n_times - 1)
+    is_recorded = np.isfinite(record.signal[nearest]).any(axis=1)
     if high_pass is not None:
         sos = butter(2, high_pass, btype="highpass", fs=rate, output="sos")
         signal = sosfiltfilt(sos, signal, padlen=min(round(rate), signal.shape[1] - 1))
