@@ -36,6 +36,13 @@ def vae(beats):
     return NonQRSVAEAnonymizer(max_epochs=3, random_state=0).fit(beats)
 
 
+@pytest.fixture
+def full_float32(monkeypatch):
+    """Keep a GPU from rounding the factors of its products to the 10 bits of TF32."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+
+
 @pytest.fixture(scope="session")
 def data_home():
     """Folder of the real databases."""

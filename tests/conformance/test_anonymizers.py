@@ -174,6 +174,7 @@ def test_progress_is_shown_and_leaves_nothing_behind(fitted, beats, capsys):
 
 
 @pytest.mark.gpu
+@pytest.mark.usefixtures("full_float32")
 def test_model_from_a_gpu_loads_on_a_cpu(fitted, beats):
     if "device" not in fitted.get_params():
         pytest.skip("has no net")
@@ -182,4 +183,6 @@ def test_model_from_a_gpu_loads_on_a_cpu(fitted, beats):
     expected = on_gpu.transform(beats).beats
     on_gpu.set_params(device="cpu")
     on_cpu = pickle.loads(pickle.dumps(on_gpu))
-    np.testing.assert_allclose(on_cpu.transform(beats).beats, expected, atol=1e-6)
+    # A GPU adds up float32 products in another order; 6e-5 mV were seen on an H200. What may
+    # remain is 1 uV, a fifth of the step in which MIT-BIH is stored.
+    np.testing.assert_allclose(on_cpu.transform(beats).beats, expected, rtol=0, atol=1e-3)
