@@ -17,6 +17,8 @@ from sklearn_ecganon.attacks._attackers._siamese import SiameseAttacker
 from sklearn_ecganon.attacks._attackers._template import TemplateAttacker
 from sklearn_ecganon.attacks._features import beat_features
 
+pytestmark = pytest.mark.trains
+
 BRIEF = {"n_leads": 1, "device": "cpu", "seed": 0, "n_steps": 120}
 
 

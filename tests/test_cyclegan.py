@@ -24,6 +24,8 @@ from sklearn_ecganon.training._cycle import (
 from sklearn_ecganon.training._nets import seeded
 from tests.test_gan_image import Kill
 
+pytestmark = pytest.mark.trains
+
 SIZE = (12, 10)
 SMALL = {"n_filters": 4, "max_epochs": 2, "random_state": 0}
 IMAGES = {**SMALL, "image_shape": SIZE}

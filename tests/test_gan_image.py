@@ -29,6 +29,8 @@ from sklearn_ecganon.training._gan import (
 )
 from sklearn_ecganon.training._nets import seeded
 
+pytestmark = pytest.mark.trains
+
 SMALL = {"n_filters": 4, "batch_size": 16, "max_epochs": 2, "random_state": 0}
 
 

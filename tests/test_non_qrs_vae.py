@@ -10,6 +10,8 @@ from sklearn_ecganon import NonQRSVAEAnonymizer
 from sklearn_ecganon.networks._vae import VAE
 from sklearn_ecganon.training._losses import NegativeELBO
 
+pytestmark = pytest.mark.trains
+
 
 def test_published_layer_sizes():
     beats = np.random.default_rng(0).normal(size=(8, 200))

@@ -20,6 +20,8 @@ from sklearn_ecganon.regions import QRSRegion
 from sklearn_ecganon.training._nets import seeded
 from sklearn_ecganon.training._perturbation import ResidentPartners
 
+pytestmark = pytest.mark.trains
+
 METHODS = [FlowFieldAnonymizer, NoiseFieldAnonymizer]
 SMALL = {"n_filters": 4, "max_epochs": 2, "batch_size": 16, "random_state": 0}
 

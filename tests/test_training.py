@@ -13,6 +13,8 @@ from sklearn_ecganon.anonymizers import FlowFieldAnonymizer
 from sklearn_ecganon.training._batches import ResidentBatches
 from sklearn_ecganon.training._nets import resolve_device, seeded, single_thread
 
+pytestmark = pytest.mark.trains
+
 
 def test_batches_visit_every_row_once_in_a_new_order():
     X, y = torch.arange(10.0)[:, None], torch.arange(10)

@@ -3,10 +3,11 @@
 import importlib
 import inspect
 
+import pytest
 from sklearn.base import BaseEstimator
 
 # What an estimator needs to be checked quickly; the defaults are checked for all else.
-QUICK = {"max_epochs": 2, "attackers": "lda"}
+QUICK = {"max_epochs": 2, "n_filters": 4, "attackers": "lda"}
 
 PUBLIC = sorted(
     {
@@ -25,3 +26,12 @@ def quick(cls, **parameters):
     """Return an instance that trains in a moment."""
     known = cls().get_params()
     return cls(**{k: v for k, v in QUICK.items() if k in known}, **parameters)
+
+
+def as_parameters(classes):
+    """Return the classes as pytest parameters; those that train a network are marked."""
+    trains = pytest.mark.trains
+    return [
+        pytest.param(cls, marks=trains if "max_epochs" in cls().get_params() else ())
+        for cls in classes
+    ]

@@ -2,10 +2,9 @@
 
 import io
 import pickle
-import subprocess
-import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
-import joblib
 import numpy as np
 import pytest
 import torch
@@ -14,10 +13,10 @@ from sklearn.callback import ProgressBar
 from sklearn.pipeline import Pipeline
 
 from sklearn_ecganon import BeatSet, QRSSegmenter
-from tests.conformance.estimators import ANONYMIZERS, quick
+from tests.conformance.estimators import ANONYMIZERS, as_parameters, quick
 
 
-@pytest.fixture(scope="module", params=ANONYMIZERS, ids=lambda cls: cls.__name__)
+@pytest.fixture(scope="module", params=as_parameters(ANONYMIZERS), ids=lambda cls: cls.__name__)
 def fitted(request, beats):
     return quick(request.param, random_state=0).fit(beats)
 
@@ -65,16 +64,16 @@ def test_answer_does_not_depend_on_the_company(fitted, beats):
         np.testing.assert_allclose(reordered[position].beats, alone, atol=1e-6)
 
 
-def test_answer_does_not_depend_on_the_process(fitted, beats, tmp_path):
-    joblib.dump((fitted, beats), tmp_path / "in.joblib")
-    code = (
-        "import joblib, sys; model, beats = joblib.load(sys.argv[1]); "
-        "joblib.dump(model.transform(beats), sys.argv[2])"
-    )
-    out = tmp_path / "out.joblib"
-    subprocess.run([sys.executable, "-c", code, tmp_path / "in.joblib", out], check=True)
-    other = joblib.load(out)
-    np.testing.assert_allclose(other.beats, fitted.transform(beats).beats, atol=1e-6)
+@pytest.fixture(scope="module")
+def other_process():
+    """Return a process that shares no memory with this one."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        yield executor
+
+
+def test_answer_does_not_depend_on_the_process(fitted, beats, other_process):
+    released = other_process.submit(fitted.transform, beats).result()
+    np.testing.assert_allclose(released.beats, fitted.transform(beats).beats, atol=1e-6)
 
 
 def test_salt_decides_and_resalt_changes_it(fitted, beats):

@@ -12,6 +12,8 @@ from sklearn_ecganon.images import FakeTest, FakeTestMonitor
 from sklearn_ecganon.imaging import BeatImager
 from sklearn_ecganon.networks import ResNet18
 
+pytestmark = pytest.mark.trains
+
 
 def waves(n, seed, shape=(12, 12)):
     """Return noise, half of it with a wave that starts anywhere, and the class of each."""

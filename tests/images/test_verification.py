@@ -22,6 +22,8 @@ from sklearn_ecganon.metrics import cmc_curve, rank_k
 from sklearn_ecganon.networks import PairLoss, another_visit, standardized
 from sklearn_ecganon.training import ResidentSubjects
 
+pytestmark = pytest.mark.trains
+
 BRIEF = {"width": 4, "max_epochs": 8, "batch_size": 16, "random_state": 0}
 
 
