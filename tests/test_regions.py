@@ -8,8 +8,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn_ecganon import QRSSegmenter, make_ecg_records
 from sklearn_ecganon.regions import QRSRegion
 
-pytestmark = pytest.mark.trains
-
 
 @parametrize_with_checks([QRSRegion()])
 def test_check_estimator(estimator, check):

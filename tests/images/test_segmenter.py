@@ -8,6 +8,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_ecganon.images import UNetSegmenter
 
+pytestmark = pytest.mark.trains
+
 
 class AlternateColumns(UNetSegmenter):
     """Takes no masks but makes its own: all that scikit-learn checks except for y."""
