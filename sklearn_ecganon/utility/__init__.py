@@ -6,6 +6,7 @@ from sklearn_ecganon.utility._diagnosis import DiagnosisUtility
 from sklearn_ecganon.utility._hrv import HRVUtility
 from sklearn_ecganon.utility._interval import IntervalUtility
 from sklearn_ecganon.utility._utility_scorer import UtilityScorer
+from sklearn_ecganon.utility._validity import Validity, ValidityRow, validity
 from sklearn_ecganon.utility._waveform import WaveformUtility, waveform_utility
 
 __all__ = [
@@ -15,6 +16,9 @@ __all__ = [
     "HRVUtility",
     "IntervalUtility",
     "UtilityScorer",
+    "Validity",
+    "ValidityRow",
     "WaveformUtility",
+    "validity",
     "waveform_utility",
 ]

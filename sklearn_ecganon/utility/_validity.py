@@ -1,0 +1,332 @@
+"""Is a release a valid ECG: each figure beside the original's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter
+
+from sklearn_ecganon.contracts import measure
+from sklearn_ecganon.metrics import detection_scores
+from sklearn_ecganon.records import BeatSet, ECGRecord
+from sklearn_ecganon.segmentation import QRSSegmenter
+from sklearn_ecganon.utility._pairs import check_pairs
+
+#: Each limb lead as a combination of the leads I and II.
+LIMB_LEADS = {"III": (-1.0, 1.0), "AVR": (-0.5, -0.5), "AVL": (1.0, -0.5), "AVF": (-0.5, 1.0)}
+QRS_MS = 80.0  # half of the window around an R peak that holds the QRS complex
+JUMP = 0.1  # mV between neighboring samples
+JUMP_SLOPE = 0.02  # mV/ms; P and T waves are slower
+RANGE = 5.0  # mV; recorders with 12 bits clip here
+WINDOW_MS = 200.0
+NOISELESS = 0.1  # fraction of the noise that is typical of the original
+SPIKE_MS = 15.0  # longest duration of a pacing spike
+SPIKE_BEFORE_MS = (40.0, 300.0)  # where a spike lies before an R peak
+SPIKE = 0.1  # mV
+RATE_TOLERANCE = 0.05
+DETECTION_MS = 50.0
+
+
+class ValidityRow(NamedTuple):
+    """One check of a release.
+
+    Attributes
+    ----------
+    name : str
+        What is checked.
+    unit : str
+        Unit of the figures.
+    before, after : float
+        The original's figure and the release's; NaN where the check does not apply.
+    greater_is_better : bool
+        Whether a valid ECG has a high figure.
+    """
+
+    name: str
+    unit: str
+    before: float
+    after: float
+    greater_is_better: bool
+
+
+class Validity(NamedTuple):
+    """All checks of a release; ``print(validity)`` shows them as a table."""
+
+    rows: tuple[ValidityRow, ...]
+    n_records: int
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the figures by name, the original's with ``before_`` in front."""
+        after = {row.name: row.after for row in self.rows}
+        return after | {f"before_{row.name}": row.before for row in self.rows}
+
+    def __str__(self) -> str:
+        lines = [
+            f"{f'{self.n_records} records':<30}{'unit':<12}{'original':>10}{'release':>10}"
+        ]
+        for name, unit, before, after, _ in self.rows:
+            lines.append(f"{name:<30}{unit:<12}{before:>10.4g}{after:>10.4g}")
+        return "\n".join(lines)
+
+
+def validity(
+    before: Sequence[ECGRecord] | BeatSet,
+    after: Sequence[ECGRecord] | BeatSet,
+    *,
+    fibrillation: Sequence[Any] | None = None,
+    paced: Sequence[bool] | None = None,
+) -> Validity:
+    """Check whether a release is a valid ECG, beside the same checks of the originals.
+
+    Parameters
+    ----------
+    before, after : sequence of ECGRecord, or BeatSet
+        The same recordings in the same order, with the same sampling rate and R peaks. A
+        BeatSet is stitched first.
+    fibrillation : sequence, optional
+        For each record the intervals of annotated atrial fibrillation, an array of shape
+        (n_intervals, 2) in s from the start of the record.
+    paced : sequence of bool, optional
+        For each record whether a pacemaker stimulates the heart.
+
+    Returns
+    -------
+    validity : Validity
+        One row a check; figures are means over the records to which a check applies.
+        ``limb_lead_error``: largest deviation of III, aVR, aVL and aVF from their
+        combinations of I and II (99th percentile over time, mV). ``jumps``: steps between
+        neighboring samples outside of the QRS complexes that no wave of the heart makes,
+        a minute. ``noiseless``: fraction of windows of 200 ms outside of the QRS
+        complexes whose noise is below a tenth of what is typical of the original lead.
+        ``out_of_range``: fraction of samples beyond 5 mV. ``amplitude``: 99.5th minus 0.5th
+        percentile of a lead (mV). ``p_waves_in_fibrillation``: fraction of beats in
+        annotated fibrillation in front of which a P wave is delineated. ``pacing_spikes``:
+        fraction of the beats of paced records with a spike in front. ``r_peaks_f1``: F1 at
+        50 ms of detected against annotated R peaks. ``heart_rate_kept``: fraction of
+        records whose detected heart rate is within 5 % of that of the original's
+        annotations. ``gaps_kept``: overlap of the missing samples with the original's, over
+        their union. ``flat_leads_kept``: the same of leads without any variation.
+
+    Raises
+    ------
+    ValueError
+        If before and after differ in records, rates, leads or lengths, or `fibrillation`
+        or `paced` do not fit the records.
+
+    Notes
+    -----
+    The limits are conventions, which is why every figure stands beside that of the
+    original. Goldberger's equations give the augmented leads.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon import make_ecg_records
+    >>> from sklearn_ecganon.utility import validity
+    >>> records = make_ecg_records(n_subjects=2, duration=20.0, random_state=0).data
+    >>> figures = validity(records, records).to_dict()
+    >>> figures["gaps_kept"], figures["r_peaks_f1"] == figures["before_r_peaks_f1"]
+    (1.0, True)
+    """
+    old, new = _as_records(before), _as_records(after)
+    check_pairs(old, new)
+    for name, given in (("fibrillation", fibrillation), ("paced", paced)):
+        if given is not None and len(given) != len(old):
+            raise ValueError(f"{name} has {len(given)} entries for {len(old)} records.")
+    for a, b in zip(old, new, strict=True):
+        if (a.sampling_rate, a.signal.shape) != (b.sampling_rate, b.signal.shape):
+            raise ValueError(
+                f"record {a.name!r}: {a.signal.shape} samples at {a.sampling_rate:g} Hz before "
+                f"and {b.signal.shape} at {b.sampling_rate:g} Hz after; give both alike."
+            )
+    rows = []
+    for name, (unit, figure, greater_is_better) in CHECKS.items():
+        values = []
+        for i, (a, b) in enumerate(zip(old, new, strict=True)):
+            extra = _extra(name, i, fibrillation, paced)
+            values.append([figure(record, a, extra) for record in (a, b)])
+        table = np.array(values, dtype=float)
+        known = np.isfinite(table).all(axis=1)
+        means = table[known].mean(axis=0) if known.any() else np.full(2, np.nan)
+        rows.append(ValidityRow(name, unit, *means.tolist(), greater_is_better))
+    return Validity(tuple(rows), len(old))
+
+
+def _extra(name: str, i: int, fibrillation: Any, paced: Any) -> Any:
+    """Return what a check needs to know about record i beyond its signal."""
+    given = {"p_waves_in_fibrillation": fibrillation, "pacing_spikes": paced}.get(name)
+    return None if given is None else given[i]
+
+
+def _as_records(X: Any) -> list[ECGRecord]:
+    if isinstance(X, BeatSet):
+        return QRSSegmenter().inverse_transform(X)
+    return list(X)
+
+
+def _limb_lead_error(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
+    leads = {name.upper(): record.signal[:, i] for i, name in enumerate(record.lead_names)}
+    if not {"I", "II"} <= leads.keys() or not LIMB_LEADS.keys() & leads.keys():
+        return np.nan
+    errors = [
+        np.nanpercentile(np.abs(leads[name] - a * leads["I"] - b * leads["II"]), 99)
+        for name, (a, b) in LIMB_LEADS.items()
+        if name in leads
+    ]
+    return float(np.max(errors))
+
+
+def _outside_qrs(record: ECGRecord) -> NDArray[np.bool_]:
+    """Return for each sample whether it is recorded and outside of the QRS complexes."""
+    outside = np.isfinite(record.signal).all(axis=1)
+    reach = round(QRS_MS * record.sampling_rate / 1000)
+    for peak in () if record.r_peaks is None else record.r_peaks:
+        outside[max(0, peak - reach) : peak + reach + 1] = False
+    return outside
+
+
+def _jumps(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
+    outside = _outside_qrs(record)
+    both = outside[1:] & outside[:-1]
+    if not both.any():
+        return np.nan
+    limit = max(JUMP, JUMP_SLOPE * 1000 / record.sampling_rate)
+    steps = np.abs(np.diff(record.signal, axis=0)[both])
+    per_lead = (steps > limit).sum(axis=0).mean()
+    return float(per_lead * 60 * record.sampling_rate / both.sum())
+
+
+def _noise(record: ECGRecord) -> NDArray[np.float64]:
+    """Return the noise of windows outside of the QRS complexes: (n_windows, n_leads)."""
+    width = max(4, round(WINDOW_MS * record.sampling_rate / 1000))
+    n_windows = record.n_times // width
+    if not n_windows:
+        return np.empty((0, record.n_leads))
+    clean = _outside_qrs(record)[: n_windows * width].reshape(n_windows, width).all(axis=1)
+    windows = record.signal[: n_windows * width].reshape(n_windows, width, -1)[clean]
+    # The second difference removes the waves, which are smooth at this scale.
+    return np.sqrt((np.diff(windows, n=2, axis=1) ** 2).mean(axis=1))
+
+
+def _noiseless(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
+    noise, typical = _noise(record), _noise(original)
+    if not len(noise) or not len(typical):
+        return np.nan
+    median = np.median(typical, axis=0)
+    if not (median > 0).any():
+        return np.nan
+    return float((noise < NOISELESS * median)[:, median > 0].mean())
+
+
+def _out_of_range(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
+    known = record.signal[np.isfinite(record.signal)]
+    return float((np.abs(known) > RANGE).mean()) if known.size else np.nan
+
+
+def _amplitude(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
+    recorded = np.isfinite(record.signal).any(axis=0)
+    if not recorded.any():
+        return np.nan
+    low, high = np.nanpercentile(record.signal[:, recorded], [0.5, 99.5], axis=0)
+    return float((high - low).mean())
+
+
+def _p_waves_in_fibrillation(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
+    if extra is None or not len(extra) or record.r_peaks is None or not len(record.r_peaks):
+        return np.nan
+    beats = QRSSegmenter("annotated", refine=0).fit_transform([record])
+    seconds = beats.r_peaks / beats.sampling_rate
+    intervals = np.asarray(extra, dtype=float).reshape(-1, 2)
+    inside = np.any([(seconds >= a) & (seconds < b) for a, b in intervals], axis=0)
+    if not inside.any():
+        return np.nan
+    return float(np.isfinite(measure(beats, average=1).PR[inside]).mean())
+
+
+def _pacing_spikes(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
+    if not extra or record.r_peaks is None or not len(record.r_peaks):
+        return np.nan
+    per_ms = record.sampling_rate / 1000
+    width = 2 * max(1, round(SPIKE_MS * per_ms / 2)) + 1
+    signal = np.nan_to_num(record.signal)
+    spikes = np.abs(signal - median_filter(signal, (width, 1))).max(axis=1)
+    near, far = (round(ms * per_ms) for ms in SPIKE_BEFORE_MS)
+    heights = [
+        spikes[max(0, peak - far) : max(0, peak - near)].max(initial=0.0)
+        for peak in record.r_peaks
+    ]
+    return float((np.array(heights) > SPIKE).mean())
+
+
+def _detected(record: ECGRecord) -> NDArray[np.intp] | None:
+    """Return the R peaks that a detector finds, or None where the signal is refused."""
+    try:
+        beats = QRSSegmenter().fit_transform([record])
+    except ValueError:
+        return None
+    return beats.r_peaks
+
+
+def _r_peaks_f1(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
+    peaks = _reference_peaks(record, original)
+    if peaks is None or not len(peaks):
+        return np.nan
+    detected = _detected(record)
+    if detected is None:
+        return 0.0
+    to_ms = 1000 / record.sampling_rate
+    scores = detection_scores(peaks * to_ms, detected * to_ms, DETECTION_MS)
+    return float(scores.f1)
+
+
+def _reference_peaks(record: ECGRecord, original: ECGRecord) -> NDArray[np.intp] | None:
+    """Return the record's own R peaks, else the original's, else those detected there."""
+    if record.r_peaks is not None:
+        return record.r_peaks
+    return original.r_peaks if original.r_peaks is not None else _detected(original)
+
+
+def _heart_rate_kept(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
+    expected = original.r_peaks if original.r_peaks is not None else _detected(original)
+    if expected is None or len(expected) < 2:
+        return np.nan
+    detected = _detected(record)
+    if detected is None or len(detected) < 2:
+        return 0.0
+    ratio = np.diff(detected).mean() / np.diff(expected).mean()
+    return float(abs(ratio - 1) <= RATE_TOLERANCE)
+
+
+def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    return float((a & b).sum() / (a | b).sum()) if (a | b).any() else 1.0
+
+
+def _gaps_kept(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
+    return _overlap(np.isnan(record.signal), np.isnan(original.signal))
+
+
+def _flat_leads_kept(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
+    # A lead that was never recorded counts as flat: its extremes are both 0.
+    flat = [
+        np.nanmax(side.signal, axis=0, initial=-RANGE) <= np.nanmin(side.signal, axis=0)
+        for side in (record, original)
+    ]
+    return _overlap(*flat)
+
+
+#: Unit, figure of (record, original, extra), and whether a valid ECG has a high figure.
+CHECKS = {
+    "limb_lead_error": ("mV", _limb_lead_error, False),
+    "jumps": ("1/min", _jumps, False),
+    "noiseless": ("fraction", _noiseless, False),
+    "out_of_range": ("fraction", _out_of_range, False),
+    "amplitude": ("mV", _amplitude, True),
+    "p_waves_in_fibrillation": ("fraction", _p_waves_in_fibrillation, False),
+    "pacing_spikes": ("fraction", _pacing_spikes, True),
+    "r_peaks_f1": ("fraction", _r_peaks_f1, True),
+    "heart_rate_kept": ("fraction", _heart_rate_kept, True),
+    "gaps_kept": ("fraction", _gaps_kept, True),
+    "flat_leads_kept": ("fraction", _flat_leads_kept, True),
+}

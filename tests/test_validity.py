@@ -1,0 +1,157 @@
+"""A release that breaks one rule of a valid ECG, and the figure that shows it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sklearn_ecganon import ECGRecord, QRSSegmenter, make_ecg_records
+from sklearn_ecganon.utility import validity
+
+
+@pytest.fixture(scope="module")
+def records():
+    """Two records of 30 s with leads I, II, III and noise, which obey Einthoven's law."""
+    bunch = make_ecg_records(2, n_sessions=1, duration=30.0, random_state=0)
+    rng = np.random.default_rng(0)
+    made = []
+    for record in bunch.data:
+        first = record.signal[:, 0] + 0.01 * rng.normal(size=record.n_times)
+        second = 0.7 * first + 0.01 * rng.normal(size=record.n_times)
+        signal = np.column_stack([first, second, second - first])
+        made.append(replace(record, signal=signal, lead_names=("I", "II", "III")))
+    return made
+
+
+def changed(records, edit):
+    """Return the records with another signal."""
+    return [replace(r, signal=edit(r.signal.copy(), r)) for r in records]
+
+
+def figures(records, edit, **extra):
+    return validity(records, changed(records, edit), **extra).to_dict()
+
+
+def test_an_identical_release_has_the_originals_figures(records):
+    result = validity(records, records)
+    for row in result.rows:
+        assert row.after == row.before or (np.isnan(row.after) and np.isnan(row.before))
+    found = result.to_dict()
+    assert found["limb_lead_error"] == pytest.approx(0, abs=1e-12)
+    assert found["r_peaks_f1"] > 0.95
+    assert found["heart_rate_kept"] == found["gaps_kept"] == found["flat_leads_kept"] == 1
+    assert "original" in str(result)
+    assert len(str(result).splitlines()) == 1 + len(result.rows)
+
+
+def test_leads_that_do_not_add_up(records):
+    def edit(signal, record):
+        signal[:, 2] += 0.2
+        return signal
+
+    assert figures(records, edit)["limb_lead_error"] == pytest.approx(0.2)
+
+
+def test_limb_leads_need_their_names(records):
+    anonymous = [replace(r, lead_names=("a", "b", "c")) for r in records]
+    assert np.isnan(validity(anonymous, anonymous).to_dict()["limb_lead_error"])
+
+
+def test_jumps_between_beats(records):
+    def edit(signal, record):
+        middles = (record.r_peaks[1:] + record.r_peaks[:-1]) // 2
+        for middle in middles:
+            signal[middle:] += 0.3
+        return signal
+
+    result = figures(records, edit)
+    n_jumps = sum(len(r.r_peaks) - 1 for r in records)
+    recorded = sum(r.duration for r in records) / 60
+    # Time inside of the QRS complexes does not count, so the rate is somewhat higher.
+    assert result["jumps"] >= result["before_jumps"] + n_jumps / recorded
+    assert result["before_jumps"] == 0
+
+
+def test_stretches_without_noise(records):
+    def edit(signal, record):
+        signal[: record.n_times // 2] = np.linspace(0, 0.1, record.n_times // 2)[:, None]
+        return signal
+
+    result = figures(records, edit)
+    assert result["before_noiseless"] == 0
+    assert 0.3 < result["noiseless"] < 0.7
+
+
+def test_range_and_amplitude(records):
+    result = figures(records, lambda signal, record: 30 * signal)
+    assert result["out_of_range"] > 0.01
+    assert result["before_out_of_range"] == 0
+    assert result["amplitude"] == pytest.approx(30 * result["before_amplitude"])
+
+
+def test_gaps_and_flat_leads(records):
+    def damage(signal, record):
+        signal[500:1500] = np.nan
+        signal[:, 2] = 0.0
+        return signal
+
+    damaged = changed(records, damage)
+    kept = validity(damaged, damaged).to_dict()
+    assert kept["gaps_kept"] == kept["flat_leads_kept"] == 1
+    filled = validity(damaged, records).to_dict()
+    assert filled["gaps_kept"] == filled["flat_leads_kept"] == 0
+
+
+def test_lost_beats_and_another_rhythm(records):
+    found = figures(records, lambda signal, record: signal[::-1])
+    assert found["r_peaks_f1"] < 0.5
+    noise = np.random.default_rng(0)
+    lost = figures(records, lambda signal, record: noise.normal(size=signal.shape))
+    assert lost["r_peaks_f1"] < 0.5
+    assert lost["before_heart_rate_kept"] == 1
+
+
+def test_pacing_spikes_are_missed(records):
+    def stimulate(signal, record):
+        for peak in record.r_peaks[1:]:
+            at = peak - round(0.1 * record.sampling_rate)
+            signal[at] += 1.0
+        return signal
+
+    paced = changed(records, stimulate)
+    found = validity(paced, records, paced=[True, True]).to_dict()
+    assert found["before_pacing_spikes"] > 0.9
+    assert found["pacing_spikes"] < 0.2
+    assert np.isnan(validity(paced, records).to_dict()["pacing_spikes"])
+
+
+def test_p_waves_in_fibrillation():
+    sinus = make_ecg_records(2, n_sessions=1, duration=30.0, random_state=0).data
+    fibrillation = make_ecg_records(
+        2, n_sessions=1, duration=30.0, arrhythmia="af", random_state=0
+    ).data
+    everywhere = [[(0.0, 30.0)]] * 2
+    n = min(r.n_times for r in sinus)
+    # Each record brings its own R peaks; only the annotation of the rhythm is the original's.
+    pairs = zip(fibrillation, sinus, strict=True)
+    released = [replace(b, name=a.name) for a, b in pairs]
+    old, new = ([r.crop(0, n) for r in side] for side in (fibrillation, released))
+    found = validity(old, new, fibrillation=everywhere).to_dict()
+    assert found["before_p_waves_in_fibrillation"] < 0.5
+    assert found["p_waves_in_fibrillation"] > 0.8
+    assert np.isnan(validity(old, new).to_dict()["p_waves_in_fibrillation"])
+
+
+def test_beat_sets_are_stitched(bunch):
+    beats = QRSSegmenter().fit_transform(bunch.data[:2])
+    found = validity(beats, beats.with_beats(2 * beats.beats)).to_dict()
+    assert found["amplitude"] == pytest.approx(2 * found["before_amplitude"])
+
+
+def test_refuses_what_does_not_fit(records):
+    other = [replace(r, sampling_rate=r.sampling_rate / 2) for r in records]
+    with pytest.raises(ValueError, match="give both alike"):
+        validity(records, other)
+    with pytest.raises(ValueError, match="1 entries for 2"):
+        validity(records, records, paced=[True])
+    assert isinstance(records[0], ECGRecord)
