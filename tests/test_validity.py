@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sklearn_ecganon import ECGRecord, QRSSegmenter, make_ecg_records
+from sklearn_ecganon import QRSSegmenter, make_ecg_records
 from sklearn_ecganon.utility import validity
 
 
@@ -66,10 +66,11 @@ def test_jumps_between_beats(records):
 
     result = figures(records, edit)
     n_jumps = sum(len(r.r_peaks) - 1 for r in records)
-    recorded = sum(r.duration for r in records) / 60
-    # Time inside of the QRS complexes does not count, so the rate is somewhat higher.
-    assert result["jumps"] >= result["before_jumps"] + n_jumps / recorded
-    assert result["before_jumps"] == 0
+    # Less than the whole duration counts, so that the rate is higher.
+    rate = n_jumps / (sum(r.duration for r in records) / 60)
+    # The noise of the originals itself jumps now and then.
+    assert result["jumps"] > result["before_jumps"] + 0.8 * rate
+    assert result["before_jumps"] < 0.5 * rate
 
 
 def test_stretches_without_noise(records):
@@ -127,19 +128,20 @@ def test_pacing_spikes_are_missed(records):
 
 def test_p_waves_in_fibrillation():
     sinus = make_ecg_records(2, n_sessions=1, duration=30.0, random_state=0).data
-    fibrillation = make_ecg_records(
-        2, n_sessions=1, duration=30.0, arrhythmia="af", random_state=0
-    ).data
+
+    def remove_p_waves(signal, record):
+        far, near = (round(s * record.sampling_rate) for s in (0.3, 0.06))
+        for peak in record.r_peaks[record.r_peaks > far]:
+            ends = signal[peak - far], signal[peak - near]
+            signal[peak - far : peak - near] = np.linspace(*ends, far - near)
+        return signal
+
+    annotated = changed(sinus, remove_p_waves)
     everywhere = [[(0.0, 30.0)]] * 2
-    n = min(r.n_times for r in sinus)
-    # Each record brings its own R peaks; only the annotation of the rhythm is the original's.
-    pairs = zip(fibrillation, sinus, strict=True)
-    released = [replace(b, name=a.name) for a, b in pairs]
-    old, new = ([r.crop(0, n) for r in side] for side in (fibrillation, released))
-    found = validity(old, new, fibrillation=everywhere).to_dict()
-    assert found["before_p_waves_in_fibrillation"] < 0.5
+    found = validity(annotated, sinus, fibrillation=everywhere).to_dict()
+    assert found["before_p_waves_in_fibrillation"] < 0.4
     assert found["p_waves_in_fibrillation"] > 0.8
-    assert np.isnan(validity(old, new).to_dict()["p_waves_in_fibrillation"])
+    assert np.isnan(validity(annotated, sinus).to_dict()["p_waves_in_fibrillation"])
 
 
 def test_beat_sets_are_stitched(bunch):
@@ -154,4 +156,3 @@ def test_refuses_what_does_not_fit(records):
         validity(records, other)
     with pytest.raises(ValueError, match="1 entries for 2"):
         validity(records, records, paced=[True])
-    assert isinstance(records[0], ECGRecord)

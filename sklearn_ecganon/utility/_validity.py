@@ -12,7 +12,7 @@ from scipy.ndimage import median_filter
 from sklearn_ecganon.contracts import measure
 from sklearn_ecganon.metrics import detection_scores
 from sklearn_ecganon.records import BeatSet, ECGRecord
-from sklearn_ecganon.segmentation import QRSSegmenter
+from sklearn_ecganon.segmentation import QRSSegmenter, stitch_record
 from sklearn_ecganon.utility._pairs import check_pairs
 
 #: Each limb lead as a combination of the leads I and II.
@@ -64,9 +64,8 @@ class Validity(NamedTuple):
         return after | {f"before_{row.name}": row.before for row in self.rows}
 
     def __str__(self) -> str:
-        lines = [
-            f"{f'{self.n_records} records':<30}{'unit':<12}{'original':>10}{'release':>10}"
-        ]
+        title = f"{self.n_records} records"
+        lines = [f"{title:<30}{'unit':<12}{'original':>10}{'release':>10}"]
         for name, unit, before, after, _ in self.rows:
             lines.append(f"{name:<30}{unit:<12}{before:>10.4g}{after:>10.4g}")
         return "\n".join(lines)
@@ -162,7 +161,7 @@ def _extra(name: str, i: int, fibrillation: Any, paced: Any) -> Any:
 
 def _as_records(X: Any) -> list[ECGRecord]:
     if isinstance(X, BeatSet):
-        return QRSSegmenter().inverse_transform(X)
+        return [stitch_record(X, i) for i in range(len(X))]
     return list(X)
 
 
@@ -179,11 +178,18 @@ def _limb_lead_error(record: ECGRecord, original: ECGRecord, extra: Any) -> floa
 
 
 def _outside_qrs(record: ECGRecord) -> NDArray[np.bool_]:
-    """Return for each sample whether it is recorded and outside of the QRS complexes."""
+    """Return for each sample whether it is recorded and outside of the QRS complexes.
+
+    Beats at both ends of a recording are often not annotated: what lies before the first
+    R peak and after the last one is left out.
+    """
     outside = np.isfinite(record.signal).all(axis=1)
     reach = round(QRS_MS * record.sampling_rate / 1000)
-    for peak in () if record.r_peaks is None else record.r_peaks:
-        outside[max(0, peak - reach) : peak + reach + 1] = False
+    peaks = record.r_peaks
+    if peaks is not None and len(peaks):
+        outside[: peaks[0]] = outside[peaks[-1] :] = False
+        for peak in peaks:
+            outside[max(0, peak - reach) : peak + reach + 1] = False
     return outside
 
 
