@@ -12,7 +12,7 @@ from sklearn_ecganon.attacks._attackers._strip import (
 )
 from sklearn_ecganon.networks._strip import StripNet, augment, standardize
 from sklearn_ecganon.segmentation import cut_strips
-from sklearn_ecganon.training._strips import ArcFace, StripSize, apply_strip_net
+from sklearn_ecganon.training import ArcFace, StripSize, apply_strip_net
 
 TINY = StripSize(8, 900, 1, 60)
 UNTRAINED = StripSize(4, 10, 1, 1)

@@ -19,6 +19,7 @@ from sklearn_ecganon.networks._field import (
 from sklearn_ecganon.networks._gan import Discriminator, Grid, InvertibleGenerator
 from sklearn_ecganon.networks._pseudo_identity import BeatVAE, PartialELBO
 from sklearn_ecganon.networks._resnet import ResNet18
+from sklearn_ecganon.networks._strip import StripNet
 from sklearn_ecganon.networks._unet import UNet1d
 from sklearn_ecganon.networks._vae import VAE
 from sklearn_ecganon.networks._verifier import (
@@ -45,6 +46,7 @@ __all__ = [
     "PartialELBO",
     "PatchDiscriminator",
     "ResNet18",
+    "StripNet",
     "TwoDiscriminators",
     "TwoTranslators",
     "UNet1d",

@@ -40,12 +40,21 @@ from sklearn_ecganon.training._perturbation import (
     PerturbationWatch,
     ResidentPartners,
 )
+from sklearn_ecganon.training._strips import (
+    STRIP_SIZES,
+    ArcFace,
+    StripSize,
+    apply_strip_net,
+    fit_strip_net,
+)
 from sklearn_ecganon.training._subjects import ResidentSubjects
 
 __all__ = [
     "FIXED",
     "MAX_WATCHED",
+    "STRIP_SIZES",
     "AdversarialNet",
+    "ArcFace",
     "CrossEntropyLoss",
     "CycleNet",
     "CycleWatch",
@@ -64,10 +73,13 @@ __all__ = [
     "ResidentPairs",
     "ResidentPartners",
     "ResidentSubjects",
+    "StripSize",
     "Untrained",
     "WassersteinLoss",
     "Watch",
+    "apply_strip_net",
     "diversity_of",
+    "fit_strip_net",
     "in_float64",
     "infer",
     "mean_discrepancy",

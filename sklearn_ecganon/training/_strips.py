@@ -11,7 +11,7 @@ from skorch import NeuralNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sklearn_ecganon.networks._strip import StripNet
+from sklearn_ecganon.networks import StripNet
 from sklearn_ecganon.training._nets import (
     FIXED,
     one_cycle,

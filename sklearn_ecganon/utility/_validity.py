@@ -149,7 +149,8 @@ def validity(
         table = np.array(values, dtype=float)
         known = np.isfinite(table).all(axis=1)
         means = table[known].mean(axis=0) if known.any() else np.full(2, np.nan)
-        rows.append(ValidityRow(name, unit, *means.tolist(), greater_is_better))
+        row = ValidityRow(name, unit, float(means[0]), float(means[1]), greater_is_better)
+        rows.append(row)
     return Validity(tuple(rows), len(old))
 
 
@@ -183,7 +184,7 @@ def _outside_qrs(record: ECGRecord) -> NDArray[np.bool_]:
     Beats at both ends of a recording are often not annotated: what lies before the first
     R peak and after the last one is left out.
     """
-    outside = np.isfinite(record.signal).all(axis=1)
+    outside = ~np.isnan(record.signal.sum(axis=1))
     reach = round(QRS_MS * record.sampling_rate / 1000)
     peaks = record.r_peaks
     if peaks is not None and len(peaks):
@@ -242,7 +243,7 @@ def _amplitude(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
 def _p_waves_in_fibrillation(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
     if extra is None or not len(extra) or record.r_peaks is None or not len(record.r_peaks):
         return np.nan
-    beats = QRSSegmenter("annotated", refine=0).fit_transform([record])
+    beats: Any = QRSSegmenter("annotated", refine=0).fit_transform([record])
     seconds = beats.r_peaks / beats.sampling_rate
     intervals = np.asarray(extra, dtype=float).reshape(-1, 2)
     inside = np.any([(seconds >= a) & (seconds < b) for a, b in intervals], axis=0)
@@ -269,7 +270,7 @@ def _pacing_spikes(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
 def _detected(record: ECGRecord) -> NDArray[np.intp] | None:
     """Return the R peaks that a detector finds, or None where the signal is refused."""
     try:
-        beats = QRSSegmenter().fit_transform([record])
+        beats: Any = QRSSegmenter().fit_transform([record])
     except ValueError:
         return None
     return beats.r_peaks

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
-from sklearn_ecganon.training._strips import ArcFace, StripSize, apply_strip_net, fit_strip_net
+from sklearn_ecganon.training import ArcFace, StripSize, apply_strip_net, fit_strip_net
 
 SCALE = 20.0
 N_DIMS = 128
