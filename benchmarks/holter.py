@@ -33,9 +33,7 @@ def join_day(data_home, path, n_days):
     """Write the long recording, with the annotations of the database."""
     headers = sorted(Path(data_home, "mitdb").glob("*.hea"))
     n = N_TIMES * len(headers)
-    layout = Layout(
-        "wfdb", RATE, ("MLII", "V1"), n * n_days, gain=(200.0,) * 2, baseline=(0.0,) * 2
-    )
+    layout = Layout("wfdb", RATE, ("MLII", "V1"), n * n_days)
     samples, symbols, notes = [], [], []
     with create_record(path, layout) as writer:
         for day in range(n_days):

@@ -299,7 +299,8 @@ def test_a_model_of_other_leads_is_refused(beats, tmp_path, long_record):
 
 def test_a_format_that_cannot_hold_it_is_refused(tmp_path):
     record = make_ecg_records(n_subjects=1, duration=20.0, random_state=1).data[0]
-    record = ECGRecord(record.signal[:4999], 333)  # no whole number of data records
+    # A prime number of samples, too many for one data record.
+    record = ECGRecord(np.resize(record.signal, (40_009, 1)), 360)
     source = write_record(record, tmp_path / "in.npz")
     release = RecordAnonymizer(NoiseAnonymizer(), secret=SECRET, format="edf")
     with pytest.raises(Refusal, match="unfit_format"):

@@ -114,8 +114,33 @@ class Annotations:
         inside = np.flatnonzero((self.samples >= start) & (self.samples < stop))
         return Annotations(self.samples[inside], self.symbols[inside], self.notes[inside])
 
+    def fitting(self, n_times: int) -> Annotations:
+        """Return the annotations that lie within a record, in order of time.
+
+        Of several beats at one sample only the first remains. Where more than half of the
+        annotations lie outside, they belong to another record, and are refused.
+
+        Parameters
+        ----------
+        n_times : int
+            Length of the record in samples.
+        """
+        inside = (self.samples >= 0) & (self.samples < n_times)
+        if 2 * inside.sum() < len(self):
+            raise ECGReadError("bad_annotations", "most of them lie outside of the recording")
+        if inside.all() and (np.diff(self.samples) > 0).all():
+            return self
+        order = np.flatnonzero(inside)
+        order = order[np.argsort(self.samples[order], kind="stable")]
+        is_beat = self.is_beat[order]
+        beats = self.samples[order[is_beat]]
+        is_repeated = np.zeros(len(order), bool)
+        is_repeated[np.flatnonzero(is_beat)[1:]] = np.diff(beats) == 0
+        order = order[~is_repeated]
+        return Annotations(self.samples[order], self.symbols[order], self.notes[order])
+
     def check(self, n_times: int) -> None:
-        """Refuse marks outside of the record, or beats out of order."""
+        """Refuse annotations outside of the record, or beats out of order."""
         outside = len(self) and (self.samples.min() < 0 or self.samples.max() >= n_times)
         if outside or (np.diff(self.r_peaks) <= 0).any():
             raise ECGReadError("bad_annotations")

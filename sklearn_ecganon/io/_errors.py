@@ -1,4 +1,4 @@
-"""The one exception of this room, and the fence that turns every other one into it."""
+"""The one exception of this room, and the guard that turns every other one into it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ REASONS = {
     "missing_extra": "a library to read it is not installed",
     "missing_file": "it, or a file it names, is not there",
     "mixed_rates": "its leads have different sampling rates",
+    "no_ecg": "no channel has a voltage and a label that an ECG may have",
     "no_lead": "it lacks a lead or record that was asked for",
     "not_a_file": "it is a folder, device, pipe or endless link, not a regular file",
     "outside_root": "it, or a file it names, lies outside of the input folder",
@@ -34,6 +35,15 @@ REASONS = {
     "unknown_format": "its content is of no format that is known here",
     "unreadable": "the operating system refuses to read it",
     "unsupported": "its format is known but not read here",
+}
+
+#: What was wrong with a file that was read all the same, by the code in `warnings` of a reader.
+WARNINGS = {
+    "bad_checksum": "samples disagree with the checksum in the header",
+    "dropped_annotations": "annotations outside of the recording, or second beats at one "
+    "sample, were dropped",
+    "left_out_channels": "channels that are no ECG were left out; leads=[...] chooses others",
+    "time_gaps": "it is not continuous; the pauses are gaps",
 }
 
 
@@ -76,7 +86,7 @@ class ECGReadError(ValueError):
 
 @contextmanager
 def fenced(reason: str = "damaged") -> Iterator[None]:
-    """Let nothing but an ECGReadError out: what libraries say may quote the header."""
+    """Raise nothing but ECGReadError: the messages of libraries may quote the header."""
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import warnings as python_warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from sklearn_ecganon.io._annotations import Annotations
-from sklearn_ecganon.io._errors import ECGReadError, fenced
+from sklearn_ecganon.io._errors import WARNINGS, ECGReadError, fenced
 from sklearn_ecganon.io._files import Source, regular_file
 from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._limits import Limits
@@ -157,7 +156,8 @@ def read_record(
     Warns
     -----
     UserWarning
-        If something was wrong that the limits let pass, with its reason.
+        If something was wrong and the recording is read all the same, with a code out of a
+        fixed list.
 
     Examples
     --------
@@ -181,8 +181,8 @@ def read_record(
         sampling_rate=sampling_rate,
         index=index,
     ) as reader:
-        for reason in reader.warnings:
-            python_warnings.warn(f"read in spite of {reason}", UserWarning, stacklevel=2)
+        for code in reader.warnings:
+            python_warnings.warn(f"{code}: {WARNINGS[code]}.", UserWarning, stacklevel=2)
         with fenced():
             return reader.record(Path(path).stem)
 
@@ -259,6 +259,10 @@ def write_record(
 ) -> Path:
     """Write a record under a header that holds nothing but how the samples are laid out.
 
+    Gains come from a short list, by the amplitude of each lead, and sampling rates are rounded
+    to whole Hz (to 0.5 Hz below 250 Hz, to 0.1 Hz below 100 Hz): both would otherwise identify
+    the recording.
+
     Parameters
     ----------
     record : ECGRecord
@@ -270,8 +274,8 @@ def write_record(
         ``"wfdb"``, ``"edf"``, ``"dicom"``, ``"csv"``, ``"parquet"``, ``"hdf5"`` or
         ``"npz"``; by default that of the template, else by the extension of `path`.
     template : RecordReader, optional
-        The recording this one was made from (it may be closed): gain, baseline, variant of
-        the format and kinds of annotations are those of the template.
+        The recording that this one was made from (it may be closed). The variant of the
+        format and the kinds of annotations are those of the template.
     overwrite : bool, default=False
         Replace a file that is there.
 
@@ -308,11 +312,8 @@ def write_record(
         layout = Layout.of(record, format)
         annotations = Annotations.of_beats(record.r_peaks, record.beat_labels)
     else:
+        _check_same(record, template.layout)
         layout = template.layout.in_format(format)
-        _check_same(record, layout)
-        if not layout.gain and format != template.layout.format:
-            fresh = Layout.of(record, format)
-            layout = replace(layout, gain=fresh.gain, baseline=fresh.baseline)
         marks = template.annotations
         annotations = (
             Annotations.of_beats(record.r_peaks, record.beat_labels)

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_ecganon.io._channels import select_channels
 from sklearn_ecganon.io._errors import ECGReadError, load_extra
 from sklearn_ecganon.io._files import Source
 from sklearn_ecganon.io._format import Format
-from sklearn_ecganon.io._layout import STANDARD_LEADS, Layout, allowed_leads, chosen_leads
+from sklearn_ecganon.io._layout import STANDARD_LEADS, Layout
 from sklearn_ecganon.io._reader import RecordReader
 from sklearn_ecganon.io._writer import RecordWriter
 
@@ -35,7 +36,7 @@ def _plain_dataset(file: Any, name: str) -> Any:
 
 
 class HDF5Writer(RecordWriter):
-    """Writes one recording after the other; their ids are their places in the file."""
+    """Writes one recording after the other; the id of each is its position in the file."""
 
     holds_many = True
 
@@ -50,16 +51,16 @@ class HDF5Writer(RecordWriter):
         if (shape, layout.sampling_rate) != (_CODE15_SHAPE, _CODE15_RATE):
             self._tracings.attrs["sampling_rate"] = layout.sampling_rate
         self._file["exam_id"] = np.arange(layout.n_records, dtype="<i8")
-        self._rest = np.empty((0, layout.n_leads))
+        self._pending = np.empty((0, layout.n_leads))
 
     def _append(self, chunk: NDArray[np.float64]) -> None:
         n_times = self.layout.n_times
-        done = (self.n_written - len(self._rest)) // n_times
-        self._rest = np.concatenate([self._rest, chunk])
-        for number in range(done, done + len(self._rest) // n_times):
-            values = np.nan_to_num(self._rest[:n_times], nan=0.0) / _MILLIVOLTS
+        done = (self.n_written - len(self._pending)) // n_times
+        self._pending = np.concatenate([self._pending, chunk])
+        for number in range(done, done + len(self._pending) // n_times):
+            values = np.nan_to_num(self._pending[:n_times], nan=0.0) / _MILLIVOLTS
             self._tracings[number] = values
-            self._rest = self._rest[n_times:]
+            self._pending = self._pending[n_times:]
 
     def _finish(self) -> None:
         self._file.close()
@@ -102,16 +103,16 @@ class HDF5(Format):
             # A stored chunk is unpacked as a whole.
             for size in (n_times * n_leads, np.prod(data.chunks or (1,), dtype=float)):
                 source.limits.check_memory(int(size))
-            leads = STANDARD_LEADS if n_leads == 12 else allowed_leads([""] * n_leads)
+            leads = STANDARD_LEADS if n_leads == 12 else ("",) * n_leads
             signal = np.asarray(data[source.index], np.float64) * _MILLIVOLTS
         finally:
             stream.close()
-        channels, _ = chosen_leads(leads, ["mV"] * n_leads, source.leads)
-        signal = signal[:, channels]
+        selection = select_channels(leads, ["mV"] * n_leads, source.leads)
+        signal = signal[:, selection.channels]
         recorded = np.flatnonzero(signal.any(axis=1))
         if len(recorded):
-            # Zeros in all leads at both ends are filling, not heart.
+            # Zeros in all leads at both ends are padding.
             signal[: recorded[0]] = np.nan
             signal[recorded[-1] + 1 :] = np.nan
-        layout = Layout(self.name, rate, tuple(leads[channel] for channel in channels), n_times)
+        layout = Layout(self.name, rate, selection.names, n_times)
         return RecordReader.of_array(layout, signal, source.limits, n_records=n_records)

@@ -1,4 +1,4 @@
-"""Everything that may travel from the header of one file into that of another."""
+"""Everything that may be copied from the header of one file into that of another."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from sklearn_ecganon.io._errors import ECGReadError
 from sklearn_ecganon.records import ECGRecord
 
 __all__ = ["Layout"]
@@ -26,63 +22,68 @@ KNOWN_LEADS = (
     *("ECG", "ECG0", "ECG1", "ECG2", "ECG3", "ECG4"),
 )
 _PROPER = {lead.lower(): lead for lead in KNOWN_LEADS} | {
-    "di": "I",
-    "dii": "II",
-    "diii": "III",
-    "ekg": "ECG",
+    **{"di": "I", "dii": "II", "diii": "III", "d1": "I", "d2": "II"},
+    **{"ekg": "ECG", "ekg1-ekg2": "ECG", "ecg1-ecg2": "ECG"},
 }
-_PREFIX = re.compile(r"^(?:ecg|ekg|lead)[ _-]+", re.IGNORECASE)
+#: What may stand before the name of a lead, once or several times: "ECG lead II".
+_PREFIX = re.compile(
+    r"^(?:(?:mdc_)?ecg_lead_|mdc_ecg_elec_potl_|(?:ecg|ekg|lead|channel)[ _:-]+)+",
+    re.IGNORECASE,
+)
 
 #: Millivolts in one of each unit.
-MILLIVOLTS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "nv": 1e-6, "v": 1e3}
+MILLIVOLTS = {
+    **{"mv": 1.0, "millivolt": 1.0, "millivolts": 1.0},
+    **{"uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "microvolt": 1e-3, "microvolts": 1e-3},
+    **{"nv": 1e-6, "nanovolt": 1e-6, "nanovolts": 1e-6},
+    **{"v": 1e3, "volt": 1e3, "volts": 1e3},
+}
 
-#: Digital units a millivolt that a recorder may have; what is beyond is a mistake.
-_GAINS = (1e-6, 1e12)
+#: Rates from here on are rounded to whole Hz; slower ones to steps of a half or a tenth, so
+#: that none changes by more than 0.25 %.
+_ROUNDED_TO = ((250.0, 1.0), (100.0, 0.5), (10.0, 0.1))
 
-#: Digital units a millivolt where nothing else is asked for: a microvolt a step.
-DEFAULT_GAIN = 1000.0
+
+def shared_rate(sampling_rate: float) -> float:
+    """Return a sampling rate without the digits that identify a device.
+
+    Parameters
+    ----------
+    sampling_rate : float
+        In Hz.
+
+    Returns
+    -------
+    rounded : float
+        In Hz, at most 0.25 % away.
+    """
+    for smallest, step in _ROUNDED_TO:
+        if sampling_rate >= smallest:
+            return float(f"{round(sampling_rate / step) * step:.1f}")
+    return sampling_rate
 
 
 def allowed_leads(names: Sequence[str]) -> tuple[str, ...]:
     """Return one name a lead, each out of `KNOWN_LEADS` or ``lead 1``, ``lead 2`` ..."""
+    bare = [_PREFIX.sub("", str(name).strip()).lower() for name in names]
+    # "D3" is the third limb lead beside D1 or D2; alone it is a bipolar chest lead.
+    proper = _PROPER | ({"d3": "III"} if {"d1", "d2"} & set(bare) else {})
     allowed: list[str] = []
-    for position, name in enumerate(names):
-        bare = _PREFIX.sub("", str(name).strip())
-        known = _PROPER.get(bare.lower())
+    for position, name in enumerate(bare):
+        known = proper.get(name)
         if known is None or known in allowed:
             known = f"lead {position + 1}"
         allowed.append(known)
     return tuple(allowed)
 
 
-def chosen_leads(
-    names: Sequence[str], units: Sequence[str], wanted: Sequence[str] | None
-) -> tuple[list[int], NDArray[np.float64]]:
-    """Return the channels to read and the millivolts in one of the unit of each.
-
-    Parameters
-    ----------
-    names : sequence of str
-        From `allowed_leads`.
-    units : sequence of str
-        As the file gives them.
-    wanted : sequence of str or None
-        Names out of `names`; all by default.
-    """
-    if wanted is not None and (not wanted or set(wanted) - set(names)):
-        raise ECGReadError("no_lead", f"its leads are {', '.join(names)}")
-    channels = [names.index(lead) for lead in (names if wanted is None else wanted)]
-    scale = [MILLIVOLTS.get(units[channel].strip().lower()) for channel in channels]
-    if None in scale:
-        raise ECGReadError("bad_units", "choose the ECG leads with leads=[...]")
-    return channels, np.array(scale, float)
-
-
 @dataclass(frozen=True)
 class Layout:
     """How a recording is laid out: all that a written header is made of.
 
-    There is no field for a name, a date, a device or a remark, so none can be written.
+    There is no field for a name, a date, a device or a remark, so that none can be written.
+    There is none for a gain, an offset or a range of values either: a file that was scaled
+    to its own extremes is identified by them. Writers choose theirs from a short list.
 
     Parameters
     ----------
@@ -94,18 +95,8 @@ class Layout:
         One name a lead. Names that are not known ECG leads become ``lead 1``, ``lead 2`` ...
     n_times : int
         Samples of each lead.
-    gain : tuple of float, default=()
-        Digital units a mV of each lead; empty where samples are stored in floating point.
-    baseline : tuple of float, default=()
-        Digital value of 0 mV of each lead.
-    digital_range : tuple of (int, int), default=()
-        Smallest and largest digital value of each lead, where the format keeps them.
-    units : tuple of str, default=()
-        ``"uV"``, ``"mV"`` or ``"V"`` for each lead, where the format keeps them.
     variant : str, default=""
         What the format offers a choice of, out of its own closed list.
-    block : int, default=0
-        Samples of each lead in one data record, where the format has such.
     n_records : int, default=1
         Recordings of this shape in the file; more than one in HDF5 only.
 
@@ -120,21 +111,12 @@ class Layout:
     sampling_rate: float
     lead_names: tuple[str, ...]
     n_times: int
-    gain: tuple[float, ...] = ()
-    baseline: tuple[float, ...] = ()
-    digital_range: tuple[tuple[int, int], ...] = ()
-    units: tuple[str, ...] = ()
     variant: str = ""
-    block: int = 0
     n_records: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lead_names", allowed_leads(self.lead_names))
         object.__setattr__(self, "sampling_rate", float(self.sampling_rate))
-        if not all(_GAINS[0] <= gain <= _GAINS[1] for gain in self.gain):
-            raise ECGReadError("bad_gain")
-        if not np.isfinite(self.baseline).all():
-            raise ECGReadError("bad_gain")
 
     @property
     def n_leads(self) -> int:
@@ -155,77 +137,24 @@ class Layout:
         Returns
         -------
         layout : Layout
-            With a gain of 1000 units a mV, or less where the signal would not fit 16 bits.
+            Without a variant.
         """
-        largest = np.nanmax(np.abs(record.signal), axis=0, initial=0)
-        gain = np.minimum(DEFAULT_GAIN, 32767 / np.maximum(largest, 1e-9))
-        # Whole numbers read well, and a tenth of a unit is lost in rounding anyway.
-        gain = np.where(gain >= 1, np.floor(gain), gain)
-        return cls(
-            format,
-            record.sampling_rate,
-            record.lead_names,
-            record.n_times,
-            gain=tuple(gain.tolist()),
-            baseline=(0.0,) * record.n_leads,
-        )
+        return cls(format, record.sampling_rate, record.lead_names, record.n_times)
 
     def in_format(self, format: str) -> Layout:
-        """Return the same for another format, without what only the old one has."""
+        """Return the layout of a copy of the recording.
+
+        Parameters
+        ----------
+        format : str
+            Name of the file format of the copy.
+
+        Returns
+        -------
+        layout : Layout
+            With a rounded sampling rate, and without the variant of another format.
+        """
+        rate = shared_rate(self.sampling_rate)
         if format == self.format:
-            return self
-        return replace(
-            self, format=format, digital_range=(), units=(), variant="", block=0, n_records=1
-        )
-
-
-def sixteen_bits(
-    gain: float, baseline: float, lowest: float, highest: float
-) -> tuple[float, float]:
-    """Return gain and baseline that a copy in 16 bits can have.
-
-    They are the recording's own wherever its digital values fit 16 bits. Where they do
-    not, the gain falls by a whole factor that leaves room for twice the amplitude.
-    """
-    if lowest >= -(2**15) and highest < 2**15:
-        return float(gain), float(baseline)
-    reach = max(highest - baseline, baseline - lowest)
-    return float(gain / np.ceil(2 * reach / (2**15 - 1))), 0.0
-
-
-def digitized(
-    chunk: NDArray[np.float64],
-    gain: ArrayLike,
-    baseline: ArrayLike,
-    low: ArrayLike,
-    high: ArrayLike,
-    gap: ArrayLike,
-) -> tuple[NDArray[np.int32], int]:
-    """Turn mV into digital values.
-
-    Parameters
-    ----------
-    chunk : ndarray of shape (n_times, n_leads)
-        In mV, NaN where nothing was recorded.
-    gain, baseline : array-like of shape (n_leads,)
-        Units a mV, and the unit that 0 mV has.
-    low, high, gap : array-like of shape (n_leads,)
-        Smallest and largest digital value, and the one that stands for NaN.
-
-    Returns
-    -------
-    digital : ndarray of int32 of shape (n_times, n_leads)
-        Values beyond the range are cut to it, as a recorder does.
-    n_clipped : int
-        How many were.
-    """
-    values = chunk * np.asarray(gain)
-    values += np.asarray(baseline)
-    np.rint(values, out=values)
-    n_clipped = 0
-    # The extremes tell most often that nothing is to do; NaN fails both comparisons.
-    inside = (values.min(axis=0) >= low).all() and (values.max(axis=0) <= high).all()
-    if len(values) and not inside:
-        n_clipped = int(((values < low) | (values > high)).sum())
-        values = np.where(np.isnan(values), gap, np.clip(values, low, high))
-    return values.astype(np.int32), n_clipped
+            return self if rate == self.sampling_rate else replace(self, sampling_rate=rate)
+        return replace(self, format=format, sampling_rate=rate, variant="", n_records=1)

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_ecganon.io._annotations import Annotations
+from sklearn_ecganon.io._channels import select_channels
 from sklearn_ecganon.io._errors import ECGReadError
 from sklearn_ecganon.io._files import Source
 from sklearn_ecganon.io._format import Format
-from sklearn_ecganon.io._layout import Layout, allowed_leads, chosen_leads
+from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._reader import RecordReader
 from sklearn_ecganon.io._writer import RecordWriter
 
@@ -95,31 +96,32 @@ class NPZ(Format):
             if rate is None:
                 raise ECGReadError("bad_rate", "give sampling_rate=...")
             signal = _read_member(archive, "signal", source)
-            leads = allowed_leads([""] * signal.shape[1])
+            labels = [""] * signal.shape[1]
             if "lead_names" in names:
                 given = _read_member(archive, "lead_names", source)
-                if len(given) != len(leads):
+                if len(given) != len(labels):
                     raise ECGReadError("bad_header", "it names another number of leads")
-                leads = allowed_leads(given.tolist())
+                labels = given.tolist()
             annotations = None
             if {"samples", "symbols"} <= names:
-                marks = [
+                rows = [
                     _read_member(archive, name, source)
                     for name in ("samples", "symbols", "notes")
                     if name in names
                 ]
-                annotations = Annotations(*marks)
-        channels, _ = chosen_leads(leads, ["mV"] * len(leads), source.leads)
+                annotations = Annotations(*rows)
+        selection = select_channels(labels, ["mV"] * len(labels), source.leads)
         layout = Layout(
             self.name,
             rate,
-            tuple(leads[channel] for channel in channels),
+            selection.names,
             len(signal),
             variant="f4" if signal.dtype == np.float32 else "f8",
         )
         return RecordReader.of_array(
             layout,
-            signal[:, channels].astype(np.float64),
+            signal[:, selection.channels].astype(np.float64),
             source.limits,
             annotations=annotations,
+            warnings=selection.warnings,
         )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_ecganon.io._annotations import Annotations
-from sklearn_ecganon.io._errors import fenced
+from sklearn_ecganon.io._errors import ECGReadError, fenced
 from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._limits import Limits
 from sklearn_ecganon.records import ECGRecord
@@ -17,6 +17,9 @@ from sklearn_ecganon.records import ECGRecord
 __all__ = ["RecordReader"]
 
 Fetch = Callable[[int, int], NDArray[np.float64]]
+
+#: Digital units a millivolt that a recorder may have; anything beyond is a mistake.
+_GAINS = (1e-6, 1e12)
 
 
 class RecordReader:
@@ -27,15 +30,19 @@ class RecordReader:
     Parameters
     ----------
     layout : Layout
-        Format, rate, leads, length, gain: all a copy of the file would need.
+        Format, rate, leads and length: all that a copy of the file needs.
     fetch : callable
         Takes first sample and one past the last, returns mV of shape (n_times, n_leads).
     limits : Limits
         How much may be held at once.
     annotations : Annotations, optional
-        Marks on the whole recording.
+        Of the whole recording. Those outside of it are dropped, and of several beats at one
+        sample all but the first; the warning ``dropped_annotations`` reports it.
+    gain : tuple of float, default=()
+        Digital units a mV of each lead, as the file has them; empty where samples are stored
+        as floating-point numbers. It is shown to the user and never written.
     warnings : tuple of str, default=()
-        Reason codes of what was wrong and let pass.
+        Codes of what was wrong and accepted all the same.
     n_records : int, default=1
         Recordings in the same file.
     close : callable, optional
@@ -43,8 +50,12 @@ class RecordReader:
 
     Attributes
     ----------
-    layout, annotations, warnings, n_records
+    layout, gain, warnings, n_records
         As given.
+    annotations : Annotations or None
+        In order of time, within the recording.
+    n_dropped_annotations : int
+        How many were dropped.
 
     Examples
     --------
@@ -67,15 +78,24 @@ class RecordReader:
         limits: Limits,
         *,
         annotations: Annotations | None = None,
+        gain: tuple[float, ...] = (),
         warnings: tuple[str, ...] = (),
         n_records: int = 1,
         close: Callable[[], None] | None = None,
     ) -> None:
         limits.check_shape(layout.n_times, layout.n_leads, layout.sampling_rate)
+        if not all(_GAINS[0] <= value <= _GAINS[1] for value in gain):
+            raise ECGReadError("bad_gain")
+        self.n_dropped_annotations = 0
         if annotations is not None:
-            annotations.check(layout.n_times)
+            fitting = annotations.fitting(layout.n_times)
+            self.n_dropped_annotations = len(annotations) - len(fitting)
+            annotations = fitting
+        if self.n_dropped_annotations:
+            warnings = (*warnings, "dropped_annotations")
         self.layout = layout
         self.annotations = annotations
+        self.gain = gain
         self.warnings = warnings
         self.n_records = n_records
         self._fetch = fetch
@@ -90,6 +110,8 @@ class RecordReader:
         limits: Limits,
         *,
         annotations: Annotations | None = None,
+        gain: tuple[float, ...] = (),
+        warnings: tuple[str, ...] = (),
         n_records: int = 1,
     ) -> RecordReader:
         """Return a reader for a format that can only be read as a whole."""
@@ -98,6 +120,8 @@ class RecordReader:
             lambda start, stop: signal[start:stop],
             limits,
             annotations=annotations,
+            gain=gain,
+            warnings=warnings,
             n_records=n_records,
         )
 
@@ -120,11 +144,6 @@ class RecordReader:
     def n_leads(self) -> int:
         """Number of leads."""
         return self.layout.n_leads
-
-    @property
-    def gain(self) -> tuple[float, ...]:
-        """Digital units a mV of each lead; empty where samples are floating-point numbers."""
-        return self.layout.gain
 
     def read(self, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
         """Read a stretch.
@@ -185,13 +204,13 @@ class RecordReader:
         record : ECGRecord
             With `r_peaks` and `beat_labels` (AAMI classes) where the file marks beats.
         """
-        marks = self.annotations
+        annotations = self.annotations
         return ECGRecord(
             self.read(),
             self.sampling_rate,
             self.lead_names,
-            r_peaks=None if marks is None else marks.r_peaks,
-            beat_labels=None if marks is None else marks.beat_labels,
+            r_peaks=None if annotations is None else annotations.r_peaks,
+            beat_labels=None if annotations is None else annotations.beat_labels,
             name=name,
         )
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_ecganon.io._channels import select_channels
 from sklearn_ecganon.io._errors import ECGReadError, fenced, load_extra
 from sklearn_ecganon.io._files import Source
 from sklearn_ecganon.io._format import Format
-from sklearn_ecganon.io._layout import Layout, allowed_leads, chosen_leads
+from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._reader import RecordReader
 from sklearn_ecganon.io._writer import RecordWriter
 
@@ -69,19 +70,19 @@ def _reader(
     if timed:
         columns, values = columns[1:], values[:, 1:]
     parts = [_UNIT.fullmatch(column.strip()) for column in columns]
-    names = allowed_leads(
-        [part["lead"] if part else name for part, name in zip(parts, columns, strict=True)]
-    )
+    labels = [part["lead"] if part else name for part, name in zip(parts, columns, strict=True)]
     units = [part["unit"] if part else "mV" for part in parts]
-    channels, scale = chosen_leads(names, units, source.leads)
+    selection = select_channels(labels, units, source.leads)
     layout = Layout(
         format,
         rate,
-        tuple(names[channel] for channel in channels),
+        selection.names,
         len(values),
         variant="" if timed else _UNTIMED,
     )
-    return RecordReader.of_array(layout, values[:, channels] * scale, source.limits)
+    return RecordReader.of_array(
+        layout, values[:, selection.channels] * selection.scale, source.limits
+    )
 
 
 def _columns(writer: RecordWriter, signal: NDArray[np.float64]) -> dict[str, NDArray]:

@@ -110,7 +110,7 @@ def parse_header(content: bytes, limits: Limits) -> Header:
     if len(record) > 3:
         if not re.fullmatch(r"[0-9]{1,15}", record[3]):
             raise ECGReadError("bad_length")
-        n_times = int(record[3])
+        n_times = int(record[3]) or None  # 0 means the same as nothing
     # What follows is the time of day and the date, in more than one spelling.
     if not all(re.fullmatch(r"[-:/.,\w]+", field, re.ASCII) for field in record[4:]):
         raise ECGReadError("bad_header", "its record line is malformed")

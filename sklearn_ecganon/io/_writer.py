@@ -1,4 +1,4 @@
-"""A recording on its way to disk: stretches in, one complete file out, or none."""
+"""Write a recording in chunks: one complete file appears at the end, or none."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["RecordWriter"]
 
 
 class RecordWriter:
-    """A file begun by `create_record`, filled with `write` and shown by `close`.
+    """A file that `create_record` begins, `write` fills and `close` puts in its place.
 
-    Used in a ``with`` block it appears at the end of the block, complete, under its name;
-    after an exception nothing of it remains. This class keeps the samples until then; the
-    formats that can be written in stretches have a subclass that does not.
+    Used in a ``with`` block, the file appears at the end of the block, complete, under its
+    name; after an exception nothing of it remains. This class keeps the samples until then;
+    formats that can be written in chunks have a subclass that does not.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class RecordWriter:
     layout : Layout
         What the header is made of.
     annotations : Annotations, optional
-        Marks to write, where the format has a place for them.
+        To be written, where the format has a place for them.
     overwrite : bool, default=False
         Replace a file that is there.
 
@@ -38,7 +38,9 @@ class RecordWriter:
     n_written : int
         Samples of each lead so far; of all recordings where there are several.
     n_clipped : int
-        Values that were beyond the range of the format at this gain, and were cut to it.
+        Values that were beyond the largest range of the format, and were cut to it. The gain
+        of each lead follows the amplitude of what is written, so that only values beyond
+        32 V are.
     """
 
     #: Whether a file of the format may hold several recordings, one after the other.
@@ -53,6 +55,8 @@ class RecordWriter:
         overwrite: bool = False,
     ) -> None:
         self.path = path
+        # A sampling rate with all its digits may identify the device.
+        layout = layout.in_format(layout.format)
         self.layout = layout
         self.annotations = annotations
         self.n_written = 0
@@ -70,7 +74,7 @@ class RecordWriter:
             raise
 
     def write(self, chunk: ArrayLike) -> None:
-        """Append a stretch.
+        """Append a chunk.
 
         Parameters
         ----------
@@ -86,10 +90,10 @@ class RecordWriter:
         values = np.asarray(chunk, np.float64)
         if values.ndim != 2 or values.shape[1] != self.layout.n_leads:
             raise ValueError(
-                f"a stretch has shape {values.shape}; want (n_times, {self.layout.n_leads})."
+                f"a chunk has shape {values.shape}; want (n_times, {self.layout.n_leads})."
             )
         if np.isinf(values).any():
-            raise ValueError("a stretch holds infinite values; use NaN for gaps.")
+            raise ValueError("a chunk holds infinite values; use NaN for gaps.")
         if self.n_written + len(values) > self._n_times:
             raise ValueError(
                 f"{self.n_written + len(values)} samples for a recording of {self._n_times}."
@@ -135,8 +139,8 @@ class RecordWriter:
         else:
             self.discard()
 
-    # What a format may do otherwise: the files it makes (the one that counts last), and
-    # how it begins, goes on, ends and gives up.
+    # Formats override these hooks. The last file is the one whose presence means that the
+    # recording is complete.
 
     def _files(self) -> tuple[Path, ...]:
         return (self.path,)
