@@ -13,6 +13,14 @@ from sklearn_ecganon import NonQRSVAEAnonymizer, QRSSegmenter, make_ecg_records
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the tests that use the anonymizer trained below as those that train themselves."""
+    for item in items:
+        if "vae" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.trains)
+
+
 @pytest.fixture(scope="session")
 def bunch():
     """Six subjects, two sessions of 30 s, one lead."""

