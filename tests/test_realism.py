@@ -37,6 +37,11 @@ class TestEmbedding:
             strip_embedding(pair, 125.0), strip_embedding(pair[:, ::-1], 125.0)
         )
 
+    def test_leads_one_after_the_other_have_the_same_mean(self, strips):
+        pair = strips[:40].reshape(20, 2, -1)
+        by_lead = strip_embedding(pair, 125.0, by_lead=True).reshape(20, 2, 54)
+        np.testing.assert_allclose(by_lead.mean(axis=1), strip_embedding(pair, 125.0)[:, :54])
+
     @pytest.mark.parametrize("shape", [(3, 500), (0, 1, 500), (3, 1, 150)])
     def test_refuses_other_shapes(self, shape):
         with pytest.raises(ValueError, match="want"):

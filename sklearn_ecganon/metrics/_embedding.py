@@ -14,7 +14,9 @@ WINDOW = 0.1  # s, for the local noise
 EPSILON = 1e-6  # mV, keeps logarithms of flat leads finite
 
 
-def strip_embedding(strips: ArrayLike, sampling_rate: float) -> NDArray[np.float64]:
+def strip_embedding(
+    strips: ArrayLike, sampling_rate: float, *, by_lead: bool = False
+) -> NDArray[np.float64]:
     """Return numbers that describe strips: spectrum, amplitudes, rhythm and noise.
 
     Parameters
@@ -23,10 +25,13 @@ def strip_embedding(strips: ArrayLike, sampling_rate: float) -> NDArray[np.float
         Signals in mV without gaps, at least 2 s long.
     sampling_rate : float
         In Hz, at least 100.
+    by_lead : bool, default=False
+        Return the numbers of each lead one after the other, for classifiers that know the
+        leads, instead of their mean and standard deviation over leads.
 
     Returns
     -------
-    embedding : ndarray of shape (n_strips, 108)
+    embedding : ndarray of shape (n_strips, 108) or (n_strips, 54 * n_leads)
         Mean over leads of 54 numbers, then their standard deviation over leads (0 for a
         single lead). For each lead, in this order: log power in 12 bands from 0.5 to
         48 Hz (12); signed log of the 7 quantiles (1 to 99 %) of the signal around its
@@ -88,6 +93,8 @@ def strip_embedding(strips: ArrayLike, sampling_rate: float) -> NDArray[np.float
         ],
         axis=2,
     )
+    if by_lead:
+        return features.reshape(len(features), -1)
     return np.concatenate([features.mean(axis=1), features.std(axis=1)], axis=1)
 
 
