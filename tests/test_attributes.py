@@ -67,7 +67,7 @@ def test_members_are_read_better_than_others_by_a_reader_that_memorizes(data):
 
 
 def test_unknown_values_are_left_out_and_any_reader_is_taken(data):
-    records, subjects, sex, age = data
+    records, subjects, sex, _ = data
     unknown = np.where(np.arange(60) < 10, "", sex)[subjects]
     reader = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     found = attribute_inference(
@@ -88,4 +88,4 @@ def test_refuses_what_does_not_fit(data):
     with pytest.raises(ValueError, match="two classes, or"):
         attribute_inference(records, records, np.repeat(["F"], 120), subjects)
     with pytest.raises(ValueError, match="twice as many"):
-        attribute_inference(records[:8], records[:8], sex[subjects[:8]], subjects[:8])
+        attribute_inference(records[:8], records[:8], list("FFMMFFMM"), subjects[:8])

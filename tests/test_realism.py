@@ -11,10 +11,9 @@ from sklearn_ecganon.segmentation import cut_strips
 
 @pytest.fixture(scope="module")
 def strips():
-    """One strip of 5 s of each of 60 people, with noise that differs between them."""
-    bunch = make_ecg_records(60, n_sessions=1, duration=6.0, random_state=0)
-    values = cut_strips(bunch.data, duration=5.0).values
-    return values[np.unique(cut_strips(bunch.data, duration=5.0).record, return_index=True)[1]]
+    """One strip of 5 s of each of 60 people."""
+    bunch = make_ecg_records(60, n_sessions=1, duration=5.0, random_state=0)
+    return cut_strips(bunch.data, duration=5.0).values
 
 
 class TestEmbedding:
@@ -66,10 +65,10 @@ class TestRealism:
         kernel = np.ones(9) / 9
         smooth = np.apply_along_axis(np.convolve, 2, strips, kernel, "same")
         exposed = strip_realism(
-            strips, smooth, people, people, sampling_rate=125.0, random_state=0
+            strips, smooth, people, people, sampling_rate=125.0, n_splits=2, random_state=0
         )
         honest = strip_realism(
-            strips, strips, people, people, sampling_rate=125.0, random_state=0
+            strips, strips, people, people, sampling_rate=125.0, n_splits=2, random_state=0
         )
         assert honest.auc == honest.auc_control
         assert honest.frechet == honest.frechet_control

@@ -134,7 +134,7 @@ def attribute_inference(
     ----------
     .. [1] M. Giomi, F. Boenisch, C. Wehmeyer, B. Tasnadi, "A unified framework for
        quantifying privacy risk in synthetic data", PoPETs 2023(2), 312-328.
-    .. [2] A. Nolin-Lapalme, R. Avram, H. Julie, "PrivECG: generating private ECG for
+    .. [2] A. Nolin-Lapalme, R. Avram, J. Hussin, "PrivECG: generating private ECG for
        end-to-end anonymization", MLHC, PMLR 219, 509-528, 2023.
 
     Examples
@@ -150,20 +150,15 @@ def attribute_inference(
     >>> inference.metric, inference.original > 0.5
     ('rank correlation', True)
     """
-    if (
-        not len(original)
-        == len(released)
-        == len(np.asarray(attribute))
-        == len(np.asarray(subjects))
-    ):
+    attribute, subjects = np.asarray(attribute), np.asarray(subjects)
+    if not len(original) == len(released) == len(attribute) == len(subjects):
         raise ValueError(
-            f"{len(original)} originals, {len(released)} released records, "
-            f"{len(np.asarray(attribute))} attributes and {len(np.asarray(subjects))} subjects; "
-            "give one of each for every record."
+            f"{len(original)} originals, {len(released)} released records, {len(attribute)} "
+            f"attributes and {len(subjects)} subjects; give one of each for every record."
         )
     rng = check_random_state(random_state)
-    known, values, is_number = _attribute(np.asarray(attribute))
-    people, codes = np.unique(np.asarray(subjects)[known], return_inverse=True)
+    known, values, is_number = _attribute(attribute)
+    people, codes = np.unique(subjects[known], return_inverse=True)
     targets = _by_person(values, codes, len(people), people)
     if len(people) < 2 * n_folds:
         raise ValueError(f"{len(people)} people for {n_folds} folds; want twice as many.")
