@@ -200,19 +200,21 @@ def _add_audit(commands: Any) -> None:
     audit = commands.add_parser(
         "audit",
         help="measure who could be recognised in a release, whoever made it",
-        description="Hold the records of AFTER against those of BEFORE: attackers try to name "
-        "the people, and utilities compare what is left. A record is released under its old "
-        "name, or under the one that --key tells.",
+        description="Compare the recordings of AFTER with those of BEFORE: attackers try to "
+        "recognize the people, and utility measures compare what was kept. The folders may "
+        "hold any format. Recordings are matched by name, or by the file given with --key.",
     )
-    audit.add_argument("before", type=Path, help="folder of the original WFDB records")
-    audit.add_argument("after", type=Path, help="folder of the released WFDB records")
+    audit.add_argument("before", type=Path, metavar="BEFORE", help="folder of the originals")
+    audit.add_argument("after", type=Path, metavar="AFTER", help="folder of the releases")
     audit.add_argument(
         "--key",
         type=Path,
-        help="CSV file with a column 'record' (path in BEFORE without extension) and any of "
-        "'subject', 'session' and 'released' (path in AFTER); by default the subject is the "
-        "record's folder, and the session its date",
+        metavar="FILE",
+        help="CSV file with a column 'record' (path in BEFORE) and any of 'subject', 'session' "
+        "and 'released' (path in AFTER), for example that of `ecganon anonymize --key-file`; "
+        "by default the subject is the folder of a recording, and the session its date",
     )
+    _add_accept_bad_checksums(audit, "compare", " too")
     audit.add_argument(
         "--contract",
         choices=CONTRACTS,
@@ -354,7 +356,8 @@ def _fit(arguments: argparse.Namespace) -> int:
 
 
 def _audit(arguments: argparse.Namespace) -> int:
-    from sklearn_ecganon.report._folders import audit_folders
+    from sklearn_ecganon.io import Limits
+    from sklearn_ecganon.report import audit_folders
 
     for file in (arguments.json, arguments.html):
         if file is not None and not file.absolute().parent.is_dir():
@@ -364,6 +367,7 @@ def _audit(arguments: argparse.Namespace) -> int:
         arguments.before,
         arguments.after,
         key=arguments.key,
+        limits=Limits(checksum="warn" if arguments.accept_bad_checksums else "refuse"),
         contract=arguments.contract,
         attackers=names[0] if len(names) == 1 else names,
         random_state=arguments.seed,

@@ -33,10 +33,10 @@ def test_words_of_the_command_are_those_of_the_package():
     from sklearn_ecganon import cli
     from sklearn_ecganon.archive._model import METHODS
     from sklearn_ecganon.contracts import CONTRACTS
-    from sklearn_ecganon.io._registry import formats
+    from sklearn_ecganon.io import FORMATS
 
     assert set(cli.METHODS) == set(METHODS)
-    assert set(cli.FORMATS) == set(formats())
+    assert set(cli.FORMATS) == set(FORMATS)
     assert set(cli.CONTRACTS) == set(CONTRACTS)
 
 

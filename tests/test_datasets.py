@@ -25,6 +25,15 @@ from sklearn_ecganon.datasets import (
 )
 from sklearn_ecganon.datasets._leads import STANDARD_LEADS
 from sklearn_ecganon.datasets._synthetic import _leak
+from sklearn_ecganon.io import (
+    FORMATS,
+    Layout,
+    Limits,
+    create_record,
+    open_record,
+    read_identity,
+    write_record,
+)
 
 # ---------------------------------------------------------------- synthetic records
 
@@ -529,7 +538,7 @@ def test_folders_are_persons(tmp_path):
     assert bunch.session.tolist() == ["1", "2004-12-07", "1"]
     assert bunch.data[0].beat_labels.tolist() == ["N", "V", "Q", "S", "F"]
     assert bunch.data[2].r_peaks is None
-    assert "3 WFDB records of 2 subjects" in bunch.DESCR
+    assert "3 records of 2 subjects" in bunch.DESCR
 
 
 def test_subject_and_session_may_be_called_for(tmp_path):
@@ -546,12 +555,13 @@ def test_subject_and_session_may_be_called_for(tmp_path):
 
 def test_leads_are_chosen_by_name_and_voltages_become_mv(tmp_path):
     _write_record(tmp_path, "mixed", ("ABP", "II", "V1"), units=["mmHg", "uV", "mV"])
-    with pytest.raises(ValueError, match=r"'mixed': lead 'ABP' is in 'mmHg'"):
-        load_records(tmp_path)
+    assert load_records(tmp_path).data[0].lead_names == ("II", "V1")
+    with pytest.raises(ValueError, match=r"'mixed'.*bad_units"):
+        load_records(tmp_path, leads=["lead 1"])
     record = load_records(tmp_path, leads=["V1", "II"]).data[0]
     reference = wfdb.rdrecord(str(tmp_path / "mixed")).p_signal
     np.testing.assert_allclose(record.signal, reference[:, [2, 1]] * [1, 1e-3])
-    with pytest.raises(ValueError, match=r"'mixed': no lead 'aVR'"):
+    with pytest.raises(ValueError, match=r"'mixed'.*no_lead.*lead 1, II, V1"):
         load_records(tmp_path, leads=["aVR"])
     with pytest.raises(ValueError, match="string"):
         load_records(tmp_path, leads="II")
@@ -604,53 +614,135 @@ def _rewrite(path, old, new):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("old", "new", "reason"),
     [
-        ("bad 2 360 720", "bad 2 0 720", "sampling rate"),
-        ("bad 2 360 720", "bad 2", "sampling rate"),
-        ("bad.dat 16", "../bad.dat 16", "cannot be read"),
-        ("bad.dat 16", "gone.dat 16", "'gone.dat' is missing"),
-        ("bad.dat 16 ", "bad.dat 16x2 ", "different sampling rates"),
-        ("bad 2 360 720", "bad 2 360 999999999999999", "cannot be read"),
-        ("bad 2 360 720", "bad 2 360 1000", "cannot be read"),
-        ("bad 2 360 720", "\0\0\0", "cannot be read|sampling rate"),
-        ("bad 2 360 720", "bad 9 360 720", "cannot be read"),
-        ("bad.dat 16", "bad.dat 77", "cannot be read"),
+        ("bad 2 360 720", "bad 2 0 720", "bad_rate"),
+        ("bad 2 360 720", "bad 2", "bad_rate"),
+        ("bad.dat 16", "../bad.dat 16", "bad_path"),
+        ("bad.dat 16", "gone.dat 16", "missing_file"),
+        ("bad.dat 16 ", "bad.dat 16x2 ", "mixed_rates"),
+        ("bad 2 360 720", "bad 2 360 999999999999999", "truncated"),
+        ("bad 2 360 720", "bad 2 360 1000", "truncated"),
+        ("bad 2 360 720", "\0\0\0", "unknown_format"),
+        ("bad 2 360 720", "bad 9 360 720", "bad_header"),
+        ("bad.dat 16", "bad.dat 77", "unsupported"),
     ],
 )
-def test_a_bad_header_is_one_error_that_names_the_record(tmp_path, old, new, message):
+def test_a_bad_header_is_one_error_that_names_the_record(tmp_path, old, new, reason):
     _write_record(tmp_path / "ward", "bad", beats=False)
     _write_record(tmp_path / "ward", "good")
     _rewrite(tmp_path / "ward" / "bad.hea", old, new)
-    with pytest.raises(ValueError, match=rf"record 'ward/bad.*({message})"):
+    with pytest.raises(ValueError, match=rf"record 'ward/bad.*{reason}"):
         load_records(tmp_path)
+    bunch = load_records(tmp_path, on_error="omit")
+    assert [record.name for record in bunch.data] == ["ward/good"]
+    assert bunch.omitted["ward/bad.hea"] == reason
 
 
 def test_other_bad_files_name_the_record(tmp_path):
     _write_record(tmp_path, "bad")
     (tmp_path / "bad.atr").write_bytes(bytes(range(97)))
-    with pytest.raises(ValueError, match="record 'bad'"):
+    with pytest.raises(ValueError, match=r"record 'bad'.*bad_annotations"):
         load_records(tmp_path)
+    assert len(load_records(tmp_path, annotator=None).data) == 1
     (tmp_path / "bad.atr").unlink()
     (tmp_path / "bad.dat").unlink()
-    with pytest.raises(ValueError, match=r"record 'bad': .*'bad\.dat' is missing"):
+    with pytest.raises(ValueError, match=r"record 'bad'.*missing_file"):
         load_records(tmp_path)
-    (tmp_path / "bad.hea").write_bytes(b"")
-    with pytest.raises(ValueError, match="record 'bad'"):
+    with pytest.raises(ValueError, match=r"can be read; .*'bad\.hea' \(missing_file\)"):
+        load_records(tmp_path, on_error="omit")
+
+
+def test_a_wrong_checksum_is_refused_or_accepted(tmp_path):
+    _write_record(tmp_path, "a")
+    path = tmp_path / "a.dat"
+    path.write_bytes(path.read_bytes()[:-2] + b"\1\1")
+    with pytest.raises(ValueError, match=r"record 'a'.*bad_checksum"):
         load_records(tmp_path)
+    assert len(load_records(tmp_path, limits=Limits(checksum="warn")).data) == 1
 
 
 def test_an_empty_or_absent_folder_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="holds no WFDB record"):
+    with pytest.raises(ValueError, match="holds no recording"):
         load_records(tmp_path)
-    with pytest.raises(ValueError, match="is no folder"):
+    with pytest.raises(ValueError, match="is not a folder"):
         load_records(tmp_path / "absent")
+    with pytest.raises(ValueError, match="on_error is 'skip'"):
+        load_records(tmp_path, on_error="skip")
 
 
-def test_a_unit_beyond_ascii_is_refused(tmp_path):
-    # wfdb drops the mu and would take microvolts for volts
-    _write_record(tmp_path, "micro", ("II",), units=["uV"])
-    header = tmp_path / "micro.hea"
-    header.write_bytes(header.read_bytes().replace(b"/uV", "/µV".encode()))
-    with pytest.raises(ValueError, match="beyond ASCII"):
-        load_records(tmp_path)
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_folder_of_any_format_is_read(tmp_path, format):
+    suffix = FORMATS[format].suffixes[0]
+    made = make_ecg_records(n_subjects=2, duration=5.0, n_leads=12, random_state=0)
+    for record in made.data:
+        folder = tmp_path / record.subject
+        folder.mkdir(exist_ok=True)
+        write_record(record, folder / f"{record.session}{suffix}")
+    (tmp_path / "notes.txt").write_text("Four recordings.")
+    bunch = load_records(tmp_path)
+    assert [record.name for record in bunch.data] == [
+        "s001/01",
+        "s001/02",
+        "s002/01",
+        "s002/02",
+    ]
+    assert bunch.subject.tolist() == ["s001", "s001", "s002", "s002"]
+    # The dates that a format prescribes for an unknown date are no sessions.
+    assert bunch.session.tolist() == ["1"] * 4
+    for old, new in zip(made.data, bunch.data, strict=True):
+        assert new.sampling_rate == old.sampling_rate
+        assert new.lead_names == old.lead_names
+        np.testing.assert_allclose(new.signal, old.signal, atol=1e-3)
+
+
+def test_two_files_of_one_name_keep_their_extension(tmp_path):
+    record = make_ecg_records(n_subjects=1, duration=5.0, random_state=0).data[0]
+    for name in ("a.edf", "a.hea", "b.npz"):
+        write_record(record, tmp_path / name)
+    bunch = load_records(tmp_path)
+    assert [record.name for record in bunch.data] == ["a.edf", "a.hea", "b"]
+    assert bunch.files == ["a.edf", "a.hea", "b.npz"]
+
+
+def test_recordings_of_one_file_are_numbered(tmp_path):
+    pytest.importorskip("h5py")
+    signal = np.random.default_rng(0).normal(size=(3, 1000, 12))
+    layout = Layout("hdf5", 250.0, STANDARD_LEADS, 1000, n_records=3)
+    (tmp_path / "ward").mkdir()
+    with create_record(tmp_path / "ward" / "exams.h5", layout) as writer:
+        writer.write(signal.reshape(-1, 12))
+    bunch = load_records(tmp_path)
+    names = [f"ward/exams#{number}" for number in range(3)]
+    assert [record.name for record in bunch.data] == bunch.subject.tolist() == names
+    for number, record in enumerate(bunch.data):
+        np.testing.assert_allclose(record.signal, signal[number], atol=1e-6)
+
+
+def test_dates_are_read_apart_from_the_recording(tmp_path):
+    record = make_ecg_records(n_subjects=1, duration=5.0, random_state=0).data[0]
+    write_record(record, tmp_path / "a.edf")
+    content = bytearray((tmp_path / "a.edf").read_bytes())
+    content[8:16] = b"X F X Ann"[:8]
+    content[168:176] = b"07.12.04"
+    (tmp_path / "a.edf").write_bytes(content)
+    facts = read_identity(tmp_path / "a.edf")
+    assert facts.acquired == date(2004, 12, 7)
+    assert facts.comments[0].startswith("patient: X F X An")
+    assert "2004" not in repr(facts)
+    assert load_records(tmp_path).session.tolist() == ["2004-12-07"]
+    with open_record(tmp_path / "a.edf") as reader:
+        assert "2004" not in repr(vars(reader))
+
+
+def test_the_date_of_a_dicom_object(tmp_path):
+    pydicom = pytest.importorskip("pydicom")
+    record = make_ecg_records(n_subjects=1, duration=5.0, n_leads=12, random_state=0).data[0]
+    path = write_record(record, tmp_path / "a.dcm")
+    assert read_identity(path).acquired is None
+    data = pydicom.dcmread(path)
+    data.AcquisitionDateTime = "20041207093000"
+    data.PatientSex = "F"
+    data.save_as(path)
+    assert read_identity(path).acquired == date(2004, 12, 7)
+    assert read_identity(path).comments == ("PatientSex: F",)

@@ -16,6 +16,7 @@ import wfdb
 
 from sklearn_ecganon import ECGRecord, make_ecg_records
 from sklearn_ecganon.io import (
+    FORMATS,
     Annotations,
     ECGReadError,
     Layout,
@@ -30,7 +31,6 @@ from sklearn_ecganon.io._dicom_writer import _kind
 from sklearn_ecganon.io._errors import REASONS
 from sklearn_ecganon.io._layout import STANDARD_LEADS, allowed_leads
 from sklearn_ecganon.io._quantization import GAINS
-from sklearn_ecganon.io._registry import formats
 from sklearn_ecganon.io._wfdb_marks import decode_marks, encode_marks
 
 #: Half a unit of the digital formats at 1000 units a mV, and of the text and float32 ones.
@@ -60,8 +60,8 @@ def record():
 
 
 def test_every_format_is_tried_here():
-    assert set(SUFFIX) == set(formats())
-    assert all(suffix in formats()[name].suffixes for name, suffix in SUFFIX.items())
+    assert set(SUFFIX) == set(FORMATS)
+    assert all(suffix in FORMATS[name].suffixes for name, suffix in SUFFIX.items())
 
 
 @pytest.mark.parametrize("name", SUFFIX)

@@ -1,10 +1,12 @@
 """Audits: any two sets of recordings, as a table, a file and a page."""
 
+import csv
 import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -14,6 +16,7 @@ import wfdb
 from sklearn_ecganon import QRSSegmenter, make_ecg_records
 from sklearn_ecganon.anonymizers import LowPassAnonymizer
 from sklearn_ecganon.cli import main
+from sklearn_ecganon.io import FORMATS, Layout, create_record, write_record
 from sklearn_ecganon.report import audit
 
 SCRIPT = "<script>alert('x')</script>"
@@ -197,12 +200,76 @@ def test_command(folders, capsys):
     assert main(arguments) == 0
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_anonymize_writes_audit_reads(bunch, tmp_path, capsys, format):
+    suffix = FORMATS[format].suffixes[0]
+    for record in bunch.data:
+        folder = tmp_path / "in" / record.subject
+        folder.mkdir(parents=True, exist_ok=True)
+        write_record(record, folder / f"{record.session}{suffix}")
+    source, out, key = (str(tmp_path / name) for name in ("in", "out", "key.csv"))
+    assert main(["anonymize", source, out, "--method", "noise", "--key-file", key]) == 0
+    assert all(path.suffix in FORMATS[format].suffixes for path in released_files(out))
+    report = str(tmp_path / "audit.json")
+    arguments = ["audit", source, out, "--key", key, "--attackers", "lda", "--json", report]
+    assert main(arguments) == 0
+    assert "Of 4 people" in capsys.readouterr().out
+    figures = json.loads(Path(report).read_text())
+    assert figures["n_samples"] == 8
+    assert figures["omitted"] == {}
+
+
+def released_files(folder):
+    names = {json.loads(line).get("output") for line in manifest_lines(folder)}
+    return [Path(name) for name in names if name]
+
+
+def manifest_lines(folder):
+    return Path(folder, "manifest.jsonl").read_text().splitlines()
+
+
+def test_a_file_of_several_recordings_is_audited(bunch, tmp_path, capsys):
+    pytest.importorskip("h5py")
+    source, out, key = tmp_path / "in", tmp_path / "out", tmp_path / "key.csv"
+    source.mkdir()
+    records = bunch.data
+    layout = Layout(
+        "hdf5",
+        records[0].sampling_rate,
+        records[0].lead_names,
+        records[0].n_times,
+        n_records=len(records),
+    )
+    with create_record(source / "exams.h5", layout) as writer:
+        for record in records:
+            writer.write(record.signal)
+    words = ["anonymize", str(source), str(out), "--method", "noise", "--key-file", str(key)]
+    assert main(words) == 0
+    (row,) = csv.DictReader(key.read_text().splitlines())
+    released = row["released"]
+    lines = [
+        f"exams#{i},{r.subject},{r.session},{Path(released).stem}#{i}"
+        for i, r in enumerate(records)
+    ]
+    key.write_text("\n".join(["record,subject,session,released", *lines]) + "\n")
+    assert main(["audit", str(source), str(out), "--key", str(key), "--attackers", "lda"]) == 0
+    assert "Of 4 people" in capsys.readouterr().out
+
+
+def test_what_cannot_be_read_is_left_out_and_listed(folders, capsys):
+    (folders / "before" / "s001" / "broken.edf").write_bytes(b"\x07" * 3000)
+    arguments = ["audit", str(folders / "before"), str(folders / "after"), "--attackers", "lda"]
+    assert main([*arguments, "--key", str(folders / "key.csv")]) == 0
+    out = capsys.readouterr().out
+    assert "before: s001/broken.edf: unknown_format" in out
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda text: text.replace("record,", "name,"), "want 'record'"),
+        (lambda text: text.replace("record,", "name,"), "give 'record'"),
         (lambda text: "\n".join(text.splitlines()[:-1]), "are not in it"),
-        (lambda text: text.replace("x3", "x9"), "does not tell what 'x3'"),
+        (lambda text: text.replace("x3", "x9"), "no line has 'x3'"),
         (lambda text: text + text.splitlines()[1], "two lines for record"),
     ],
 )

@@ -6,14 +6,13 @@ import csv
 import io
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 from sklearn_ecganon.archive._outcome import Outcome
 from sklearn_ecganon.archive._plan import Plan
 from sklearn_ecganon.archive._secret import write_privately
-from sklearn_ecganon.io._files import Staged
+from sklearn_ecganon.io import remove_unfinished
 
 MANIFEST, JOURNAL = "manifest.jsonl", ".journal.jsonl"
 
@@ -103,8 +102,7 @@ class Manifest:
 
     def _sweep(self) -> None:
         """Remove what killed processes had begun."""
-        for leftover in self._folder.rglob(f"{Staged.PREFIX}*"):
-            shutil.rmtree(leftover)
+        remove_unfinished(self._folder)
 
 
 def _whole_lines(path: Path) -> list[dict[str, Any]]:
@@ -126,15 +124,8 @@ def write_key(path: Path, plan: Plan, places: dict[str, str]) -> None:
     places : dict of str to str
         Output of each job by its name.
     """
-    rows = []
-    for job in plan.jobs:
-        old, new = Path(job.path), Path(places[job.name])
-        if job.format == "wfdb":
-            old = old.with_suffix("")
-        if new.suffix == ".hea":
-            new = new.with_suffix("")
-        rows.append((old.as_posix(), new.as_posix()))
-    rows += [(old, outcome.record) for old, outcome in plan.refused]
+    rows = [(job.path, places[job.name]) for job in plan.jobs]
+    rows += [(path, outcome.record) for path, outcome in plan.refused]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("record", "released"))

@@ -1,25 +1,17 @@
-"""What lies in a tree and what it will be called, settled before anything is written."""
+"""What a folder holds and how its releases will be named, before anything is written."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from sklearn_ecganon.archive._outcome import Outcome
 from sklearn_ecganon.archive._secret import Secret
-from sklearn_ecganon.io import ECGReadError, Limits
-from sklearn_ecganon.io._files import regular_file
-from sklearn_ecganon.io._registry import HEAD, formats, recognise
-from sklearn_ecganon.io._wfdb_header import parse_header
+from sklearn_ecganon.io import FORMATS, find_recordings
 
-#: More recordings than these go into 256 folders by the first letters of their names.
+#: If there are more recordings, they go into 256 folders by the first letters of their names.
 MOST_IN_A_FOLDER = 10_000
-
-#: Files called so should be recordings; where their content is none, that is told.
-SUFFIXES = frozenset((".hea", ".dat", ".edf", ".bdf", ".dcm", ".h5", ".hdf5", ".npz", ".scp"))
 
 
 @dataclass(frozen=True)
@@ -29,13 +21,13 @@ class Job:
     Parameters
     ----------
     name : str
-        Opaque name of what is written.
+        Opaque name of the release.
     path : str
-        Of the input, relative to the root.
+        Path of the original, relative to the root.
     format : str
-        Told from its content.
+        Format of the original, recognized by its content.
     size : int
-        Bytes, those of the files it names included.
+        Bytes, including those of the other files that its header names.
     """
 
     name: str
@@ -46,18 +38,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is known of an archive before its recordings are opened.
+    """What is known about an archive before its recordings are opened.
 
     Attributes
     ----------
     root : Path
         Folder of the input.
     jobs : list of Job
-        By name, which is no order of the input.
+        Sorted by opaque name, so that the order says nothing about the input.
     refused : list of (str, Outcome)
-        Paths of what cannot be opened at all.
+        Path and outcome of each recording that cannot be opened at all.
     n_other : int
-        Files that are no recordings, and stay behind.
+        Number of files that are not recordings. They are not copied.
     """
 
     root: Path
@@ -67,9 +59,9 @@ class Plan:
 
     @property
     def formats(self) -> dict[str, int]:
-        """Number of files of each format, the most first."""
-        found = Counter(job.format for job in self.jobs)
-        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+        """Number of files of each format, the most frequent first."""
+        n_files = Counter(job.format for job in self.jobs)
+        return dict(sorted(n_files.items(), key=lambda item: (-item[1], item[0])))
 
     @property
     def size(self) -> int:
@@ -77,114 +69,46 @@ class Plan:
         return sum(job.size for job in self.jobs)
 
     def place(self, job: Job, format: str | None) -> str:
-        """Return the path of the output below the output folder."""
-        known = formats()[format or job.format]
+        """Return the path of a release in the output folder."""
+        suffixes = FORMATS[format or job.format].suffixes
         suffix = Path(job.path).suffix.lower()
-        if suffix not in known.suffixes or format not in (None, job.format):
-            suffix = known.suffixes[0]
+        if suffix not in suffixes or format not in (None, job.format):
+            suffix = suffixes[0]
         folder = f"{job.name[:2]}/" if len(self.jobs) > MOST_IN_A_FOLDER else ""
         return f"{folder}{job.name}{suffix}"
 
 
 def plan_archive(source: Path, secret: Secret) -> Plan:
-    """Look at every file of a tree, or at a single file.
+    """Find the recordings of a folder, and choose the names of their releases.
 
     Parameters
     ----------
     source : Path
-        Links to folders are not followed; links to files are, where they stay inside.
+        A folder, or a single recording. Links to folders are not followed; links to files
+        are, as long as they lead to a file inside the folder.
     secret : Secret
-        Makes names.
+        Makes the names.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder, or if two recordings would get the same name.
     """
     if not source.exists():
         raise ValueError("IN: there is no such folder or file.")
-    root = (source if source.is_dir() else source.parent).resolve()
-    jobs: list[Job] = []
-    refused: list[tuple[str, Outcome]] = []
-    n_other = 0
-
-    def refuse(path: Path, reason: str) -> None:
-        relative = path.relative_to(root).as_posix()
-        outcome = Outcome(secret.name(relative), "refused", reason=reason)
-        refused.append((relative, outcome))
-
-    if source.is_dir():
-        folders = _folders(root, refuse)
-    else:
-        folders = iter([(root, [root / source.name])])
-    for _, paths in folders:
-        found: dict[Path, str] = {}
-        wrong: dict[Path, str] = {}
-        for path in paths:
-            try:
-                format = _format_of(path, root)
-                # Much that lies in archives is a table. Only what is called one is taken
-                # for a recording.
-                if format == "csv" and path.suffix.lower() != ".csv":
-                    n_other += 1
-                    continue
-                found[path] = format
-            except ECGReadError as error:
-                wrong[path] = error.reason
-        parts = _parts(found)
-        stems = {path.stem for path, format in found.items() if format == "wfdb"}
-        claimed = {part for names in parts.values() for part in names}
-        for path, format in found.items():
-            if path in claimed and format in ("wfdb", "csv"):
-                continue
-            size = sum(part.stat().st_size for part in (path, *parts.get(path, ())))
-            relative = path.relative_to(root).as_posix()
-            jobs.append(Job(secret.name(relative), relative, format, size))
-        for path, reason in wrong.items():
-            if path in claimed or (reason == "unknown_format" and path.stem in stems):
-                continue
-            if reason == "unknown_format" and path.suffix.lower() not in SUFFIXES:
-                n_other += 1
-            else:
-                refuse(path, reason)
-    names = [job.name for job in jobs]
-    if len(set(names)) < len(names):
-        raise ValueError("two recordings got the same name; take another secret.")
-    return Plan(root, sorted(jobs, key=lambda job: job.name), refused, n_other)
-
-
-def _folders(
-    root: Path, refuse: Callable[[Path, str], None]
-) -> Iterator[tuple[Path, list[Path]]]:
-    def unreadable(error: OSError) -> None:
-        refuse(Path(error.filename), "unreadable")
-
-    for folder, inner, files in os.walk(root, onerror=unreadable):
-        here = Path(folder)
-        # The gate says of a link to a folder what is wrong with it.
-        links = [name for name in inner if (here / name).is_symlink()]
-        yield here, sorted(here / name for name in files + links)
-
-
-def _format_of(path: Path, root: Path) -> str:
-    regular_file(path, root)
-    try:
-        with path.open("rb") as file:
-            return recognise(file.read(HEAD)).name
-    except OSError:
-        raise ECGReadError("unreadable") from None
-
-
-def _parts(found: dict[Path, str]) -> dict[Path, list[Path]]:
-    """Return the other files that the headers of a folder name."""
-    parts = {}
-    for path, format in found.items():
-        if format != "wfdb":
-            continue
-        try:
-            header = parse_header(path.read_bytes()[: Limits().max_header_bytes], Limits())
-        except (ECGReadError, OSError):
-            continue  # opened later, and refused then
-        names = {signal.file for signal in header.signals}
-        names |= {f"{name}.hea" for name, _ in header.segments}
-        parts[path] = [path.with_name(name) for name in sorted(names - {"~", "~.hea"})]
-        parts[path] = [part for part in parts[path] if part.is_file() and part != path]
-    return parts
+    contents = find_recordings(source)
+    jobs = [
+        Job(secret.name(file.path), file.path, file.format, file.size)
+        for file in contents.recordings
+    ]
+    refused = [
+        (path, Outcome(secret.name(path), "refused", reason=reason))
+        for path, reason in contents.refused
+    ]
+    if len({job.name for job in jobs}) < len(jobs):
+        raise ValueError("two recordings would get the same name; use another secret.")
+    jobs.sort(key=lambda job: job.name)
+    return Plan(contents.root, jobs, refused, contents.n_other)
 
 
 def check_places(source: Path, out: Path, *others: Path | None, resume: bool = False) -> None:

@@ -26,6 +26,7 @@ from sklearn_ecganon.archive._secret import Secret
 from sklearn_ecganon.archive._stitcher import Stitcher
 from sklearn_ecganon.archive._stretches import Stretch, stretches_of
 from sklearn_ecganon.io import (
+    FORMATS,
     Annotations,
     ECGReadError,
     Layout,
@@ -140,8 +141,8 @@ def _release_one(
             marks.check(layout.n_times)
         return n_beats
 
-    if layout.format == "edf" and reader.annotations is not None:
-        # EDF has its marks between its samples, and where they come is known at the end.
+    if FORMATS[layout.format].annotations_first and reader.annotations is not None:
+        # The positions of the annotations are known only after the last sample.
         with TemporaryFile(dir=target.parent) as spool:
             n_beats = stream(lambda chunk: np.ascontiguousarray(chunk).tofile(spool))
             with _begin(target, layout, marks) as writer:

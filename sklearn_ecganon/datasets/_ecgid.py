@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from sklearn.utils import Bunch
 
-from sklearn_ecganon.datasets._fetch import Database, fetch_records
-from sklearn_ecganon.datasets._wfdb import ecg_record, read_wfdb
+from sklearn_ecganon.datasets._fetch import Database, fetch_records, read_published
+from sklearn_ecganon.io import read_identity
 from sklearn_ecganon.records import ECGRecord
 
 ECGID = Database(
@@ -121,15 +122,16 @@ def fetch_ecgid(
 
 
 def _read(folder: Path, name: str, *, filtered: bool) -> ECGRecord:
-    raw = read_wfdb(folder / name, name)
-    date = re.search(r"ECG date: (\d\d)\.(\d\d)\.(\d{4})", "\n".join(raw.comments))
+    record = read_published(folder, name)
+    comments = read_identity(folder / f"{name}.hea", root=folder).comments
+    date = re.search(r"ECG date: (\d\d)\.(\d\d)\.(\d{4})", "\n".join(comments))
     if date is None:
         raise ValueError(f"record {name!r}: its header gives no 'ECG date: dd.mm.yyyy'.")
     day, month, year = date.groups()
-    return ecg_record(
-        raw,
-        name,
-        {int(filtered): "I"},
+    return replace(
+        record,
+        signal=record.signal[:, [int(filtered)]],
+        lead_names=("I",),
         subject=name.split("/")[0],
         session=f"{year}-{month}-{day}",
     )

@@ -1,4 +1,4 @@
-"""What the fetchers share: where databases lie, how they get there, how they are checked."""
+"""Download, check and read the published databases: what all fetchers share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ from sklearn.utils import Bunch
 from wfdb.io import download as wfdb_download
 
 from sklearn_ecganon._data_home import get_data_home
+from sklearn_ecganon.io import ECGReadError, Limits, open_record
 from sklearn_ecganon.records import ECGRecord
+
+#: The publisher's SHA-256 digests decide whether a file is sound. Eleven headers of the ECG-ID
+#: Database have wrong checksums, although the files are as published.
+LIMITS = Limits(checksum="warn")
 
 SUMS = "SHA256SUMS.txt"
 INDEX = "RECORDS"
@@ -27,20 +32,20 @@ INDEX = "RECORDS"
 
 @dataclass(frozen=True)
 class Database:
-    """A PhysioNet database, as far as fetching it needs to know.
+    """A PhysioNet database: everything that a download needs to know.
 
     Parameters
     ----------
     slug : str
         Its name in PhysioNet's addresses, and the name of its folder on disk.
     title, licence : str
-        What a user must know before the download starts.
+        Shown to the user before the download starts.
     extensions : tuple of str
-        The files that make up one record.
+        Extensions of the files of one record.
     record_size : float
-        What one record takes on disk, in MB.
+        Size of one record on disk, in MB.
     descr : str
-        The whole story, for `DESCR`.
+        Description of the database, for `DESCR`.
     """
 
     slug: str
@@ -60,7 +65,7 @@ def fetch_records(
     records: Sequence[str] | None,
     verify: bool,
 ) -> Bunch:
-    """Make sure that the records are on disk and sound, then `read` each of them.
+    """Make sure that the records are on disk and unchanged, then read each of them.
 
     Parameters
     ----------
@@ -81,20 +86,51 @@ def fetch_records(
     published = (folder / INDEX).read_text().split()
     if isinstance(records, str):
         raise ValueError(f"records is a string; give a list, for example [{records!r}].")
-    wanted = published if records is None else [str(record) for record in records]
-    unknown = sorted(set(wanted) - set(published))
-    if unknown or not wanted:
+    names = published if records is None else [str(record) for record in records]
+    unknown = sorted(set(names) - set(published))
+    if unknown or not names:
         raise ValueError(
-            f"records: {unknown or 'an empty list'} found, but {database.title} has "
-            f"{len(published)} records from {published[0]!r} to {published[-1]!r}."
+            f"records is {unknown or 'an empty list'}, but {database.title} has "
+            f"{len(published)} records from {published[0]!r} to {published[-1]!r}; choose "
+            "among them."
         )
-    files = [f"{record}.{end}" for record in wanted for end in database.extensions]
+    files = [f"{name}.{extension}" for name in names for extension in database.extensions]
     _ensure(database, files, folder, download_if_missing, verify)
-    return bunch_of([read(folder, record) for record in wanted], database.descr)
+    return bunch_of([read(folder, name) for name in names], database.descr)
+
+
+def read_published(folder: Path, name: str, annotator: str | None = None) -> ECGRecord:
+    """Read a WFDB record of a database, with all its leads.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the database.
+    name : str
+        Name of the record: its path in the folder, without extension.
+    annotator : str, optional
+        Extension of the annotation file to read.
+
+    Returns
+    -------
+    record : ECGRecord
+        In mV, under the given name.
+
+    Raises
+    ------
+    ValueError
+        If the record cannot be read; the message names it.
+    """
+    path = folder / f"{name}.hea"
+    try:
+        with open_record(path, root=folder, limits=LIMITS, annotator=annotator) as reader:
+            return reader.record(name)
+    except ECGReadError as error:
+        raise ValueError(f"record {name!r}: {error}") from None
 
 
 def bunch_of(data: list[ECGRecord], descr: str) -> Bunch:
-    """Return the records with their subjects and sessions beside them."""
+    """Return the records in a Bunch, with their subjects and sessions as arrays."""
     return Bunch(
         data=data,
         subject=np.array([record.subject for record in data], dtype=np.str_),
@@ -106,15 +142,15 @@ def bunch_of(data: list[ECGRecord], descr: str) -> Bunch:
 def _ensure(
     database: Database, files: list[str], folder: Path, download: bool, verify: bool
 ) -> None:
-    """Fetch what is missing, and check what was there already."""
+    """Download the files that are missing, and check those that were there already."""
     missing = [name for name in files if not (folder / name).is_file()]
     no_sums = (verify or bool(missing)) and not (folder / SUMS).is_file()
     if (missing or no_sums) and not download:
         lacking = [*missing, SUMS] if no_sums else missing
         raise FileNotFoundError(
-            f"{database.title}: {len(lacking)} files are not in {folder}, the first is "
+            f"{database.title}: {len(lacking)} files are missing in {folder}, for example "
             f"{lacking[0]}; give data_home=, set SKLEARN_ECGANON_DATA, or allow the download "
-            f"with download_if_missing=True ({SUMS} alone is not needed with verify=False)."
+            f"with download_if_missing=True. With verify=False, {SUMS} is not needed."
         )
     if no_sums:
         _download(database, [SUMS], folder, sums=None)
@@ -124,7 +160,7 @@ def _ensure(
     if verify:
         for name in files:
             if name not in missing:
-                advice = "delete it and fetch again, or trust it with verify=False"
+                advice = "delete it and fetch it again, or skip this check with verify=False"
                 _check(folder / name, name, sums, advice)
     if missing:
         if missing != [INDEX]:
@@ -141,7 +177,7 @@ def _ensure(
 def _download(
     database: Database, files: list[str], folder: Path, sums: dict[str, str] | None
 ) -> None:
-    """Fetch `files` one by one; each appears in `folder` only when whole and checked."""
+    """Download files one by one; each appears in the folder once it is complete and checked."""
     for name in files:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts:
@@ -154,8 +190,8 @@ def _download(
         raise _failed(database, "its version", error) from error
     base = posixpath.join(wfdb_download.config.db_index_url, database.slug, version)
 
-    # Unfinished files live in a folder of their own: an interrupted run leaves whole files
-    # behind and nothing else, and the next run goes on from there.
+    # Unfinished files are kept in a temporary folder. An interrupted download thus leaves
+    # complete files only, and the next one continues from there.
     with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as scratch:
 
         def fetch(numbered: tuple[int, str]) -> None:
@@ -166,12 +202,12 @@ def _download(
             except Exception as error:
                 raise _failed(database, name, error) from error
             if sums is not None:
-                _check(part, name, sums, "the download is damaged; nothing was kept, try again")
+                _check(part, name, sums, "the download is damaged and was discarded; try again")
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(part, target)
 
-        # Two connections, as wfdb itself limits them. `map` cancels the rest on an error.
+        # wfdb uses two connections too. After an error, `map` cancels the remaining files.
         with ThreadPoolExecutor(max_workers=2) as pool:
             done: Iterable[None] = pool.map(fetch, enumerate(files))
             if len(files) > 1:
@@ -184,12 +220,12 @@ def _download(
 def _failed(database: Database, what: str, error: Exception) -> OSError:
     return OSError(
         f"{database.slug}: {what} could not be downloaded from physionet.org "
-        f"({type(error).__name__}: {error}); what is there already is kept, try again."
+        f"({type(error).__name__}: {error}); complete files were kept, try again."
     )
 
 
 def _read_sums(path: Path) -> dict[str, str]:
-    """Return the publisher's digest of each file name."""
+    """Return the publisher's digest of each file, by file name."""
     rows = re.findall(r"^([0-9a-f]{64}) +(.+?)\s*$", path.read_text(), flags=re.MULTILINE)
     if not rows:
         raise OSError(f"{path} holds no SHA-256 digests; delete it and fetch again.")
@@ -199,11 +235,12 @@ def _read_sums(path: Path) -> dict[str, str]:
 def _check(path: Path, name: str, sums: dict[str, str], advice: str) -> None:
     """Raise unless the file has the digest that the publisher gives for `name`."""
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    wanted = sums.get(name)
-    if found != wanted:
-        expected = "is not listed there" if wanted is None else f"should be {wanted[:12]}..."
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    published = sums.get(name)
+    if published is None:
+        raise OSError(f"{name} is not listed in the publisher's {SUMS}; {advice}.")
+    if digest != published:
         raise OSError(
-            f"{name} does not match the publisher's {SUMS}: its SHA-256 is {found[:12]}..., "
-            f"it {expected}; {advice}."
+            f"{name} does not match the publisher's {SUMS}: its SHA-256 is {digest[:12]}..., "
+            f"but should be {published[:12]}...; {advice}."
         )

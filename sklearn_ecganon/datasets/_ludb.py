@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sklearn.utils import Bunch
 
-from sklearn_ecganon.datasets._fetch import Database, fetch_records
-from sklearn_ecganon.datasets._leads import STANDARD_LEADS
-from sklearn_ecganon.datasets._wfdb import ecg_record, read_beats, read_wfdb
+from sklearn_ecganon.datasets._fetch import Database, fetch_records, read_published
 from sklearn_ecganon.records import ECGRecord
 
 LUDB = Database(
@@ -40,8 +39,6 @@ Goldberger AL et al. PhysioBank, PhysioToolkit, and PhysioNet. Circulation
 101(23):e215-e220 (2000).
 """,
 )
-
-PROPER_NAMES = {lead.lower(): lead for lead in STANDARD_LEADS}
 
 
 def fetch_ludb(
@@ -117,10 +114,6 @@ def fetch_ludb(
 
 
 def _read(folder: Path, name: str) -> ECGRecord:
-    raw = read_wfdb(folder / name, name)
-    leads = {i: PROPER_NAMES.get(lead, lead) for i, lead in enumerate(raw.sig_name)}
-    # Its "N" marks the peak of a QRS complex and says nothing about the beat's class.
-    r_peaks, _ = read_beats(folder / name, name, "ii")
-    return ecg_record(
-        raw, name, leads, r_peaks=r_peaks, subject=name.split("/")[-1], session="1"
-    )
+    record = read_published(folder, name, "ii")
+    # In this database the symbol "N" marks the peak of a QRS complex, of whatever class.
+    return replace(record, beat_labels=None, subject=name.split("/")[-1], session="1")

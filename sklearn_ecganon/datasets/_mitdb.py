@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sklearn.utils import Bunch
 
-from sklearn_ecganon.datasets._fetch import Database, fetch_records
-from sklearn_ecganon.datasets._wfdb import ecg_record, read_beats, read_wfdb
+from sklearn_ecganon.datasets._fetch import Database, fetch_records, read_published
 from sklearn_ecganon.records import ECGRecord
 
 MITDB = Database(
@@ -118,15 +118,12 @@ def fetch_mitdb(
 
 
 def _read(folder: Path, name: str) -> ECGRecord:
-    raw = read_wfdb(folder / name, name)
-    leads = sorted(enumerate(raw.sig_name), key=lambda lead: lead[1] != "MLII")
-    r_peaks, beat_labels = read_beats(folder / name, name, "atr")
-    return ecg_record(
-        raw,
-        name,
-        dict(leads),
-        r_peaks=r_peaks,
-        beat_labels=beat_labels,
+    record = read_published(folder, name, "atr")
+    order = sorted(range(record.n_leads), key=lambda lead: record.lead_names[lead] != "MLII")
+    return replace(
+        record,
+        signal=record.signal[:, order],
+        lead_names=tuple(record.lead_names[lead] for lead in order),
         subject=SAME_PERSON.get(name, name),
         session="1",
     )

@@ -1,16 +1,25 @@
-"""Records of one's own, from a folder."""
+"""Read the recordings of a folder."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
-from typing import Any
+from dataclasses import replace
+from pathlib import PurePosixPath
 
 from sklearn.utils import Bunch
 
 from sklearn_ecganon.datasets._fetch import bunch_of
-from sklearn_ecganon.datasets._wfdb import ecg_record, read_beats, read_header, read_wfdb
+from sklearn_ecganon.io import (
+    ECGReadError,
+    FolderContents,
+    Limits,
+    find_recordings,
+    open_record,
+    read_identity,
+)
+from sklearn_ecganon.records import ECGRecord
 
 
 def load_records(
@@ -19,28 +28,42 @@ def load_records(
     subject: Callable[[str], str] | None = None,
     session: Callable[[str], str] | None = None,
     leads: Sequence[str] | None = None,
-    annotator: str = "atr",
+    annotator: str | None = "atr",
+    sampling_rate: float | None = None,
+    limits: Limits | None = None,
+    on_error: str = "raise",
 ) -> Bunch:
-    """Read every WFDB record in a folder and the folders inside it.
+    """Read all recordings in a folder and the folders inside it, whatever their format.
 
     Parameters
     ----------
     folder : str or path-like
-        Where to look for ``.hea`` files. The record's name is its path from here, with
-        ``/`` between folders and without extension: ``"Person_01/rec_1"``.
+        The folder. Recordings are recognized by their content; other files are ignored.
+        The name of a record is its path in the folder, with ``/`` between folders and
+        without extension: ``"Person_01/rec_1"``. Where two files would get the same name,
+        both keep their extension. The recordings of an HDF5 file that holds several are
+        numbered from 0: ``"exams#0"``.
     subject : callable, optional
-        Takes the record's name, returns the person. By default the folder in which the
-        record lies (``"Person_01"``); for records that lie in `folder` itself, their name.
+        Takes the name of a record and returns its subject. By default the folder that the
+        record lies in (``"Person_01"``). A record that lies in `folder` itself, or in a
+        file together with others, counts as a subject of its own.
     session : callable, optional
-        Takes the record's name, returns the visit. By default the recording date of the
-        header (``"2004-12-07"``), and ``"1"`` when it has none: without a date nothing is
-        taken for a second visit.
+        Takes the name of a record and returns its session. By default the date of
+        acquisition in the header (``"2004-12-07"``), or ``"1"`` if the header has none.
     leads : sequence of str, optional
-        Which leads to read, in which order; by default all of them. Needed where a record
-        holds more than ECG, for example blood pressure.
-    annotator : str, default="atr"
-        Extension of the annotation files. Where there is one, its beats become `r_peaks`
-        and `beat_labels` (AAMI classes N S V F Q).
+        Leads to read, in this order; by default all. Needed where a record holds more than
+        ECG, for example blood pressure.
+    annotator : str or None, default="atr"
+        Extension of WFDB annotation files; None reads none.
+    sampling_rate : float, optional
+        In Hz, for files that do not state it: CSV and Parquet without a column ``time``,
+        and HDF5 in a shape other than that of CODE-15 %.
+    limits : Limits, optional
+        How much one file may ask for, and whether a wrong checksum is an error;
+        ``Limits()`` by default.
+    on_error : {"raise", "omit"}, default="raise"
+        What to do with a recording that cannot be read: raise an error, or leave it out
+        and list it in `omitted`.
 
     Returns
     -------
@@ -48,80 +71,137 @@ def load_records(
         With the attributes
 
         data : list of ECGRecord
-            Signals of shape (n_times, n_leads) in mV, sorted by path. Records of several
-            segments are joined, NaN where nothing was recorded.
+            Signals of shape (n_times, n_leads) in mV, sorted by path, NaN where nothing
+            was recorded. Lead names that are not known ECG leads become ``lead 1``,
+            ``lead 2`` ... Annotated beats become `r_peaks` and `beat_labels` (AAMI
+            classes N S V F Q).
         subject : ndarray of str of shape (n_records,)
-            The person.
+            Subject of each record.
         session : ndarray of str of shape (n_records,)
-            The visit.
+            Session of each record.
+        files : list of str
+            Path of the file of each record, relative to `folder`.
+        omitted : dict of str to str
+            Path and reason of each recording that was left out.
         DESCR : str
-            How much was found where.
+            Number of records and subjects.
 
     Raises
     ------
     ValueError
-        If the folder holds no record, or one of them cannot be used: signal file missing
-        or damaged, no sampling rate above 0 Hz, leads of different rates, a lead that is
-        absent or no voltage. The message names the record.
+        If the folder holds no recording, or if one of them cannot be read; the message
+        names it.
 
     Examples
     --------
-    >>> import tempfile, numpy as np, wfdb
+    >>> import tempfile, numpy as np
+    >>> from pathlib import Path
+    >>> from sklearn_ecganon import ECGRecord
     >>> from sklearn_ecganon.datasets import load_records
+    >>> from sklearn_ecganon.io import write_record
+    >>> record = ECGRecord(np.zeros((500, 1)), 250, ("II",))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     wfdb.wrsamp("a12", 250, ["mV"], ["II"], np.zeros((500, 1)), fmt=["16"],
-    ...                 write_dir=folder)
+    ...     _ = write_record(record, Path(folder, "a12.hea"))
+    ...     _ = write_record(record, Path(folder, "b07.edf"))
     ...     bunch = load_records(folder)
     >>> bunch.data
-    [ECGRecord('a12': 2.0 s, 250 Hz, II)]
-    >>> bunch.subject
-    array(['a12'], dtype='<U3')
+    [ECGRecord('a12': 2.0 s, 250 Hz, II), ECGRecord('b07': 2.0 s, 250 Hz, II)]
+    >>> bunch.subject.tolist()
+    ['a12', 'b07']
     """
-    root = Path(folder)
-    if not root.is_dir():
-        raise ValueError(f"{root} is no folder; give the folder that holds the .hea files.")
+    if not os.path.isdir(folder):
+        raise ValueError(f"{folder} is not a folder; give one that holds recordings.")
     if isinstance(leads, str):
         raise ValueError(f"leads is a string; give a list, for example [{leads!r}].")
-    headers = {
-        path: read_header(path, path.relative_to(root).as_posix())
-        for path in sorted(file.with_suffix("") for file in root.rglob("*.hea"))
-    }
-    # The segments of a longer record have headers too, but are no records of their own.
-    segments = {
-        path.with_name(part)
-        for path, header in headers.items()
-        for part in getattr(header, "seg_name", None) or ()
-    }
-    data = []
-    for path in (path for path in headers if path not in segments):
-        name = path.relative_to(root).as_posix()
-        raw = read_wfdb(path, name)
-        beats: dict[str, Any] = {}
-        if path.with_name(f"{path.name}.{annotator}").is_file():
-            beats = dict(
-                zip(("r_peaks", "beat_labels"), read_beats(path, name, annotator), strict=True)
-            )
-        home = PurePosixPath(name).parent.as_posix()
-        person = name if home == "." else home
-        visit = "1" if raw.base_date is None else raw.base_date.isoformat()
-        data.append(
-            ecg_record(
-                raw,
-                name,
-                None if leads is None else _chosen(raw.sig_name, leads, name),
-                subject=person if subject is None else str(subject(name)),
-                session=visit if session is None else str(session(name)),
-                **beats,
-            )
-        )
+    if on_error not in ("raise", "omit"):
+        raise ValueError(f"on_error is {on_error!r}; give 'raise' or 'omit'.")
+    contents = find_recordings(folder)
+    names = _names(contents)
+    data: list[ECGRecord] = []
+    files: list[str] = []
+    omitted: dict[str, str] = {}
+
+    def leave_out(path: str, error: ECGReadError) -> None:
+        if on_error == "raise":
+            raise ValueError(f"record {names.get(path, path)!r}: {error}") from None
+        omitted[path] = error.reason
+
+    for path, reason in contents.refused:
+        leave_out(path, ECGReadError(reason))
+    for path, name in names.items():
+        try:
+            records = _read_file(contents, path, name, leads, annotator, sampling_rate, limits)
+        except ECGReadError as error:
+            leave_out(path, error)
+            continue
+        data += records
+        files += [path] * len(records)
     if not data:
-        raise ValueError(f"{root} holds no WFDB record (no .hea file).")
-    persons = {record.subject for record in data}
-    return bunch_of(data, f"{len(data)} WFDB records of {len(persons)} subjects from {root}.")
+        raise ValueError(_no_recording(folder, omitted))
+    data = [
+        replace(
+            record,
+            subject=record.subject if subject is None else str(subject(record.name)),
+            session=record.session if session is None else str(session(record.name)),
+        )
+        for record in data
+    ]
+    n_subjects = len({record.subject for record in data})
+    bunch = bunch_of(data, f"{len(data)} records of {n_subjects} subjects from {folder}.")
+    return Bunch(files=files, omitted=omitted, **bunch)
 
 
-def _chosen(found: list[str], wanted: Sequence[str], name: str) -> dict[int, str]:
-    absent = [lead for lead in wanted if lead not in found]
-    if absent:
-        raise ValueError(f"record {name!r}: no lead {absent[0]!r}; it has {found}.")
-    return {found.index(lead): lead for lead in wanted}
+def _names(contents: FolderContents) -> dict[str, str]:
+    """Return the record name of each file: its path, without extension where that is unique."""
+    stems = {
+        file.path: PurePosixPath(file.path).with_suffix("").as_posix()
+        for file in contents.recordings
+    }
+    n_files = Counter(stems.values())
+    return {path: stem if n_files[stem] == 1 else path for path, stem in stems.items()}
+
+
+def _read_file(
+    contents: FolderContents,
+    path: str,
+    name: str,
+    leads: Sequence[str] | None,
+    annotator: str | None,
+    sampling_rate: float | None,
+    limits: Limits | None,
+) -> list[ECGRecord]:
+    """Return the recordings of a file, with their default subjects and sessions."""
+    root = contents.root
+    records: list[ECGRecord] = []
+    n_records = 1
+    while len(records) < n_records:
+        with open_record(
+            root / path,
+            root=root,
+            limits=limits,
+            leads=leads,
+            annotator=annotator,
+            sampling_rate=sampling_rate,
+            index=len(records),
+        ) as reader:
+            n_records = reader.n_records
+            own_name = name if n_records == 1 else f"{name}#{len(records)}"
+            records.append(reader.record(own_name))
+    acquired = read_identity(root / path, root=root, limits=limits).acquired
+    session = "1" if acquired is None else acquired.isoformat()
+    folder = PurePosixPath(path).parent.as_posix()
+    is_own_subject = folder == "." or n_records > 1
+    return [
+        replace(record, subject=record.name if is_own_subject else folder, session=session)
+        for record in records
+    ]
+
+
+def _no_recording(folder: str | os.PathLike[str], omitted: dict[str, str]) -> str:
+    if not omitted:
+        return f"{folder} holds no recording of a known format; give another folder."
+    path, reason = next(iter(omitted.items()))
+    return (
+        f"{folder} holds no recording that can be read; {len(omitted)} were left out, for "
+        f"example {path!r} ({reason})."
+    )

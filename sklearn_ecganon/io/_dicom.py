@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_ecganon.io._channels import millivolts_in, select_channels
-from sklearn_ecganon.io._dicom_writer import CLASSES, LEAD_OF, DICOMWriter
+from sklearn_ecganon.io._dicom_writer import CLASSES, LEAD_OF, NO_DATE, DICOMWriter
 from sklearn_ecganon.io._errors import ECGReadError, load_extra
 from sklearn_ecganon.io._files import Source
 from sklearn_ecganon.io._format import Format
+from sklearn_ecganon.io._identity import IdentityFacts, date_or_none
 from sklearn_ecganon.io._layout import Layout, allowed_leads
 from sklearn_ecganon.io._limits import Limits
 from sklearn_ecganon.io._reader import RecordReader
@@ -34,6 +35,10 @@ _SAMPLE_KINDS = {
 _MEDIAN = re.compile(r"median|average|template|representative|dominant", re.IGNORECASE)
 #: s; a group this short is a single beat where another group is longer.
 _ONE_BEAT = 2.0
+
+#: Where a file may state when it was recorded, the most reliable first.
+_DATES = ("AcquisitionDateTime", "AcquisitionDate", "ContentDate", "StudyDate")
+_PATIENT = ("PatientID", "PatientName", "PatientBirthDate", "PatientAge", "PatientSex")
 
 
 def _lead_name(channel: Any) -> str:
@@ -247,3 +252,19 @@ class DICOM(Format):
         return RecordReader.of_array(
             layout, signal, source.limits, gain=gains, warnings=warnings
         )
+
+    def identity(self, source: Source) -> IdentityFacts:
+        """Read the date of acquisition and the patient module."""
+        pydicom = load_extra("pydicom", "dicom")
+        with source.path.open("rb") as file:
+            data = pydicom.dcmread(
+                file, specific_tags=[*_DATES, *_PATIENT], stop_before_pixels=True
+            )
+        dates = (str(data.get(name) or "")[:8] for name in _DATES)
+        known = (text for text in dates if len(text) == 8 and text.isdecimal())
+        text = next((text for text in known if text != NO_DATE), None)
+        acquired = None
+        if text is not None:
+            acquired = date_or_none(int(text[:4]), int(text[4:6]), int(text[6:]))
+        comments = (f"{name}: {data.get(name)}" for name in _PATIENT if data.get(name))
+        return IdentityFacts(acquired, tuple(comments))

@@ -40,7 +40,7 @@ LEAD_OF = {("MDC", code): lead for lead, code in MDC_CODES.items()} | {
 #: Stands for a lead without a code of its own.
 _UNSPECIFIED = "2:0"
 #: A date that everyone can see is none: some fields may not be empty.
-_NO_DATE = "19000101"
+NO_DATE = "19000101"
 
 
 class DICOMWriter(RecordWriter):
@@ -91,8 +91,8 @@ class DICOMWriter(RecordWriter):
         ):  # fmt: skip
             setattr(data, empty, [] if empty.endswith("Sequence") else None)
         data.Modality, data.InstanceNumber = "ECG", 1
-        data.ContentDate, data.ContentTime = _NO_DATE, "000000"
-        data.AcquisitionDateTime = _NO_DATE + "000000"
+        data.ContentDate, data.ContentTime = NO_DATE, "000000"
+        data.AcquisitionDateTime = NO_DATE + "000000"
         data.PatientIdentityRemoved = "YES"
         data.DeidentificationMethod = "sklearn_ecganon: header written from nothing"
         data.DeidentificationMethodCodeSequence = [

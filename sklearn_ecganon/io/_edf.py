@@ -24,11 +24,13 @@ from sklearn_ecganon.io._edf_header import (
     Signal,
     eight_characters,
     read_header,
+    read_identity_fields,
 )
 from sklearn_ecganon.io._edf_writer import EDFWriter
 from sklearn_ecganon.io._errors import ECGReadError
 from sklearn_ecganon.io._files import Source
 from sklearn_ecganon.io._format import Format
+from sklearn_ecganon.io._identity import IdentityFacts
 from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._limits import Limits
 from sklearn_ecganon.io._reader import RecordReader
@@ -225,6 +227,7 @@ class EDF(Format):
     name = "edf"
     suffixes = (".edf", ".bdf")
     writer = EDFWriter
+    annotations_first = True  # they lie between the samples
 
     def sniff(self, head: bytes) -> bool:
         """Look for the version field."""
@@ -265,3 +268,7 @@ class EDF(Format):
             gain=tuple(gains),
             warnings=selection.warnings + ("time_gaps",) * has_gaps,
         )
+
+    def identity(self, source: Source) -> IdentityFacts:
+        """Read the start date, and the fields about the patient and the recording."""
+        return read_identity_fields(source.path)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sklearn_ecganon.io._errors import ECGReadError
+from sklearn_ecganon.io._identity import IdentityFacts, date_or_none
 from sklearn_ecganon.io._limits import Limits
 
 BDF = b"\xffBIOSEMI"
@@ -18,6 +19,7 @@ SIGNAL_WIDTHS = (16, 80, 8, 8, 8, 8, 8, 80, 8, 32)
 #: Labels of the signals that hold annotations.
 ANNOTATION_LABELS = ("EDF Annotations", "BDF Annotations")
 
+_DATE = re.compile(r"([0-9]{2})\.([0-9]{2})\.([0-9]{2})")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,8}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
@@ -171,3 +173,19 @@ def eight_characters(number: float) -> str:
         if len(text) <= 8:
             return text
     raise ValueError(f"{number:g} cannot be written in the eight characters of EDF.")
+
+
+def read_identity_fields(path: Path) -> IdentityFacts:
+    """Return the start date of a file, and its fields about the patient and the recording."""
+    with path.open("rb") as file:
+        fields = _split(file.read(256), MAIN_WIDTHS)
+    patient, recording, start_date = (
+        fields[number][0].decode("latin-1").strip() for number in (1, 2, 3)
+    )
+    match = _DATE.fullmatch(start_date)
+    acquired = None
+    # The standard prescribes this date where the true one must not be known.
+    if match is not None and start_date != "01.01.85":
+        day, month, year = map(int, match.groups())
+        acquired = date_or_none(year + (1900 if year >= 85 else 2000), month, day)
+    return IdentityFacts(acquired, (f"patient: {patient}", f"recording: {recording}"))

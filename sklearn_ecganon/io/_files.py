@@ -1,4 +1,4 @@
-"""Regular files under one folder in, whole files or none out."""
+"""Input files below one folder, and output files that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from pathlib import Path
 from sklearn_ecganon.io._errors import ECGReadError
 from sklearn_ecganon.io._limits import Limits
 
+PathLike = str | os.PathLike[str]
+
 
 @dataclass(frozen=True)
 class Source:
-    """A file to read, and all that the caller said about it."""
+    """A file to read, with the caller's choices."""
 
     path: Path
     root: Path
@@ -90,3 +92,15 @@ class Staged:
     def discard(self) -> None:
         """Remove what was begun."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def remove_unfinished(folder: PathLike) -> None:
+    """Delete the hidden folders that a killed process left below a folder.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        A folder into which recordings are written. No other process may write there.
+    """
+    for leftover in Path(folder).rglob(f"{Staged.PREFIX}*"):
+        shutil.rmtree(leftover)

@@ -1,25 +1,25 @@
-"""The one gate through which recordings come in, and the way they go out again."""
+"""Open, read and write a recording of any format."""
 
 from __future__ import annotations
 
-import os
 import warnings as python_warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from sklearn_ecganon.io._annotations import Annotations
-from sklearn_ecganon.io._errors import WARNINGS, ECGReadError, fenced
-from sklearn_ecganon.io._files import Source, regular_file
+from sklearn_ecganon.io._errors import WARNINGS, fenced
+from sklearn_ecganon.io._files import PathLike
+from sklearn_ecganon.io._identity import IdentityFacts
 from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._limits import Limits
 from sklearn_ecganon.io._reader import RecordReader
-from sklearn_ecganon.io._registry import HEAD, formats, recognise
+from sklearn_ecganon.io._registry import FORMATS
+from sklearn_ecganon.io._search import format_for_suffix
+from sklearn_ecganon.io._source import check_source
 from sklearn_ecganon.io._writer import RecordWriter
 from sklearn_ecganon.records import ECGRecord
 
-__all__ = ["create_record", "open_record", "read_record", "write_record"]
-
-PathLike = str | os.PathLike[str]
+__all__ = ["create_record", "open_record", "read_identity", "read_record", "write_record"]
 
 
 def open_record(
@@ -84,31 +84,64 @@ def open_record(
     ...         print(reader.layout.format, reader.sampling_rate, reader.n_times)
     csv 500.0 3
     """
-    if isinstance(leads, str):
-        raise ValueError(f"leads is a string; give a list, for example [{leads!r}].")
-    if annotator is not None and not annotator.isidentifier():
-        raise ValueError(f"annotator is {annotator!r}; give an extension like 'atr'.")
-    given = Path(path).absolute()
+    source, format = check_source(
+        path,
+        root=root,
+        limits=limits,
+        leads=leads,
+        annotator=annotator,
+        sampling_rate=sampling_rate,
+        index=index,
+    )
     with fenced():
-        folder = given.parent if root is None else Path(root)
-        try:
-            folder = folder.resolve(strict=True)
-        except FileNotFoundError:
-            raise ECGReadError("missing_file") from None
-        except RuntimeError:
-            raise ECGReadError("not_a_file") from None
-        source = Source(
-            regular_file(given, folder),
-            folder,
-            limits or Limits(),
-            None if leads is None else tuple(leads),
-            annotator,
-            sampling_rate,
-            index,
-        )
-        with given.open("rb") as file:
-            head = file.read(HEAD)
-        return recognise(head).open(source)
+        return format.open(source)
+
+
+def read_identity(
+    path: PathLike, *, root: PathLike | None = None, limits: Limits | None = None
+) -> IdentityFacts:
+    r"""Read what the header of an original recording states about person and date.
+
+    `open_record` and `read_record` drop these facts on purpose. This function exists for
+    data sets and audits, which group recordings by session. Do not store its result beside
+    a release.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; for WFDB its header, ``NAME.hea``.
+    root : str or path-like, optional
+        The folder that all files read must lie in, after links are followed. By default
+        the folder of `path`.
+    limits : Limits, optional
+        How much the file may ask for; ``Limits()`` by default.
+
+    Returns
+    -------
+    facts : IdentityFacts
+        Date of acquisition and comments; empty where the format has no place for them
+        (CSV, Parquet, HDF5, NPZ).
+
+    Raises
+    ------
+    ECGReadError
+        If the file cannot be read, with a `reason` out of a fixed list.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn_ecganon.io import read_identity
+    >>> header = "a 1 500 10 09:30:00 07/12/2004\na.dat 16 200/mV\n# Age: 25\n"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "a.hea").write_text(header)
+    ...     facts = read_identity(Path(folder, "a.hea"))
+    >>> facts.acquired.isoformat(), facts.comments
+    ('2004-12-07', ('Age: 25',))
+    """
+    source, format = check_source(path, root=root, limits=limits)
+    with fenced():
+        return format.identity(source)
 
 
 def read_record(
@@ -241,10 +274,9 @@ def create_record(
     ...         print(reader.read(899, 900))
     [[-1.]]
     """
-    known = formats()
-    if layout.format not in known:
-        raise ValueError(f"format is {layout.format!r}; want one of {', '.join(known)}.")
-    return known[layout.format].writer(
+    if layout.format not in FORMATS:
+        raise ValueError(f"format is {layout.format!r}; want one of {', '.join(FORMATS)}.")
+    return FORMATS[layout.format].writer(
         Path(path).absolute(), layout, annotations, overwrite=overwrite
     )
 
@@ -307,7 +339,7 @@ def write_record(
     """
     path = Path(path)
     if format is None:
-        format = template.layout.format if template else _format_of(path)
+        format = template.layout.format if template else format_for_suffix(path)
     if template is None:
         layout = Layout.of(record, format)
         annotations = Annotations.of_beats(record.r_peaks, record.beat_labels)
@@ -325,22 +357,12 @@ def write_record(
     return path
 
 
-def _format_of(path: Path) -> str:
-    for name, format in formats().items():
-        if path.suffix.lower() in format.suffixes:
-            return name
-    raise ValueError(
-        f"extension {path.suffix!r} stands for no known format; give format=... "
-        f"({', '.join(formats())})."
-    )
-
-
 def _check_same(record: ECGRecord, layout: Layout) -> None:
-    found = (record.sampling_rate, record.n_leads, record.n_times)
-    wanted = (layout.sampling_rate, layout.n_leads, layout.n_times)
-    if found != wanted:
+    shape = (record.sampling_rate, record.n_leads, record.n_times)
+    expected = (layout.sampling_rate, layout.n_leads, layout.n_times)
+    if shape != expected:
         raise ValueError(
-            f"record {record.name!r} has {found[1]} lead(s) of {found[2]} samples at "
-            f"{found[0]:g} Hz, its template {wanted[1]} of {wanted[2]} at {wanted[0]:g} Hz; "
-            "write it without template."
+            f"record {record.name!r} has {shape[1]} lead(s) of {shape[2]} samples at "
+            f"{shape[0]:g} Hz, but its template has {expected[1]} of {expected[2]} at "
+            f"{expected[0]:g} Hz; write it without template."
         )

@@ -1,28 +1,27 @@
-"""Which formats there are, and which of them a file is, by what is in it."""
+"""All formats by name, and how the content of a file tells its format."""
 
 from __future__ import annotations
 
+from sklearn_ecganon.io._dicom import DICOM
+from sklearn_ecganon.io._edf import EDF
 from sklearn_ecganon.io._errors import ECGReadError
 from sklearn_ecganon.io._format import Format
+from sklearn_ecganon.io._hdf5 import HDF5
+from sklearn_ecganon.io._npz import NPZ
+from sklearn_ecganon.io._table import CSV, Parquet
+from sklearn_ecganon.io._wfdb import WFDB
 
-#: How much of a file is looked at to tell its format.
+__all__ = ["FORMATS"]
+
+#: The first bytes of a file that are enough to recognize its format.
 HEAD = 4096
 
+#: All formats by name. The order matters: formats with a signature are tried first.
+FORMATS: dict[str, Format] = {
+    format.name: format for format in (DICOM(), EDF(), HDF5(), NPZ(), Parquet(), WFDB(), CSV())
+}
 
-def formats() -> dict[str, Format]:
-    """Return all formats by name, those with a signature first."""
-    from sklearn_ecganon.io._dicom import DICOM
-    from sklearn_ecganon.io._edf import EDF
-    from sklearn_ecganon.io._hdf5 import HDF5
-    from sklearn_ecganon.io._npz import NPZ
-    from sklearn_ecganon.io._table import CSV, Parquet
-    from sklearn_ecganon.io._wfdb import WFDB
-
-    every: list[Format] = [DICOM(), EDF(), HDF5(), NPZ(), Parquet(), WFDB(), CSV()]
-    return {format.name: format for format in every}
-
-
-#: Formats that are recognised and refused: how they begin, and where, and a way out.
+#: Formats that are recognized but not read: position and bytes of the signature, name, advice.
 _EXPORT = "export it as DICOM from the ECG management system"
 _BIOSIG = "convert it to EDF, for example with BioSig's save2gdf -f=EDF"
 _FOREIGN = (
@@ -37,19 +36,33 @@ _FOREIGN_XML = (
     (b"restingecgdata", "Philips XML", _EXPORT),
     (b"", "XML", _EXPORT),
 )
+_FOREIGN_SUFFIXES = (".scp",)
 
 
-def recognise(head: bytes) -> Format:
-    """Return the format of a file that begins like this, or refuse it."""
-    for place, mark, name, way_out in _FOREIGN:
-        if head[place : place + len(mark)] == mark:
-            raise ECGReadError("unsupported", f"{name} is not read; {way_out}")
-    # UTF-16 has a zero beside each letter.
+def expected_suffixes() -> frozenset[str]:
+    """Return the extensions of files that should be recordings.
+
+    A file with one of them whose content is of no known format is reported as refused. Files
+    with any other extension are assumed not to be recordings.
+    """
+    suffixes = set(_FOREIGN_SUFFIXES)
+    for format in FORMATS.values():
+        if not format.needs_suffix:
+            suffixes.update(format.suffixes, format.sidecar_suffixes)
+    return frozenset(suffixes)
+
+
+def recognize(head: bytes) -> Format:
+    """Return the format of a file that begins with these bytes, or refuse the file."""
+    for place, signature, name, advice in _FOREIGN:
+        if head[place : place + len(signature)] == signature:
+            raise ECGReadError("unsupported", f"{name} is not read; {advice}")
+    # UTF-16 has a zero byte beside each letter.
     text = head.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
     if text.startswith((b"<?xml", b"<!DOCTYPE", b"<AnnotatedECG", b"<RestingECG")):
-        name, way_out = next(entry[1:] for entry in _FOREIGN_XML if entry[0] in text)
-        raise ECGReadError("unsupported", f"{name} is not read; {way_out}")
-    for format in formats().values():
+        name, advice = next(entry[1:] for entry in _FOREIGN_XML if entry[0] in text)
+        raise ECGReadError("unsupported", f"{name} is not read; {advice}")
+    for format in FORMATS.values():
         if format.sniff(head):
             return format
     raise ECGReadError("unknown_format", "for WFDB give the header, NAME.hea")

@@ -111,6 +111,8 @@ class CSV(Format):
     name = "csv"
     suffixes = (".csv",)
     writer = CSVWriter
+    has_signature = False
+    needs_suffix = True  # archives hold many other tables
 
     def sniff(self, head: bytes) -> bool:
         """Look for a line of names over a line of as many numbers."""

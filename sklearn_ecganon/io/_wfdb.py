@@ -15,10 +15,11 @@ from sklearn_ecganon.io._channels import millivolts_in, select_channels
 from sklearn_ecganon.io._errors import ECGReadError
 from sklearn_ecganon.io._files import Source
 from sklearn_ecganon.io._format import Format
+from sklearn_ecganon.io._identity import IdentityFacts
 from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._limits import Limits
 from sklearn_ecganon.io._reader import RecordReader
-from sklearn_ecganon.io._wfdb_header import Header, parse_header
+from sklearn_ecganon.io._wfdb_header import Header, parse_header, parse_identity
 from sklearn_ecganon.io._wfdb_marks import decode_marks
 from sklearn_ecganon.io._wfdb_segment import Segment, open_segment
 from sklearn_ecganon.io._wfdb_writer import WFDBWriter
@@ -27,12 +28,16 @@ from sklearn_ecganon.io._wfdb_writer import WFDBWriter
 _FIRST_LINE = re.compile(rb"[-A-Za-z0-9_]+(?:/\d+)?[ \t]+\d+(?:[ \t]+[-+.\w/()]+.*)?[ \t\r]*")
 
 
-def _read_header(path: Path, limits: Limits) -> Header:
+def _header_bytes(path: Path, limits: Limits) -> bytes:
     with path.open("rb") as file:
         content = file.read(limits.max_header_bytes + 1)
     if len(content) > limits.max_header_bytes:
         raise ECGReadError("too_large", f"its header has over {limits.max_header_bytes} bytes")
-    return parse_header(content, limits)
+    return content
+
+
+def _read_header(path: Path, limits: Limits) -> Header:
+    return parse_header(_header_bytes(path, limits), limits)
 
 
 def _segments(source: Source, header: Header) -> tuple[list[Segment], Header]:
@@ -148,6 +153,9 @@ class WFDB(Format):
     name = "wfdb"
     suffixes = (".hea",)
     writer = WFDBWriter
+    has_signature = False
+    sidecar_suffixes = (".dat",)
+    claims_stem = True  # annotation files
 
     def sniff(self, head: bytes) -> bool:
         """Look for a record line."""
@@ -196,3 +204,18 @@ class WFDB(Format):
             ),
             warnings=(*selection.warnings, *warnings),
         )
+
+    def sidecars(self, path: Path) -> tuple[Path, ...]:
+        """Return the signal files and the headers of segments that a header names."""
+        try:
+            header = _read_header(path, Limits())
+        except (ECGReadError, OSError):
+            return ()  # `open` refuses the record with a reason
+        names = {signal.file for signal in header.signals if signal.file != "~"}
+        names |= {f"{name}.hea" for name, _ in header.segments if name != "~"}
+        files = (path.with_name(name) for name in sorted(names))
+        return tuple(file for file in files if file.is_file() and file != path)
+
+    def identity(self, source: Source) -> IdentityFacts:
+        """Read the date of the record line, and the comments."""
+        return parse_identity(_header_bytes(source.path, source.limits))

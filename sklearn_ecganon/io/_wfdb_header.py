@@ -12,6 +12,7 @@ from itertools import groupby
 from math import ceil
 
 from sklearn_ecganon.io._errors import ECGReadError
+from sklearn_ecganon.io._identity import IdentityFacts, date_or_none
 from sklearn_ecganon.io._limits import Limits
 
 #: Bytes of one sample in each storage format; None where a library must tell (FLAC).
@@ -34,6 +35,7 @@ _GAIN = re.compile(
     r"(?P<gain>[0-9]{1,12}(?:\.[0-9]{0,25})?(?:[eE][+-]?[0-9]{1,2})?)"
     r"(?:\((?P<baseline>-?[0-9]{1,10})\))?(?:/(?P<units>\S{1,20}))?"
 )
+_DATE = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
 _NUMBER = re.compile(r"-?[0-9]{1,10}")
 _SEGMENT = re.compile(
     r"(?P<name>~|[A-Za-z0-9_][-A-Za-z0-9_]{0,127})[ \t]+(?P<n_times>[0-9]{1,15})"
@@ -91,12 +93,7 @@ def parse_header(content: bytes, limits: Limits) -> Header:
     # A zero byte, a bell or a vertical tab would be read one way here and another there.
     if re.search(rb"[^\t\n\r -~\x80-\xff]", content):
         raise ECGReadError("bad_header", "it holds control characters")
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    lines = [line.strip() for line in re.split(r"\r\n|\n|\r", text)]
-    lines = [line for line in lines if line and not line.startswith("#")]
+    lines = [line for line in _lines(content) if not line.startswith("#")]
     if not lines:
         raise ECGReadError("bad_header", "it has no record line")
     record, rest = lines[0].split(), lines[1:]
@@ -135,6 +132,35 @@ def parse_header(content: bytes, limits: Limits) -> Header:
         if len({(signal.format, signal.offset) for signal in group}) > 1:
             raise ECGReadError("bad_header", "one file has two storage formats")
     return Header(*common, signals=signals)
+
+
+def parse_identity(content: bytes) -> IdentityFacts:
+    """Return the date and the comments of a header.
+
+    Parameters
+    ----------
+    content : bytes
+        Content of the header file.
+    """
+    lines = _lines(content)
+    comments = (line.lstrip("# \t") for line in lines if line.startswith("#"))
+    record = next((line.split() for line in lines if not line.startswith("#")), [])
+    # The date is the sixth field, after the time of day.
+    match = _DATE.fullmatch(record[5]) if len(record) > 5 else None
+    acquired = None
+    if match is not None:
+        acquired = date_or_none(int(match[3]), int(match[2]), int(match[1]))
+    return IdentityFacts(acquired, tuple(comment for comment in comments if comment))
+
+
+def _lines(content: bytes) -> list[str]:
+    """Return the lines that are not empty."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    lines = (line.strip() for line in re.split(r"\r\n|\n|\r", text))
+    return [line for line in lines if line]
 
 
 def _segment(line: str) -> tuple[str, int]:
