@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 import wfdb
 
-from sklearn_ecganon import ECGRecord, QRSSegmenter, contracts
+from sklearn_ecganon import ECGRecord, QRSSegmenter
 from sklearn_ecganon.contracts import (
     CATEGORIES,
     NO_P_WAVE,
     TOLERANCES,
     UNMEASURED,
     Measurements,
+    _measure,
     category,
     measure,
+    profile_anonymity,
+    profiles,
 )
 from sklearn_ecganon.datasets import fetch_ludb
 from sklearn_ecganon.delineation import Delineator
@@ -123,11 +126,11 @@ class TestMeasure:
             np.testing.assert_array_equal(getattr(whole, name), together)
 
     def test_a_record_is_measured_once(self, monkeypatch):
-        contracts._remembered.cache_clear()
+        _measure._remembered.cache_clear()
         beats = SEGMENT.fit_transform([drawn(), drawn(qrs=130)])
         first = measure(beats)
         with monkeypatch.context() as patch:
-            patch.setattr(contracts, "_measure_strip", None)  # calling it would fail
+            patch.setattr(_measure, "_measure_strip", None)  # calling it would fail
             again = measure(beats[[1, 0, 1]])
         np.testing.assert_array_equal(again.QRS[20:40], first.QRS[:20])
         louder = measure(beats.with_beats(2 * beats.beats))
@@ -143,9 +146,9 @@ class TestMeasure:
         assert measure(slower).medians()["PR"][0] > 1.5 * first.medians()["PR"][0]
 
     def test_it_remembers_no_signal(self):
-        contracts._remembered.cache_clear()
-        asked = contracts._Asked(b"x", lambda: np.zeros((4, 1)))
-        contracts._remembered(asked)
+        _measure._remembered.cache_clear()
+        asked = _measure._Asked(b"x", lambda: np.zeros((4, 1)))
+        _measure._remembered(asked)
         assert asked.measure is None
 
     @pytest.mark.parametrize("rate", [125.0, 360.0, 1000.0])
@@ -257,3 +260,41 @@ def test_ludb_medians_are_those_of_the_cardiologists(data_home):
         assert np.abs(np.nanmedian(error)) <= most / 2, name
         if name == "PR":
             assert np.mean(np.isnan(medians[name]) == np.isnan(wanted)) >= 0.95
+
+
+class TestProfiles:
+    def test_a_profile_is_what_the_contract_keeps(self, beats):
+        measured = measure(beats)
+        categories = measured.categories()
+        for i, profile in enumerate(profiles(measured)):
+            assert profile[:-1] == tuple(int(categories[name][i]) for name in CATEGORIES)
+        # Numbers separate people better than categories do.
+        assert len(set(profiles(measured, "measurement"))) >= len(set(profiles(measured)))
+
+    def test_numbers_within_a_step_are_one_profile(self, beats):
+        measured = measure(beats)
+        nudged = replace(measured, ST=measured.ST + 1e-9)
+        # A median may lie on the edge of a step, but most do not.
+        same = [
+            a == b
+            for a, b in zip(
+                profiles(measured, "measurement"), profiles(nudged, "measurement"), strict=True
+            )
+        ]
+        assert np.mean(same) > 0.9
+
+    def test_counts_people_not_records(self):
+        shared = [(0, ""), (0, ""), (0, ""), (1, ""), (1, "V"), (1, "V")]
+        anonymity = profile_anonymity(shared, ["a", "a", "b", "b", "c", "d"], k=(2, 3))
+        assert anonymity.class_sizes.tolist() == [2, 2, 2, 1, 2, 2]
+        assert anonymity.minimum == 1
+        # Only b has a record whose profile nobody shares.
+        assert anonymity.fractions == {2: 0.25, 3: 1.0}
+        assert anonymity.n_profiles == 3
+        assert "4 people with 3 profiles" in str(anonymity)
+
+    def test_refuses_what_does_not_fit(self, beats):
+        with pytest.raises(ValueError, match="choose from"):
+            profiles(measure(beats), "none")
+        with pytest.raises(ValueError, match="2 profiles and 1 subjects"):
+            profile_anonymity([(0,), (1,)], ["a"])

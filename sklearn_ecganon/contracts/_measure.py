@@ -1,10 +1,4 @@
-"""What a release promises to keep: the numbers of an ECG, and what a cardiologist concludes.
-
-``"diagnostic"``: beat classes in order, rate zone, irregularity, narrow or wide QRS, and the
-categories of PR, QTc and ST. ``"measurement"``: RR exact, and QRS duration, QT, PR and ST
-within `TOLERANCES`. Whatever is kept also identifies: its
-floor is what an attacker achieves who sees the contract and nothing else.
-"""
+"""Measures the numbers of an ECG, and the categories that follow from them."""
 
 from __future__ import annotations
 
