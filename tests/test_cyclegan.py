@@ -22,7 +22,7 @@ from sklearn_ecganon.training._cycle import (
     ResidentPairs,
 )
 from sklearn_ecganon.training._nets import seeded
-from tests.test_gan_image import Kill
+from tests.perturbing import Kill
 
 pytestmark = pytest.mark.trains
 

@@ -28,6 +28,7 @@ from sklearn_ecganon.training._gan import (
     train_gan,
 )
 from sklearn_ecganon.training._nets import seeded
+from tests.perturbing import Kill
 
 pytestmark = pytest.mark.trains
 
@@ -230,25 +231,6 @@ def test_training_stops_when_nothing_improves_and_keeps_the_best(pictures):
     assert still.n_iter_ < 50
     best = np.argmin(still.history_["distance"])
     assert still.n_iter_ == best + 1 + 2
-
-
-class Kill:
-    """A callback that kills the training after some epochs."""
-
-    def __init__(self, n_epochs):
-        self.n_epochs = n_epochs
-
-    def setup(self, estimator, context): ...
-
-    def teardown(self, estimator, context): ...
-
-    def on_fit_task_begin(self, estimator, context): ...
-
-    def on_fit_task_end(self, estimator, context):
-        if context.task_name == "epoch":
-            self.n_epochs -= 1
-        if self.n_epochs == 0:
-            raise SystemExit("killed")
 
 
 @pytest.mark.parametrize("architecture", ["dcgan", "wgan-gp"])

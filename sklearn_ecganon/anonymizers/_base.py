@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import secrets
 from abc import abstractmethod
 from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 from sklearn.base import (
     BaseEstimator,
     TransformerMixin,
@@ -22,6 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_ecganon._salt import content_key, keyed_normals, new_salt
 from sklearn_ecganon._validation import (
     ArrayFeatureNamesMixin,
     Beats,
@@ -29,8 +27,6 @@ from sklearn_ecganon._validation import (
     check_layout,
 )
 from sklearn_ecganon.records import BeatSet
-
-SALT_BYTES = 16
 
 
 class BaseAnonymizer(
@@ -115,7 +111,7 @@ class BaseAnonymizer(
                     f"{len(beats.values)} beats."
                 )
         self.n_leads_, self.n_times_, self.sampling_rate_ = self._layout(beats)
-        self.salt_ = _salt(self.random_state)
+        self.salt_ = new_salt(self.random_state)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         context = self._init_callback_context(max_subtasks=getattr(self, "max_epochs", 0))
         context.call_on_fit_task_begin(estimator=self)
@@ -188,7 +184,7 @@ class BaseAnonymizer(
         """
         check_is_fitted(self)
         other = copy.deepcopy(self)
-        other.salt_ = _salt(random_state)
+        other.salt_ = new_salt(random_state)
         return other
 
     def of_one_record(self, first: BeatSet) -> Self:
@@ -232,23 +228,14 @@ class BaseAnonymizer(
         streams = []
         for start, stop, size in zip(bounds[:-1], bounds[1:], sizes.tolist(), strict=True):
             content = self._content_of_record or self._content(beats.values[start:stop])
-            streams.append(hashlib.shake_128(content).digest(8 * size))
-        integers = np.frombuffer(b"".join(streams), dtype="<u8")
-        return ndtri(((integers >> 11) + 0.5) / 2**53)
+            streams.append(keyed_normals(content, size))
+        return np.concatenate(streams)
 
     def _content(self, windows: NDArray) -> bytes:
-        values = np.ascontiguousarray(windows, dtype=np.float64)
-        return hashlib.blake2b(values.data, key=self.salt_.tobytes()).digest()
+        return content_key(windows, self.salt_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _salt(random_state: int | np.random.RandomState | None) -> NDArray[np.uint8]:
-    if random_state is None:
-        return np.frombuffer(secrets.token_bytes(SALT_BYTES), dtype=np.uint8)
-    drawn = check_random_state(random_state).randint(256, size=SALT_BYTES)
-    return drawn.astype(np.uint8)

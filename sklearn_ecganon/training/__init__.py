@@ -1,6 +1,12 @@
 """Training of skorch nets at the speed of a plain loop; other rooms import from here."""
 
-from sklearn_ecganon.training._adversarial import AdversarialNet, Watch, train_watched
+from sklearn_ecganon.training._adversarial import (
+    AdversarialNet,
+    Watch,
+    checkpoint_stamp,
+    train_watched,
+    without_adversary,
+)
 from sklearn_ecganon.training._batches import ResidentBatches
 from sklearn_ecganon.training._cycle import (
     CrossEntropyLoss,
@@ -9,6 +15,17 @@ from sklearn_ecganon.training._cycle import (
     ImageBuffer,
     LeastSquaresLoss,
     ResidentPairs,
+)
+from sklearn_ecganon.training._fields import (
+    EDGE,
+    FIELD_CHUNK,
+    FIELD_CONSTRAINTS,
+    NOT_TRAINED,
+    FieldInference,
+    perturbation_net,
+    refuse_single_rows,
+    subject_numbers,
+    value_range,
 )
 from sklearn_ecganon.training._gan import (
     MAX_WATCHED,
@@ -46,18 +63,27 @@ from sklearn_ecganon.training._strips import (
     StripSize,
     apply_strip_net,
     fit_strip_net,
+from sklearn_ecganon.training._protection import (
+    check_protection,
+    refuse_full_protection,
+    soften,
 )
 from sklearn_ecganon.training._subjects import ResidentSubjects
 
 __all__ = [
+    "EDGE",
+    "FIELD_CHUNK",
+    "FIELD_CONSTRAINTS",
     "FIXED",
     "MAX_WATCHED",
     "STRIP_SIZES",
+    "NOT_TRAINED",
     "AdversarialNet",
     "ArcFace",
     "CrossEntropyLoss",
     "CycleNet",
     "CycleWatch",
+    "FieldInference",
     "GANNet",
     "GANTrainingWarning",
     "GANWatch",
@@ -78,16 +104,25 @@ __all__ = [
     "WassersteinLoss",
     "Watch",
     "apply_strip_net",
+    "check_protection",
+    "checkpoint_stamp",
     "diversity_of",
     "fit_strip_net",
     "in_float64",
     "infer",
     "mean_discrepancy",
     "one_cycle",
+    "perturbation_net",
+    "refuse_full_protection",
+    "refuse_single_rows",
     "resolve_device",
     "seeded",
     "single_thread",
+    "soften",
+    "subject_numbers",
     "train",
     "train_gan",
     "train_watched",
+    "value_range",
+    "without_adversary",
 ]

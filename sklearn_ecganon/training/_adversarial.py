@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable, Iterable
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import torch
 from skorch import NeuralNet
 from torch import Tensor, nn
 
-from sklearn_ecganon.training._nets import EndTraining, _EpochProgress, fit_net
+from sklearn_ecganon.training._nets import EndTraining, _EpochProgress, fit_net, seeded
 
 
 class AdversarialNet(NeuralNet):
@@ -200,6 +203,53 @@ def train_watched(
     names = ("watch", "progress", "stop")
     net.callbacks_ = [item for item in net.callbacks_ if item[0] not in names]
     return {name: np.array([row[name] for row in watch.log]) for name in watch.log[0]}
+
+
+def checkpoint_stamp(
+    estimator: Any, arrays: Iterable[np.ndarray], *, left_out: Iterable[str]
+) -> dict[str, str]:
+    """Return what identifies a training: a hash of its data, and its parameters.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Owner of the parameters. Its `random_state` counts only if it is a number.
+    arrays : iterable of ndarray
+        All that the nets learn from.
+    left_out : iterable of str
+        Parameters that may differ when a training is resumed.
+    """
+    data = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        data.update(np.ascontiguousarray(array).data)
+    parameters = {
+        name: value
+        for name, value in estimator.get_params(deep=False).items()
+        if name not in set(left_out)
+    }
+    if not isinstance(parameters.get("random_state"), Integral):
+        parameters.pop("random_state", None)
+    return {"data": data.hexdigest(), "parameters": repr(parameters)}
+
+
+def without_adversary(
+    net: AdversarialNet, build: Callable[[], AdversarialNet]
+) -> AdversarialNet:
+    """Return a new net with the trained weights of the generating module alone.
+
+    What the discriminator has learned of the training data is not kept.
+
+    Parameters
+    ----------
+    net : AdversarialNet
+        Trained.
+    build : callable
+        Returns an initialized net of the same layout.
+    """
+    with seeded(0):
+        fresh = build()
+    fresh.module_.load_state_dict(net.module_.state_dict())
+    return fresh
 
 
 class _Stop(skorch.callbacks.Callback):

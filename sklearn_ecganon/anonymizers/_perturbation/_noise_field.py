@@ -1,4 +1,4 @@
-"""Add a field to signals and images that was learnt against a verifier of people."""
+"""Add a field to each record that is learned against a verifier of people."""
 
 from __future__ import annotations
 
@@ -12,86 +12,79 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval
 
 from sklearn_ecganon.anonymizers._perturbation._base import BasePerturbation
-from sklearn_ecganon.networks._field import NoiseField
+from sklearn_ecganon.networks import NoiseField
 
-# Bound of the noise in signals and in images.
-DEGREE = {1: 0.1, 2: 0.01}
-# Smoothing as a share of the length of signals and of images.
-SMOOTHING = {1: 0.02, 2: 0.0}
+# Smoothing as a fraction of the window.
+SMOOTHING = 0.02
 
 
 class NoiseFieldAnonymizer(BasePerturbation):
-    """Add to each record a pattern that a verifier of people is to stumble on.
+    """Add a pattern to each record that confuses a verifier of people.
 
-    The machine of :class:`FlowFieldAnonymizer` with another output: what its U-Net predicts
-    is added to every sample or pixel, instead of bending the signal or the image.
+    It is trained like :class:`FlowFieldAnonymizer`, but the output of its U-Net is added to
+    every sample instead of displacing it.
 
     Parameters
     ----------
     strength : float, default=1.0
         Scales `noise_degree`. 0 returns the input bit for bit.
-    noise_degree : float, optional
-        Bound of what is added, as a share of the range `range_` of the values seen in `fit`. By
-        default 0.01 for images and 0.1 for signals.
+    noise_degree : float, default=0.1
+        Bound of what is added, as a fraction of the range `range_` of the values seen in
+        `fit`.
     smoothing : float, optional
-        Standard deviation in samples of a Gaussian that smooths the field. By default 0 for
-        images, which is none, as published, and 2 % of a beat's window for signals.
+        Standard deviation in samples of a Gaussian that smooths the field; 0 is none. By
+        default 2 % of the window.
     protect : None, array-like, callable, or object with ``predict``, default=None
         What must not be changed, in `fit` as well as in `transform`. A mask of booleans, or
-        of weights in [0, 1] where 1 is protected and less asks to be gentle: of shape
-        (n_times,) or (h, w) for all alike, or of the shape of X. A callable, or the
-        ``predict`` of a fitted segmenter, gets X and returns such a mask. Where the mask is
-        1 the output is the input bit for bit, and the edge lies outside of it. Put an
-        estimator into :class:`sklearn.frozen.FrozenEstimator` where this one is cloned.
-    image_shape : (int, int), optional
-        Says that X holds images of this height and width, as (n, h, w) or flattened. None:
-        X holds signals.
+        of weights in [0, 1] where 1 is protected and a lower weight reduces the change: of
+        shape (n_times,) for all beats alike, or of the shape of X.
+        A callable, or the ``predict`` of a :class:`~sklearn_ecganon.regions.QRSRegion`, gets
+        X and returns such a mask. Where the mask is 1 the output is
+        the input bit for bit, and the edge lies outside of it. Put an estimator into
+        :class:`sklearn.frozen.FrozenEstimator` where this one is cloned.
     n_filters : int, default=8
-        Channels of the U-Net at full size, and of the first stage of its judges.
+        Channels of the U-Net at full size, and of the first stage of verifier and
+        classifier.
     max_epochs : int, default=100
         Passes over the training rows.
     pretraining : float, default=0.2
-        Share of the epochs in which the U-Net learns to change nothing, and its judges
-        what they judge.
+        Fraction of the epochs in which the U-Net learns to change nothing, while verifier
+        and classifier learn their tasks.
     classifier_weight, verification_weight : float, default=1.0 and 1.0
-        Weights in the U-Net's loss: of the classifier's cross-entropy, and of
-        ``-log(1 - p)`` for the verifier's `p` that a release and another original are of
-        one subject.
+        Weights in the loss of the U-Net: of the cross-entropy of the classifier, and of
+        ``-log(1 - p)`` for the probability `p` of the verifier that a release and another
+        original are of one subject.
     batch_size : int, default=64
-        Rows of a step. Each has a partner of its subject; those of the others are strangers.
-    lr : float, optional
-        Learning rate of Adam for the U-Net. By default 0.0001 for images, as published, and
-        0.001 for signals.
+        Rows of a step. Each has a partner of its subject; those of all others are impostors.
+    lr : float, default=0.001
+        Learning rate of Adam for the U-Net.
     judge_lr : float, default=0.001
-        That of its judges, which are not trained beforehand here.
+        Learning rate of verifier and classifier, which are not trained beforehand here.
     checkpoint : str or path, default=None
-        File that is written after every epoch, and gone on from if it is there: a training
-        that was interrupted ends with the same weights, bit for bit. It holds weights and
-        a hash of the data, no sample.
+        File that is written after every epoch. If it exists, training continues from it and
+        ends with the same weights as without an interruption, bit for bit. It holds weights
+        and a hash of the data, no sample.
     device : str, default="auto"
-        ``"cpu"``, ``"cuda"``, or whichever is there.
+        ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
-        Seeds training, and makes the salt. A salt made from a number can be made again by
+        Seeds training and the salt. A salt that comes from a number can be drawn again by
         anyone who guesses the number: leave None for a release.
 
     Attributes
     ----------
     net_ : skorch.NeuralNet
-        The fitted U-Net; its judges are forgotten.
+        The fitted U-Net; verifier and classifier are not kept.
     history_ : dict of str to ndarray of shape (n_epochs,)
         Means over an epoch: ``identity_error``, mean squared change, of X scaled to [0, 1];
-        ``verification_loss``; ``verifier_loss`` of the verifier that learns along, on pairs
-        of an original and a release, about 1.4 for guessing; ``classifier_loss`` and
-        ``class_accuracy`` on releases (NaN without classes); ``dur``, seconds.
+        ``verification_loss``; ``verifier_loss`` of the verifier that is trained alongside,
+        on pairs of an original and a release, about 1.4 for guessing; ``classifier_loss``
+        and ``class_accuracy`` on releases (NaN without classes); ``dur``, seconds.
     n_iter_ : int
-        Epochs done.
+        Number of epochs.
     classes_ : ndarray
         Classes seen in `fit`; a single one if there were no labels.
     low_, range_ : float
         Lower end and length of the range that holds 99.8 % of the values seen in `fit`.
-    size_, n_channels_ : tuple of int, int
-        Of what the nets see: samples of a signal with its leads, or height and width of an
-        image.
     salt_ : ndarray of uint8 of shape (16,)
         Secret that keys the draws.
     device_ : str
@@ -103,42 +96,34 @@ class NoiseFieldAnonymizer(BasePerturbation):
 
     See Also
     --------
-    FlowFieldAnonymizer : Bends instead.
-    NoiseAnonymizer : Adds noise that nobody has learnt.
-    ReidentificationScorer : Measures what an attacker still recognises.
+    FlowFieldAnonymizer : Warps time instead.
+    sklearn_ecganon.images.NoiseFieldPerturbation : The same for images.
+    NoiseAnonymizer : Adds noise that is not learned.
+    ReidentificationScorer : Measures what an attacker still recognizes.
 
     Notes
     -----
-    **What is drawn and what is not.** The published net is deterministic. Here it sees, next
-    to the input, a coarse field of 16 normal numbers, keyed by the salt and the record's
-    content: how far it follows them is learnt. Given model and salt, nothing is random.
+    **What is random.** The published net is deterministic. Here the input of the net also
+    has a coarse field of 16 normal numbers, keyed by the salt and the content of the
+    record; the net learns how far to follow them. Given model and salt, nothing is random.
 
-    **The unit is the record.** For a BeatSet the field is predicted once, from the record's
-    mean beat, and all its beats share it: averaging many beats of a release undoes nothing.
-    Images, and rows of an array, are records of their own.
+    **The unit is the record.** For a BeatSet the field is predicted once, from the mean
+    beat of the record, and all its beats share it: averaging many beats of a release undoes
+    nothing. Rows of an array are records of their own.
 
-    **Pairs.** `y` says who is who. A genuine pair is of two records of one subject; where
-    there is only one, of two groups of its beats. Without `y` each record is taken for a
-    subject, and a row of an array has none but itself for a partner, which the verifier
-    sees moved, turned and in another contrast. `labels` train the classifier; without
-    them, or with a single class, it is left out. For beats, the nets learn from means of
-    up to 8 beats of a record and class.
+    **Pairs.** `y` holds the subjects. A genuine pair is of two records of one subject; where
+    there is only one, of two groups of its beats. Without `y` each record counts as a
+    subject, and a row of an array has only itself as a partner, which the verifier sees
+    shifted and with another baseline. `labels` train the classifier; without them, or with a
+    single class, there is none. The nets learn from means of up to 8 beats of a record and
+    class.
 
-    Values may leave the range of the input by `noise_degree`: clip images before they are
-    written as integers.
-
-    **What it is worth.** At the degree of 0.01 verifiers of X-rays that were trained on
-    releases lose nothing (AUC 0.79 before and after; ``benchmarks/perturbation.py xray``,
-    2026-11-22). At 0.1, on 48 pixels, those trained on releases alone lose 45 % of what
-    they are above guessing, those trained on pairs of an original and a release 10 % (two
-    of each, with ``--size 48 --degrees 0.1 --filters 4 --epochs 40 --lr 3e-3``).
-
-    On beats, where the default is 0.1, the strongest retrained attacker on ECG-ID still
-    names 22 % of 89 people, nearly all of them by the rhythm, but a third of what a
-    diagnosis needs is left (``benchmarks/perturbation.py ecg``).
+    **What it is worth.** The strongest retrained attacker on ECG-ID still identifies 22 % of
+    89 people, nearly all of them by the rhythm, but only a third of what a diagnosis needs
+    is left (``benchmarks/perturbation.py``, 2026-11-22).
 
     Source: the learned noise that [1]_ and its successors compare their flow field with.
-    Deviations: the draw next to the input, no normalization over a batch, small nets from
+    Deviations: the draw beside the input, no normalization over a batch, small nets from
     scratch, signals and their smoothing, protected regions.
 
     References
@@ -160,7 +145,7 @@ class NoiseFieldAnonymizer(BasePerturbation):
 
     _parameter_constraints: dict = {
         **BasePerturbation._parameter_constraints,
-        "noise_degree": [Interval(Real, 0, None, closed="left"), None],
+        "noise_degree": [Interval(Real, 0, None, closed="left")],
         "smoothing": [Interval(Real, 0, None, closed="left"), None],
     }
 
@@ -168,17 +153,16 @@ class NoiseFieldAnonymizer(BasePerturbation):
         self,
         strength: float = 1.0,
         *,
-        noise_degree: float | None = None,
+        noise_degree: float = 0.1,
         smoothing: float | None = None,
         protect: ArrayLike | Callable[..., ArrayLike] | Any = None,
-        image_shape: tuple[int, int] | None = None,
         n_filters: int = 8,
         max_epochs: int = 100,
         pretraining: float = 0.2,
         classifier_weight: float = 1.0,
         verification_weight: float = 1.0,
         batch_size: int = 64,
-        lr: float | None = None,
+        lr: float = 1e-3,
         judge_lr: float = 1e-3,
         checkpoint: str | os.PathLike | None = None,
         device: str = "auto",
@@ -187,7 +171,6 @@ class NoiseFieldAnonymizer(BasePerturbation):
         super().__init__(
             strength,
             protect=protect,
-            image_shape=image_shape,
             n_filters=n_filters,
             max_epochs=max_epochs,
             pretraining=pretraining,
@@ -204,11 +187,8 @@ class NoiseFieldAnonymizer(BasePerturbation):
         self.smoothing = smoothing
 
     def _module(self) -> tuple[type[NoiseField], dict[str, Any]]:
-        degree = DEGREE[len(self.size_)] if self.noise_degree is None else self.noise_degree
-        smoothing = SMOOTHING[len(self.size_)] * max(self.size_)
-        if self.smoothing is not None:
-            smoothing = self.smoothing
-        return NoiseField, {"degree": degree, "smoothing": smoothing}
+        smoothing = SMOOTHING * self.n_times_ if self.smoothing is None else self.smoothing
+        return NoiseField, {"degree": self.noise_degree, "smoothing": smoothing}
 
     def _units(self) -> float:
         return self.range_

@@ -21,8 +21,9 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 from skorch.callbacks import GradientNormClipping
 
+from sklearn_ecganon._salt import new_salt
 from sklearn_ecganon._validation import Beats
-from sklearn_ecganon.anonymizers._base import BaseAnonymizer, _salt
+from sklearn_ecganon.anonymizers._base import BaseAnonymizer
 from sklearn_ecganon.anonymizers._pseudo_identity import _cycles as cycles
 from sklearn_ecganon.anonymizers._pseudo_identity._background import (
     QUIET_MS,
@@ -318,7 +319,7 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         model.n_latent = len(arrays["mean"])
         model.n_hidden = state["encoder.0.bias"].size
         model.n_leads_ = model.n_times_ = model.sampling_rate_ = None  # type: ignore[assignment]
-        model.salt_ = _salt(model.random_state)
+        model.salt_ = new_salt(model.random_state)
         model.device_ = resolve_device(model.device)
         with seeded(0):
             model.net_ = model._build_net()

@@ -1,7 +1,7 @@
 """How well a verifier tells chest X-rays of one patient, and how fast it is trained.
 
-    python benchmarks/verification.py auc [--device cuda] [--size 128] [--seeds 5]
-    python benchmarks/verification.py speed [--device cuda] [--rounds 3]
+    python benchmarks/images/verification.py auc [--device cuda] [--size 128] [--seeds 5]
+    python benchmarks/images/verification.py speed [--device cuda] [--rounds 3]
 
 ``auc``: NIH ChestX-ray14, a thousand images, split into folds by patient. A verifier learns
 from all folds but one and is asked about the patients of that one: genuine and impostor pairs
