@@ -2,10 +2,11 @@
 A field that bends images, and time
 ===================================
 
-:class:`~sklearn_ecganon.anonymizers.FlowFieldAnonymizer` moves every pixel of an image, or
-every moment of a heartbeat, to a place near by. A U-Net predicts the displacement. It is
-trained against a net that tells whether two images are of one person, and beside one that
-reads the finding; both go on learning while it does.
+:class:`~sklearn_ecganon.images.FlowFieldPerturbation` moves every pixel of an image to a
+place nearby, and :class:`~sklearn_ecganon.anonymizers.FlowFieldAnonymizer` every sample of a
+heartbeat. A U-Net predicts the displacement. It is trained against a net that decides
+whether two images are of one person, and together with one that classifies the finding;
+both continue to learn.
 """
 
 # %%
@@ -22,7 +23,7 @@ from scipy.special import expit
 
 from sklearn_ecganon import QRSSegmenter, ReidentificationScorer, make_ecg_records
 from sklearn_ecganon.anonymizers import FlowFieldAnonymizer
-from sklearn_ecganon.images import load_nih_chest_xrays
+from sklearn_ecganon.images import FlowFieldPerturbation, load_nih_chest_xrays
 
 
 def drawn_chests(n_people=60, n_images=4, side=64):
@@ -73,9 +74,7 @@ else:
 # pixel here. It is ten times as much for now, so that there is something to see; `strength`
 # scales it afterwards, and 0.1 is the published degree. In the first epochs the U-Net learns
 # to change nothing.
-flow = FlowFieldAnonymizer(
-    mu=0.1, image_shape=(64, 64), n_filters=4, max_epochs=8, lr=1e-3, random_state=0
-)
+flow = FlowFieldPerturbation(mu=0.1, n_filters=4, max_epochs=8, lr=1e-3, random_state=0)
 flow.fit(images, subjects, labels=findings)
 for name in ("verification_loss", "verifier_loss", "class_accuracy"):
     print(f"{name:18}", flow.history_[name].round(2))

@@ -4,8 +4,9 @@ What must not be touched
 
 An anonymizer changes a recording as a whole. What the diagnosis rests on may have to stay as
 it was measured: the QRS complex of a beat, or the part of an image that shows the finding.
-Both are a mask to :class:`~sklearn_ecganon.anonymizers.FlowFieldAnonymizer`: where it is
-true, the release is the original, bit for bit, and the edge lies outside of it.
+Both are a mask, to :class:`~sklearn_ecganon.anonymizers.FlowFieldAnonymizer` and to
+:class:`~sklearn_ecganon.images.FlowFieldPerturbation`: where it is true, the release is the
+original, bit for bit, and the edge lies outside of it.
 """
 
 # %%
@@ -20,7 +21,7 @@ import numpy as np
 
 from sklearn_ecganon import QRSSegmenter, make_ecg_records
 from sklearn_ecganon.anonymizers import FlowFieldAnonymizer
-from sklearn_ecganon.images import UNetSegmenter
+from sklearn_ecganon.images import FlowFieldPerturbation, UNetSegmenter
 from sklearn_ecganon.regions import QRSRegion
 
 bunch = make_ecg_records(n_subjects=12, n_sessions=2, duration=20.0, random_state=0)
@@ -112,8 +113,7 @@ print(f"Dice on images of other people: {segmenter.score(images[~known], masks[~
 # The fitted segmenter goes where a mask would go, and is asked about every original. The
 # published deformation degree, 0.01, is a third of a pixel here; to see anything, ten times as
 # much is allowed.
-warp = FlowFieldAnonymizer(
-    image_shape=(SIDE, SIDE),
+warp = FlowFieldPerturbation(
     mu=0.1,
     protect=segmenter,
     n_filters=8,

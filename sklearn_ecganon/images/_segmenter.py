@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sklearn_ecganon.images._learner import ImageLearner
+from sklearn_ecganon.images._validation import as_given
 from sklearn_ecganon.networks import FieldUNet, standardized
 
 
@@ -179,7 +180,7 @@ class UNetSegmenter(ImageLearner):
         """
         check_is_fitted(self)
         images = self._images(X, reset=False)
-        return self._infer(images, lambda net, x: net(x) > 0).reshape(np.shape(X))
+        return as_given(self._infer(images, lambda net, x: net(x) > 0)[:, 0], X)
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
         """Return the Dice coefficient of the predicted masks and the true ones.

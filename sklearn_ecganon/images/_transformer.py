@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ecganon._salt import content_key, keyed_normals, new_salt
-from sklearn_ecganon.images._validation import check_images
+from sklearn_ecganon.images._validation import as_given, check_images
 
 
 class BaseImageTransformer(
@@ -110,7 +110,7 @@ class BaseImageTransformer(
         check_is_fitted(self)
         images = self._check(X, reset=False)
         new = images if self.strength == 0 else self._transform_images(images)
-        return np.array(new.reshape(np.shape(X)), dtype=images.dtype)
+        return np.array(as_given(new, X), dtype=images.dtype)
 
     def resalt(self, random_state: int | np.random.RandomState | None = None) -> Self:
         """Return a copy of the fitted model with another salt.

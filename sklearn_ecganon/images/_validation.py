@@ -92,6 +92,20 @@ def check_images(
     return images
 
 
+def as_given(images: NDArray, X: Any) -> NDArray:
+    """Return images (n, h, w) flattened if those in X are.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, h, w)
+        New images, or masks.
+    X : array-like
+        What the user handed in.
+    """
+    n_dims = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+    return images.reshape(len(images), -1) if n_dims == 2 else images
+
+
 def _size_of_rows(image_shape: ArrayLike | None, n_columns: int) -> tuple[int, int]:
     if image_shape is None:
         return 1, n_columns
