@@ -57,16 +57,17 @@ from sklearn_ecganon.training._perturbation import (
     PerturbationWatch,
     ResidentPartners,
 )
+from sklearn_ecganon.training._protection import (
+    check_protection,
+    refuse_full_protection,
+    soften,
+)
 from sklearn_ecganon.training._strips import (
     STRIP_SIZES,
     ArcFace,
     StripSize,
     apply_strip_net,
     fit_strip_net,
-from sklearn_ecganon.training._protection import (
-    check_protection,
-    refuse_full_protection,
-    soften,
 )
 from sklearn_ecganon.training._subjects import ResidentSubjects
 
@@ -76,8 +77,8 @@ __all__ = [
     "FIELD_CONSTRAINTS",
     "FIXED",
     "MAX_WATCHED",
-    "STRIP_SIZES",
     "NOT_TRAINED",
+    "STRIP_SIZES",
     "AdversarialNet",
     "ArcFace",
     "CrossEntropyLoss",
