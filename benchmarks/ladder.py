@@ -8,7 +8,7 @@ data of the anonymizers: closed) against the last 45 % (probes), annotated beats
 subjects, their first recording against the next of the same date, detected beats. Lead 0.
 Prints Markdown tables for each database: all methods at strength 1, and the least risk at a
 given utility, of the strengths that were tried: the choice is made on the probes, and a
-little too kind to all. An excess is given where ``numbers`` is among the attackers, who reads
+little too kind to all. An excess is given where ``intervals`` is among the attackers: it uses
 what a contract keeps. With --out, these are written to
 ``leaderboard.md`` there, a picture of risk against utility to ``leaderboard.svg``, and all
 figures to ``leaderboard.json``: it grows with each method, and what it already holds is not
@@ -111,7 +111,7 @@ def best(rows, panel, evidence):
 def excess(rows, worst, floor):
     """Return the excess, or nothing where no attacker reads what the contract keeps."""
     retrained = [row for row in rows if row["knowledge"] == "semi-informed"]
-    if "numbers" not in {row["attacker"] for row in retrained}:
+    if "intervals" not in {row["attacker"] for row in retrained}:
         return "-"
     return f"{100 * (worst['rank1'] - floor['rank1']):+.1f}"
 
@@ -120,7 +120,6 @@ def measure(database, arguments, known, save):
     """Add what is missing to the figures `known` of a database, and save them as they come."""
     beats, y, sides = load(database, arguments.data_home)
     gallery = sides == np.sort(sides)[0]
-    probes = beats[~gallery]
     judge = ReidentificationScorer(
         arguments.attackers[0] if len(arguments.attackers) == 1 else arguments.attackers,
         split="session",
@@ -137,11 +136,11 @@ def measure(database, arguments, known, save):
     if not known:
         known |= {"subjects": len(set(y)), "settings": settings, "floors": {}, "methods": {}}
         for contract in CONTRACTS:
-            by_numbers = ReidentificationScorer(
-                "numbers", contract=contract, split="session", knowledge=["ignorant"]
+            scorer = ReidentificationScorer(
+                "intervals", contract=contract, split="session", knowledge=["ignorant"]
             )
-            found = by_numbers.evaluate("passthrough", beats, y, sessions=sides)
-            known["floors"][contract] = found.floor._asdict()
+            evaluation = scorer.evaluate("passthrough", beats, y, sessions=sides)
+            known["floors"][contract] = evaluation.floor._asdict()
     candidates = dict(methods(arguments.seed, arguments.epochs))
     # In the order of the table, in whatever order they are measured.
     known["methods"] = {name: known["methods"].get(name, {}) for name in candidates}
@@ -157,14 +156,14 @@ def measure(database, arguments, known, save):
             print(f"# {name}: fitted in {time.perf_counter() - start:.0f} s", flush=True)
         for strength in missing:
             start = time.perf_counter()
-            release, after = "passthrough", probes
+            anonymizer = "passthrough"
             if method is not None:
-                release = method.set_params(strength=strength)
-                after = release.transform(probes)
-            result = judge.evaluate(release, beats, y, sessions=sides)
+                anonymizer = method.set_params(strength=strength)
+            release = judge.release(anonymizer, beats, y, sessions=sides)
+            result = judge.identify(release)
             worst = result.worst._asdict()
             utility = {
-                contract: UtilityScorer(contract=contract).evaluate(probes, after)
+                contract: UtilityScorer(contract=contract).evaluate(*release.probes())
                 for contract in CONTRACTS
             }
             of_method[str(strength)] = {

@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
 from sklearn_ecganon.anonymizers import NonQRSVAEAnonymizer
-from sklearn_ecganon.attacks import ReidentificationResult, ReidentificationScorer
+from sklearn_ecganon.attacks import Evaluation, ReidentificationScorer
 from sklearn_ecganon.datasets import get_data_home, load_protocol
 from sklearn_ecganon.model_selection import (
     PrivacyUtilityScorer,
@@ -135,7 +135,7 @@ def _load(data: str | None, home: Path | None, seed: int) -> Bunch:
     return protocol
 
 
-def _verdict(ladder: ReidentificationResult) -> str:
+def _verdict(ladder: Evaluation) -> str:
     most = max(row.evidence for row in ladder.rows)
     fooled = min(
         (row for row in ladder.rows if row.knowledge == "ignorant"), key=lambda row: row.rank1

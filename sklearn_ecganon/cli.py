@@ -379,9 +379,9 @@ def _audit(arguments: argparse.Namespace) -> int:
         result.to_json(arguments.json)
     if arguments.html is not None:
         result.to_html(arguments.html)
-    if arguments.max_risk is not None and result.ladder.worst.rank1 > arguments.max_risk:
+    if arguments.max_risk is not None and result.evaluation.worst.rank1 > arguments.max_risk:
         print(
-            f"ecganon: {result.ladder.worst.rank1:.1%} are recognised, more than "
+            f"ecganon: {result.evaluation.worst.rank1:.1%} are recognized, more than "
             f"{arguments.max_risk:.1%}.",
             file=sys.stderr,
         )

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import BaseCrossValidator
-from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRequest
-from sklearn.utils.metaestimators import available_if
 
-from sklearn_ecganon._validation import check_records, is_records
+from sklearn_ecganon._validation import is_records
 from sklearn_ecganon.attacks import ReidentificationScorer
-from sklearn_ecganon.attacks._ladder import release, resalted, until_beats
-from sklearn_ecganon.attacks._split import (
-    first_session,
-    gallery_probe_split,
-    session_labels,
-)
+from sklearn_ecganon.evaluation import evaluate
 from sklearn_ecganon.records import BeatSet
+from sklearn_ecganon.releases import SessionSplit
 from sklearn_ecganon.utility import UtilityScorer
 
 __all__ = [
@@ -33,79 +25,8 @@ __all__ = [
     "pareto_front",
 ]
 
-# Utility figures of which less is better, and those that are no score of the release.
-_ERRORS = ("error_", "rmse_", "prd")
-_NO_SCORE = ("n_records_", "bias_", "before_", "delineator_error_")
-# Privacy differs by less than this between releases that leak alike.
+# Releases whose privacy differs by less than this leak alike.
 _SAME_PRIVACY = 0.01
-
-
-class SessionSplit(BaseCrossValidator):
-    """Train on each subject's first session, test on the later ones.
-
-    A subject with a single session is in the training set only. There is one split.
-
-    Sessions are the `groups`, or those that the records carry. They are compared as they
-    sort: ``"2004-12-07"`` comes before ``"2005-01-11"``.
-
-    Examples
-    --------
-    >>> from sklearn_ecganon import make_ecg_records
-    >>> from sklearn_ecganon.model_selection import SessionSplit
-    >>> bunch = make_ecg_records(n_subjects=2, n_sessions=2, duration=5.0, random_state=0)
-    >>> [(train, test)] = SessionSplit().split(bunch.data, bunch.subject)
-    >>> set(bunch.session[train]) & set(bunch.session[test])
-    set()
-    """
-
-    __metadata_request__split = {"groups": True}
-
-    def split(
-        self, X: Any, y: ArrayLike, groups: ArrayLike | None = None
-    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """Yield the indices of the training and the test samples.
-
-        Parameters
-        ----------
-        X : list of ECGRecord, BeatSet or array-like
-            Samples.
-        y : array-like of shape (n_samples,)
-            Subjects.
-        groups : array-like of shape (n_samples,), optional
-            Sessions; needed where X is not a list of records that carry them.
-
-        Yields
-        ------
-        train, test : ndarray of int
-            Positions of first-session and later samples.
-        """
-        sessions = session_labels(X, groups)
-        if sessions is None:
-            raise ValueError(
-                "SessionSplit needs sessions: pass groups=, or records with a session."
-            )
-        first = first_session(np.asarray(y), sessions)
-        if first.all():
-            raise ValueError(
-                "no subject has a second session; cut recordings in time with "
-                "datasets.time_split."
-            )
-        yield np.flatnonzero(first), np.flatnonzero(~first)
-
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Return 1.
-
-        Parameters
-        ----------
-        X, y, groups : object
-            Not used, here for compatibility.
-
-        Returns
-        -------
-        n_splits : int
-            Always 1.
-        """
-        return 1
 
 
 class PrivacyUtilityScorer:
@@ -114,13 +35,14 @@ class PrivacyUtilityScorer:
     Parameters
     ----------
     reidentification : ReidentificationScorer, optional
-        The attackers; by default LDA on waveforms and, for records, a forest on the rhythm,
+        The attackers. By default LDA on waveforms and, for records, a forest on the rhythm,
         ignorant and retrained (semi-informed).
     utility : UtilityScorer, optional
         What must survive; by default the diagnostic contract.
 
     See Also
     --------
+    sklearn_ecganon.evaluation.evaluate : Does the work.
     max_utility : Pick the candidate to refit.
     sklearn_ecganon.plot.PrivacyUtilityDisplay : Plot ``cv_results_``.
 
@@ -128,13 +50,13 @@ class PrivacyUtilityScorer:
     -----
     The attackers need a gallery and probes of the same subjects within the test fold.
     With `SessionSplit` that fold holds the later sessions, which are split once more: by
-    session where a subject has two left, otherwise in time.
+    session if a subject has two left, otherwise in time.
 
-    The default attackers are ``"lda"`` on waveforms and, for records, ``"rhythm"``: quick, and
-    kinder than a panel, which is for what the search has picked.
+    The default attackers are quick and weaker than a panel. Evaluate the candidate that the
+    search picks with a panel.
 
-    Attackers and utility look at one and the same release. Intervals of the originals are
-    measured once for all candidates.
+    Attackers and utility look at the same probes of the same release. Intervals of the
+    originals are measured once for all candidates.
 
     Examples
     --------
@@ -177,40 +99,25 @@ class PrivacyUtilityScorer:
         scores : dict of str to float
             ``privacy`` and ``utility`` in [0, 1]; ``neg_rank1_<knowledge>_<evidence>``; the
             figures of :meth:`UtilityScorer.evaluate
-            <sklearn_ecganon.utility.UtilityScorer.evaluate>`, errors with their sign turned
-            and named ``neg_error_QT``, ``neg_rmse_qrs``, ``neg_prd``; NaN where a wave is
-            gone from all records, of which GridSearchCV warns. Left out is what cannot be
-            better or worse: counts, signed errors, and what the delineator and the detector
-            make of the originals. An array has the waveform figures alone.
+            <sklearn_ecganon.utility.UtilityScorer.evaluate>`, errors with their sign changed
+            and named ``neg_error_QT``, ``neg_rmse_qrs``, ``neg_prd``; NaN if no record has
+            the wave any more, of which GridSearchCV warns. Left out are figures that cannot
+            be better or worse: counts, signed errors, and figures of the originals. An array
+            has the waveform figures alone.
         """
-        has_rhythm = is_records(X) or isinstance(X, BeatSet)
-        attackers = self.reidentification or ReidentificationScorer(
-            ["lda", "rhythm"] if has_rhythm else "lda",
-            knowledge=("ignorant", "semi-informed"),
-            contract=None,
-        )
-        sessions = session_labels(X, groups)
-        if is_records(X) and attackers.split != "random":
-            # A record that has to be gallery and probe is cut in two before it is beats.
-            X, y, _, split = gallery_probe_split(
-                check_records(X), np.asarray(y), attackers.split, sessions
+        attackers = self.reidentification
+        if attackers is None:
+            has_rhythm = is_records(X) or isinstance(X, BeatSet)
+            attackers = ReidentificationScorer(
+                ["lda", "rhythm"] if has_rhythm else "lda",
+                knowledge=("ignorant", "semi-informed"),
+                contract=None,
             )
-            sessions = sessions if split == "session" else None
-        before, rest = until_beats(X, estimator)
-        anonymizer = _ReleaseOnce(rest)
-        scores = attackers.scorer(anonymizer, before, y, groups=sessions)
-        figures = (self.utility or UtilityScorer()).evaluate(
-            before, anonymizer.transform(before), y
-        )
-        for name, value in figures.items():
-            if name.startswith(_ERRORS):
-                scores[f"neg_{name}"] = -value
-            elif not name.startswith(_NO_SCORE):
-                scores[name] = value
-        return scores
+        release = attackers.release(estimator, X, y, sessions=groups)
+        return evaluate(release, attackers, utility=self.utility).scores()
 
     def get_metadata_routing(self) -> MetadataRequest:
-        """Tell scikit-learn that sessions are welcome as `groups`.
+        """Return that the scorer accepts sessions as `groups`.
 
         Returns
         -------
@@ -222,51 +129,20 @@ class PrivacyUtilityScorer:
         return request
 
 
-def _has_salt(once: _ReleaseOnce) -> bool:
-    return isinstance(once.anonymizer, Pipeline) or hasattr(once.anonymizer, "resalt")
-
-
-class _ReleaseOnce:
-    """A fitted anonymizer that answers with what it made, if asked for the same thing."""
-
-    def __init__(self, anonymizer: Any) -> None:
-        # A single step is resalted with the very number that attackers draw for it.
-        is_single = isinstance(anonymizer, Pipeline) and len(anonymizer) == 1
-        self.anonymizer = anonymizer[0] if is_single else anonymizer
-        self.last: tuple[Any, Any] | None = None
-
-    def transform(self, X: Any) -> Any:
-        if self.last is None or not _is_same(self.last[0], X):
-            self.last = X, release(self.anonymizer, X)
-        return self.last[1]
-
-    @available_if(_has_salt)
-    def resalt(self, random_state: int) -> Any:
-        if isinstance(self.anonymizer, Pipeline):
-            return resalted(self.anonymizer, check_random_state(random_state))
-        return self.anonymizer.resalt(random_state)
-
-
-def _is_same(a: Any, b: Any) -> bool:
-    if isinstance(a, list) and isinstance(b, list):  # lists of records are copied on checks
-        return len(a) == len(b) and all(one is other for one, other in zip(a, b, strict=True))
-    return a is b
-
-
 def max_utility(risk: float = 0.05) -> Callable[[dict[str, Any]], int]:
     """Return a refit rule: the most useful candidate whose risk is low enough.
 
     Parameters
     ----------
     risk : float, default=0.05
-        Largest accepted ``1 - privacy``: how far the worst attacker gets from chance (0)
-        to certainty (1), mean over folds.
+        Largest accepted ``1 - privacy``, mean over folds: 0 if the worst attacker guesses, 1
+        if it always succeeds.
 
     Returns
     -------
     rule : callable
-        For ``GridSearchCV(refit=...)``: takes ``cv_results_``, returns an index; of several
-        of the same utility the more private.
+        For ``GridSearchCV(refit=...)``: takes ``cv_results_``, returns an index. Of several
+        candidates with the same utility it takes the most private one.
 
     Raises
     ------
@@ -276,15 +152,16 @@ def max_utility(risk: float = 0.05) -> Callable[[dict[str, Any]], int]:
     Warns
     -----
     UserWarning
-        If no candidate is private enough. Then the most private one is taken, or rather the
-        most useful of all within 0.01 of its privacy. One that changes nothing is taken only
-        if there is no other among these: originals must not pass for a release. The warning
-        tells where they are taken, or are no easier to recognise than what is.
+        If no candidate is private enough. Then the rule takes the most useful of all
+        candidates within 0.01 of the highest privacy. It takes a candidate that changes
+        nothing only if there is no other among these: originals must not pass for a release.
+        The warning says if it is taken, or if originals are no easier to recognize than the
+        candidate that is.
 
     Notes
     -----
-    A candidate changes nothing if its ``neg_prd`` is 0, or its utility 1 where the results
-    have no ``neg_prd``. If it is private enough it may well be taken.
+    A candidate changes nothing if its ``neg_prd`` is 0, or if its utility is 1 and the
+    results have no ``neg_prd``. The rule may take it if it is private enough.
 
     Examples
     --------
@@ -316,7 +193,7 @@ def _most_useful(cv_results: dict[str, Any], risk: float) -> int:
     if unchanged[chosen]:
         remark = " It changes nothing: what it releases are the originals."
     elif (alike & unchanged).any():
-        remark = " The originals are no easier to recognise."
+        remark = " The originals are no easier to recognize."
     warnings.warn(
         f"no candidate keeps the risk at {risk:.1%}; the most private one, refitted now, has "
         f"{1 - privacy[chosen]:.1%}.{remark}",
@@ -331,7 +208,7 @@ def _best(allowed: NDArray[np.bool_], utility: NDArray, privacy: NDArray) -> int
 
 
 def pareto_front(scores: ArrayLike) -> NDArray[np.bool_]:
-    """Tell which candidates no other one beats in every respect.
+    """Return which candidates no other one beats in every respect.
 
     Parameters
     ----------

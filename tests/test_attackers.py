@@ -15,7 +15,7 @@ from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
 from sklearn_ecganon.attacks._attackers._session import SessionAttacker
 from sklearn_ecganon.attacks._attackers._siamese import SiameseAttacker
 from sklearn_ecganon.attacks._attackers._template import TemplateAttacker
-from sklearn_ecganon.attacks._features import beat_features
+from sklearn_ecganon.attacks._modalities import beat_features
 
 pytestmark = pytest.mark.trains
 

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from sklearn_ecganon import BeatSet, QRSSegmenter, ReidentificationScorer, make_ecg_records
-from sklearn_ecganon.attacks._features import (
+from sklearn_ecganon.attacks._attackers import resolve_panel
+from sklearn_ecganon.attacks._identification import plan_fusions
+from sklearn_ecganon.attacks._modalities import (
     UNMEASURED,
     category_features,
-    number_features,
+    interval_features,
     rhythm_features,
 )
-from sklearn_ecganon.attacks._result import fusions
 from sklearn_ecganon.contracts import Measurements
 
 
@@ -37,11 +38,11 @@ class Silence:
 
 
 @pytest.mark.parametrize(
-    ("contract", "sees"), [("diagnostic", "categories"), ("measurement", "numbers")]
+    ("contract", "modality"), [("diagnostic", "categories"), ("measurement", "intervals")]
 )
-def test_floor_and_excess(beats, bunch, contract, sees):
+def test_floor_and_excess(beats, bunch, contract, modality):
     result = evaluate(beats, bunch, ["lda", "rhythm"], contract=contract)
-    assert {row.sees for row in result.floor_rows} == {sees}
+    assert {row.modality for row in result.floor_rows} == {modality}
     assert result.floor.rank1 == max(row.rank1 for row in result.floor_rows)
     excess = result.excess
     assert excess.value == pytest.approx(result.worst.rank1 - result.floor.rank1)
@@ -57,13 +58,13 @@ def test_floor_does_not_depend_on_the_release(beats, bunch):
 
 
 def test_the_waveform_gone_the_full_panel_still_names_by_rhythm(beats, bunch):
-    result = evaluate(beats, bunch, ["lda", "rhythm", "numbers"], Silence())
+    result = evaluate(beats, bunch, ["lda", "rhythm", "intervals"], Silence())
     assert result.worst_of("waveform").high >= result.chance
     assert result.worst_of("waveform").low <= result.chance
     assert result.worst_of("full").rank1 > 2 * result.chance
     assert {row.attacker for row in result.rows if row.panel == "full"} == {
         "rhythm",
-        "numbers",
+        "intervals",
         "fusion",
     }
 
@@ -71,8 +72,9 @@ def test_the_waveform_gone_the_full_panel_still_names_by_rhythm(beats, bunch):
 def test_arrays_have_neither_rhythm_nor_floor(beats, bunch):
     rows, subjects = beats.beats[:, 0], bunch.subject[beats.record]
     judge = ReidentificationScorer("default", evidence=(1,), knowledge=["ignorant"])
-    assert set(judge._panel(rows)) == {"lda", "trees", "small-conv"}
-    assert {"rhythm", "numbers"} < set(judge._panel(beats))
+    panels = [set(resolve_panel("default", has_rhythm=known)) for known in (False, True)]
+    assert panels[0] == {"lda", "trees", "small-conv"}
+    assert panels[1] == panels[0] | {"rhythm", "intervals"}
     result = judge.set_params(attackers="lda").evaluate("passthrough", rows, subjects)
     assert result.floor is None
     assert result.excess is None
@@ -81,7 +83,7 @@ def test_arrays_have_neither_rhythm_nor_floor(beats, bunch):
 
 
 def test_same_table_with_one_or_two_workers(beats, bunch):
-    one, two = (evaluate(beats, bunch, ["lda", "trees", "numbers"], n_jobs=n) for n in (1, 2))
+    one, two = (evaluate(beats, bunch, ["lda", "trees", "intervals"], n_jobs=n) for n in (1, 2))
     assert one == two
     assert str(one) == str(two)
 
@@ -103,12 +105,12 @@ def test_fusion_adds_up_the_others(beats, bunch, attackers, fusion, panel):
 
 
 def test_fusions():
-    assert fusions({"lda": "waveform"}) == {}
-    assert fusions({"rhythm": "rhythm", "numbers": "numbers"}) == {}
-    all_of_them = {"lda": "waveform", "trees": "waveform", "rhythm": "rhythm"}
-    assert fusions(all_of_them) == {
-        "waveform-fusion": ["lda", "trees"],
-        "fusion": ["lda", "trees", "rhythm"],
+    assert plan_fusions({"lda": "waveform"}) == {}
+    assert plan_fusions({"rhythm": "rhythm", "intervals": "intervals"}) == {}
+    panel = {"lda": "waveform", "trees": "waveform", "rhythm": "rhythm"}
+    assert plan_fusions(panel) == {
+        "waveform-fusion": ("waveform", ["lda", "trees"]),
+        "fusion": ("all", ["lda", "trees", "rhythm"]),
     }
 
 
@@ -136,9 +138,9 @@ def measured(beats):
     return Measurements(beats.record, len(beats), beats.rr, labels=beats.labels, **numbers)
 
 
-def test_number_features_by_hand():
+def test_interval_features_by_hand():
     beats = small_set(np.array(["N", "V", "N"]))
-    features = number_features(beats, measured(beats))
+    features = interval_features(beats, measured(beats))
     np.testing.assert_array_equal(features[:, :8], rhythm_features(beats))
     # in the order of TOLERANCES: QRS, QT, PR, ST
     np.testing.assert_allclose(features[1, 8:12], [90, 400, UNMEASURED, 0])

@@ -15,8 +15,7 @@ from sklearn_ecganon import (
     ReidentificationScorer,
     make_ecg_records,
 )
-from sklearn_ecganon.attacks import ReidentificationResult, identity_map
-from sklearn_ecganon.attacks._result import LadderRow
+from sklearn_ecganon.attacks import Evaluation, LadderRow, identity_map
 from sklearn_ecganon.plot import (
     BeatOverlayDisplay,
     IdentityMapDisplay,
@@ -59,7 +58,7 @@ def result():
         for evidence, base in bases.items()
         for place, knowledge in enumerate(LEVELS)
     ]
-    return ReidentificationResult(tuple(rows), 8, 8, "time", weak=False)
+    return Evaluation(tuple(rows), 8, 8, "time", weak=False)
 
 
 @pytest.fixture(scope="module")

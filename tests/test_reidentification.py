@@ -17,11 +17,10 @@ from sklearn_ecganon import (
     ReidentificationScorer,
     WeakAttackWarning,
 )
-from sklearn_ecganon.attacks import ReidentificationResult, identity_map
+from sklearn_ecganon.attacks import Evaluation, LadderRow, identity_map
 from sklearn_ecganon.attacks._attackers import ConvAttacker, LDAAttacker
-from sklearn_ecganon.attacks._features import beat_features, rhythm_features
-from sklearn_ecganon.attacks._ladder import _runs
-from sklearn_ecganon.attacks._result import LadderRow
+from sklearn_ecganon.attacks._modalities import beat_features, rhythm_features
+from sklearn_ecganon.attacks._trials import beat_runs
 
 
 def rank1(result, knowledge, evidence, attacker="lda"):
@@ -266,7 +265,7 @@ def test_features_keep_shape_level_and_size_apart():
 
 
 def test_runs_by_hand():
-    starts, counts = _runs(np.array([3, 3, 3, 3, 3, 4, 4, 9]), 2)
+    starts, counts = beat_runs(np.array([3, 3, 3, 3, 3, 4, 4, 9]), 2)
     np.testing.assert_array_equal(starts, [0, 2, 5, 7])
     np.testing.assert_array_equal(counts, [2, 2, 2, 1])
 
@@ -306,7 +305,7 @@ def test_worst_is_over_attackers_knowledge_and_evidence():
     def row(attacker, knowledge, evidence, value):
         return LadderRow(attacker, knowledge, evidence, value, 0, 1, value, 0.5, 9, 0)
 
-    result = ReidentificationResult(
+    result = Evaluation(
         rows=(
             row("lda", "original", 1, 1.0),
             row("lda", "ignorant", 1, 0.1),

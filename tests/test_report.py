@@ -41,22 +41,23 @@ def result(bunch, released):
 
 def test_the_originals_as_release_have_no_privacy_and_full_utility(bunch):
     found = audit(bunch.data, bunch.data, attackers="lda")
-    assert found.ladder.worst.rank1 == max(
-        row.rank1 for row in found.ladder.rows if row.knowledge == "original"
+    assert found.evaluation.worst.rank1 == max(
+        row.rank1 for row in found.evaluation.rows if row.knowledge == "original"
     )
-    assert found.utility["utility"] == 1.0
+    assert found.evaluation.utility == 1.0
     assert not found.omitted
 
 
 def test_matched_by_name_whatever_the_order(bunch, released, result):
     again = audit(bunch.data, released[::-1], attackers=["lda", "rhythm"])
-    assert again.ladder == result.ladder
-    assert again.utility == result.utility
+    assert again.evaluation == result.evaluation
+    assert again.evaluation.utility == result.evaluation.utility
 
 
 def test_matched_in_order_under_other_names(bunch, released, result):
     opaque = [replace(record, name=f"r{i}") for i, record in enumerate(released)]
-    assert audit(bunch.data, opaque, attackers=["lda", "rhythm"]).ladder == result.ladder
+    again = audit(bunch.data, opaque, attackers=["lda", "rhythm"])
+    assert again.evaluation == result.evaluation
 
 
 def test_what_the_release_lacks_is_listed(bunch, released):
@@ -64,7 +65,7 @@ def test_what_the_release_lacks_is_listed(bunch, released):
     first = bunch.data[0].name
     assert found.omitted == {first: "not in the release"}
     # What is left of its subject is only held, and not asked for.
-    assert (found.ladder.n_subjects, found.ladder.n_probe_subjects) == (4, 3)
+    assert (found.evaluation.n_subjects, found.evaluation.n_probe_subjects) == (4, 3)
     assert f"left out: {first}" in str(found)
 
 
@@ -72,7 +73,7 @@ def test_a_subject_nobody_can_know_is_left_out(bunch, released):
     flat = replace(released[0], signal=np.zeros_like(released[0].signal))
     found = audit(bunch.data, [flat, *released[1:]], attackers="lda")
     assert "no other usable" in found.omitted[bunch.data[1].name]
-    assert found.ladder.n_subjects == 3
+    assert found.evaluation.n_subjects == 3
 
 
 def test_other_rates_and_lengths(bunch, released):
@@ -86,16 +87,16 @@ def test_other_rates_and_lengths(bunch, released):
         for record in released
     ]
     found = audit(bunch.data, slower, attackers="lda")
-    assert found.ladder.n_subjects == 4
+    assert found.evaluation.n_subjects == 4
 
 
 def test_single_recordings_are_cut_in_two(bunch, released):
     first = [i for i, s in enumerate(bunch.session) if s == sorted(bunch.session)[0]]
     found = audit([bunch.data[i] for i in first], [released[i] for i in first], attackers="lda")
-    assert found.ladder.split == "time"
+    assert found.evaluation.split == "time"
     assert found.n_samples == 2 * len(first)
     # Half of a release tells whose the other half is: that is no attack.
-    assert {row.knowledge for row in found.ladder.rows} == {"original", "ignorant"}
+    assert {row.knowledge for row in found.evaluation.rows} == {"original", "ignorant"}
     assert "only attackers who know the originals" in found.verdict
     assert set(found.maps) == {"before"}
     jsonschema.validate(found.to_dict(), schema())
@@ -105,7 +106,7 @@ def test_arrays(bunch, released):
     old, new = (QRSSegmenter("annotated").fit_transform(r) for r in (bunch.data, released))
     subjects = bunch.subject[old.record]
     found = audit(old.beats[:, 0], new.beats[:, 0], subjects, attackers="lda")
-    assert found.ladder.floor is None
+    assert found.evaluation.floor is None
     assert not found.maps
     jsonschema.validate(found.to_dict(), schema())
 
@@ -119,7 +120,7 @@ def test_json_follows_its_schema(result, tmp_path):
     result.to_json(tmp_path / "audit.json")
     told = json.loads((tmp_path / "audit.json").read_text())
     jsonschema.validate(told, schema())
-    assert told["rank1"] == result.ladder.worst.rank1
+    assert told["rank1"] == result.evaluation.worst.rank1
     assert told["excess"]["value"] == pytest.approx(told["rank1"] - told["floor"]["rank1"])
     assert told["identification"]["original"]["cmc"][-1] == 1
     assert list(tmp_path.iterdir()) == [tmp_path / "audit.json"]
@@ -155,7 +156,7 @@ def test_page_is_self_contained_and_escapes_names(bunch, released, tmp_path):
 
 def test_verdict_tells_people_and_floor(result):
     assert result.verdict.startswith("Of 4 people")
-    assert f"{result.ladder.worst.rank1:.1%}" in result.verdict
+    assert f"{result.evaluation.worst.rank1:.1%}" in result.verdict
     assert "diagnostic contract" in result.verdict
     assert "anonymous" not in result.verdict
 

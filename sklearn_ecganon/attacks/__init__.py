@@ -1,5 +1,6 @@
-"""Attackers who try to name the person behind a recording, and what they achieve."""
+"""Attackers that identify the person behind a recording, and what they achieve."""
 
+from sklearn_ecganon.attacks._attackers import ATTACKERS, Attacker
 from sklearn_ecganon.attacks._attributes import AttributeInference, attribute_inference
 from sklearn_ecganon.attacks._identity_map import IdentityMap, identity_map
 from sklearn_ecganon.attacks._membership import (
@@ -7,18 +8,22 @@ from sklearn_ecganon.attacks._membership import (
     MembershipResult,
     MembershipRow,
 )
-from sklearn_ecganon.attacks._result import LadderRow, ReidentificationResult
+from sklearn_ecganon.attacks._result import Evaluation, LadderRow
+from sklearn_ecganon.attacks._result import ResultMixin as ResultMixin
+from sklearn_ecganon.attacks._result import json_number as json_number
 from sklearn_ecganon.attacks._scorer import ReidentificationScorer
 from sklearn_ecganon.exceptions import WeakAttackWarning
 
 __all__ = [
+    "ATTACKERS",
+    "Attacker",
     "AttributeInference",
+    "Evaluation",
     "IdentityMap",
     "LadderRow",
     "MembershipInferenceScorer",
     "MembershipResult",
     "MembershipRow",
-    "ReidentificationResult",
     "ReidentificationScorer",
     "WeakAttackWarning",
     "attribute_inference",

@@ -1,4 +1,4 @@
-"""Where in a beat the person is."""
+"""Which segments of a beat identify the person."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from sklearn_ecganon.attacks._attackers import make_attacker, sees
-from sklearn_ecganon.attacks._features import EXTRAS_PER_LEAD, beat_features
-from sklearn_ecganon.attacks._ladder import (
-    Scene,
-    as_beats,
-    climb,
-    gallery_of,
-    make_scene,
-    probe_scores,
-    spread,
+from sklearn_ecganon.attacks._attackers import Training, modality_of
+from sklearn_ecganon.attacks._feature_sets import (
+    FeatureSet,
+    beat_scores,
+    gallery_rows,
+    make_feature_set,
 )
-from sklearn_ecganon.attacks._split import gallery_probe_split, session_labels
+from sklearn_ecganon.attacks._identification import train_attacker
+from sklearn_ecganon.attacks._modalities import EXTRAS_PER_LEAD, Features, beat_features
+from sklearn_ecganon.attacks._trials import ladder_rows
 from sklearn_ecganon.records import BeatSet
+from sklearn_ecganon.releases import as_beats, gallery_probe_split, session_labels
 
 # Where the QRS ends on either side of the R peak, in ms.
 QRS_EDGE = 70.0
@@ -31,17 +30,17 @@ MAX_BEATS = 1000
 
 
 class MapRow(NamedTuple):
-    """What one part of the beats gives away.
+    """How well one part of the beats identifies people.
 
     Attributes
     ----------
     part : str
         ``"whole beat"``, ``"before QRS"``, ``"QRS"``, ``"after QRS"``, ``"slice"``,
-        ``"size and level"``, ``"rhythm"``, or ``"lead <name>"``.
+        ``"amplitude and baseline"``, ``"rhythm"``, or ``"lead <name>"``.
     start, stop : float
-        Where it lies, in ms from the R peak; NaN for the rhythm.
+        Its ends in ms from the R peak; NaN for the rhythm.
     rank1 : float
-        Share of probes named correctly from it alone, mean over subjects.
+        Fraction of probes identified from it alone, mean over subjects.
     low, high : float
         Ends of its 95 % interval from a bootstrap over subjects.
     """
@@ -56,22 +55,22 @@ class MapRow(NamedTuple):
 
 @dataclass(frozen=True)
 class IdentityMap:
-    """Which parts of the beats tell people apart.
+    """Which parts of the beats identify people.
 
     Parameters
     ----------
     rows : tuple of MapRow
-        One for each part.
+        One row for each part.
     mean_beat : ndarray of shape (n_times,)
-        Mean over subjects of the first lead, in mV; to draw the parts on.
+        Mean over subjects of the first lead in mV. Plots show the parts on it.
     sampling_rate : float
-        Of the mean beat, in Hz.
+        Rate of the mean beat in Hz.
     n_subjects : int
         Size of the gallery.
     evidence : int
         Beats of one probe that were combined.
     attacker : str
-        Who named them.
+        Name of the attacker.
     """
 
     rows: tuple[MapRow, ...]
@@ -106,41 +105,45 @@ def identity_map(
     *,
     sessions: ArrayLike | None = None,
     split: str = "auto",
+    in_gallery: ArrayLike | None = None,
     attacker: str = "lda",
     evidence: int = 20,
     slice_width: float = 40.0,
     random_state: int | np.random.RandomState | None = 0,
 ) -> IdentityMap:
-    """Let an attacker name people from one part of their beats at a time.
+    """Let an attacker identify people from one part of their beats at a time.
 
     Parameters
     ----------
     X : list of ECGRecord or BeatSet
-        Recordings, originals or a release; those of one subject in order of time.
+        Recordings, originals or a release. Those of one subject are in order of time.
     y : array-like of shape (n_records,)
         Subject of each record.
     sessions : array-like of shape (n_records,), optional
         Session of each record; by default the records' own.
     split : {"auto", "session", "time"}, default="auto"
         Which recordings are the gallery, as in `ReidentificationScorer`.
+    in_gallery : array-like of bool of shape (n_records,), optional
+        The gallery itself, for example of a :class:`~sklearn_ecganon.releases.Release`.
+        Replaces `sessions` and `split`.
     attacker : {"lda", "trees", "template"}, default="lda"
-        Who tries.
+        The attacker.
     evidence : int, default=20
         Beats of one probe that are combined.
     slice_width : float, default=40.0
-        Length of the slices that the beat is cut into, in ms.
+        Length in ms of the slices that the beat is cut into.
     random_state : int, RandomState instance or None, default=0
         Seeds attacker and bootstrap.
 
     Returns
     -------
-    found : IdentityMap
-        ``print(found)`` shows it.
+    identity : IdentityMap
+        ``print(identity)`` shows it.
 
     Raises
     ------
     ValueError
-        If X is not records or beats of records, or nobody can be named.
+        If X is neither records nor beats of records, or if nobody has a probe.
 
     See Also
     --------
@@ -151,26 +154,30 @@ def identity_map(
     >>> from sklearn_ecganon import make_ecg_records
     >>> from sklearn_ecganon.attacks import identity_map
     >>> bunch = make_ecg_records(n_subjects=4, duration=20.0, random_state=0)
-    >>> found = identity_map(bunch.data, bunch.subject)
-    >>> [row.part for row in found.rows][:4]
+    >>> identity = identity_map(bunch.data, bunch.subject)
+    >>> [row.part for row in identity.rows][:4]
     ['whole beat', 'before QRS', 'QRS', 'after QRS']
     """
     if attacker not in ("lda", "trees", "template"):
         raise ValueError(f"attacker={attacker!r}; choose from 'lda', 'trees', 'template'.")
     y = np.asarray(column_or_1d(y))
-    check_consistent_length(X, y, sessions)
-    X, y, in_gallery, _ = gallery_probe_split(X, y, split, session_labels(X, sessions))
+    check_consistent_length(X, y, sessions, in_gallery)
+    if in_gallery is None:
+        X, y, in_gallery, _ = gallery_probe_split(X, y, split, session_labels(X, sessions))
+    in_gallery = np.asarray(in_gallery, dtype=bool)
     beats = as_beats(X)
     if not isinstance(beats, BeatSet):
         raise ValueError("identity_map needs records or a BeatSet; an array has no rhythm.")
     subjects, codes = np.unique(y, return_inverse=True)
     rng = check_random_state(random_state)
-    scene = make_scene(beats, codes, in_gallery, {"rhythm"}, rng)
+    whole = make_feature_set(beats, codes, in_gallery, {"rhythm"})
     rows = []
-    for part, start, stop, features in _parts(beats, slice_width):
-        seen = scene if features is None else replace(scene, features={"waveform": features})
-        rows.append(_row(part, start, stop, seen, attacker, evidence, rng))
-    by_subject = [beats.beats[scene.codes == s, 0].mean(axis=0) for s in range(len(subjects))]
+    for part, start, stop, values in _parts(beats, slice_width):
+        features = whole
+        if values is not None:
+            features = replace(whole, features={"waveform": Features(values)})
+        rows.append(_row(part, start, stop, features, attacker, evidence, rng))
+    by_subject = [beats.beats[whole.codes == s, 0].mean(axis=0) for s in range(len(subjects))]
     return IdentityMap(
         rows=tuple(rows),
         mean_beat=np.mean(by_subject, axis=0),
@@ -190,21 +197,21 @@ def _parts(
         raise ValueError(f"slice_width={slice_width:g} ms is less than a sample; give more.")
     first, last = -center / per_ms, (beats.n_times - center) / per_ms
     edges = np.arange(np.ceil(first / slice_width), np.floor(last / slice_width) + 1)
-    stretches = [
+    segments = [
         ("whole beat", first, last),
         ("before QRS", first, -QRS_EDGE),
         ("QRS", -QRS_EDGE, QRS_EDGE),
         ("after QRS", QRS_EDGE, last),
         *(("slice", e * slice_width, (e + 1) * slice_width) for e in edges[:-1]),
     ]
-    for part, start, stop in stretches:
+    for part, start, stop in segments:
         start, stop = max(start, first), min(stop, last)
-        if round((stop - start) * per_ms) < 1:  # the window is too short to have it
+        if round((stop - start) * per_ms) < 1:  # the window does not reach it
             continue
         columns = slice(center + round(start * per_ms), center + round(stop * per_ms))
         yield part, start, stop, beat_features(beats.beats[:, :, columns])
     n_extra = EXTRAS_PER_LEAD * beats.n_leads
-    yield "size and level", first, last, beat_features(beats.beats)[:, -n_extra:]
+    yield "amplitude and baseline", first, last, beat_features(beats.beats)[:, -n_extra:]
     yield "rhythm", np.nan, np.nan, None
     if beats.n_leads > 1:
         for lead, name in enumerate(beats.lead_names[0]):
@@ -215,20 +222,26 @@ def _row(
     part: str,
     start: float,
     stop: float,
-    scene: Scene,
+    features: FeatureSet,
     attacker: str,
     evidence: int,
     rng: np.random.RandomState,
 ) -> MapRow:
-    who = "rhythm" if part == "rhythm" else attacker
-    features, codes = gallery_of([scene], sees(who))
-    rows = spread(codes, MAX_BEATS)
-    # All columns are shape here: the parts need no telling apart from level and size.
-    trained = make_attacker(who, n_leads=0, device="cpu", seed=int(rng.randint(2**31 - 1))).fit(
-        features[rows], codes[rows]
+    """Train an attacker on one part, and return what it achieves."""
+    name = "rhythm" if part == "rhythm" else attacker
+    modality = modality_of(name)
+    values, codes = gallery_rows([features], modality)
+    # Parts have no columns for baseline and amplitude: n_leads=0 makes all columns shape.
+    settings = Training(n_leads=0, device="cpu", seed=int(rng.randint(2**31 - 1)))
+    trained = train_attacker(name, values, codes, settings, MAX_BEATS)
+    scores = beat_scores(trained, features.features[modality], features.probe_beats)
+    [row] = ladder_rows(
+        name,
+        "original",
+        scores.astype(np.float32),
+        features,
+        modality=modality,
+        evidence=[evidence],
+        random_state=rng,
     )
-    scores = probe_scores(trained, scene, sees(who))
-    [figures] = climb(
-        who, "original", scores, scene, sees=sees(who), evidence=[evidence], random_state=rng
-    )
-    return MapRow(part, start, stop, figures.rank1, figures.low, figures.high)
+    return MapRow(part, start, stop, row.rank1, row.low, row.high)

@@ -26,17 +26,11 @@ from sklearn_ecganon._validation import (
     forget_columns,
     is_records,
 )
-from sklearn_ecganon.attacks._features import beat_features
-from sklearn_ecganon.attacks._ladder import (
-    as_beats,
-    need_beats,
-    release,
-    resalted,
-    spread,
-    until_beats,
-)
+from sklearn_ecganon.attacks._feature_sets import need_beats, spread_rows
+from sklearn_ecganon.attacks._modalities import beat_features
 from sklearn_ecganon.metrics import membership_advantage
 from sklearn_ecganon.records import BeatSet
+from sklearn_ecganon.releases import apply, as_beats, segment_first, take, with_fresh_salt
 
 #: Does not look at the model, and so must not find anything.
 BLIND = "blind"
@@ -346,9 +340,9 @@ class MembershipInferenceScorer(BaseEstimator):
         self._check_sides(y)
         rng = check_random_state(self.random_state)
         is_public = np.isin(self.subjects_, self.public_subjects_)
-        public, model = until_beats(_take(self.holdout_, is_public), generator)
-        others, _ = until_beats(_take(self.holdout_, ~is_public), generator)
-        members, _ = until_beats(X, generator)
+        public, model = segment_first(take(self.holdout_, is_public), generator)
+        others, _ = segment_first(take(self.holdout_, ~is_public), generator)
+        members, _ = segment_first(X, generator)
 
         layout = self._beats(public, None).layout
         reference, _ = self._features(public, self.subjects_[is_public], layout)
@@ -427,7 +421,7 @@ class MembershipInferenceScorer(BaseEstimator):
             drawn = model.sample(self.n_views * n_public, **seeded)
             views = [drawn[0] if isinstance(drawn, tuple) else drawn]
         elif hasattr(model, "transform") or model == "passthrough":
-            views = [release(resalted(model, rng), public) for _ in range(self.n_views)]
+            views = [apply(with_fresh_salt(model, rng), public) for _ in range(self.n_views)]
         else:
             raise ValueError(
                 f"generator is {model!r}; give a fitted model with transform or sample, or "
@@ -444,7 +438,7 @@ class MembershipInferenceScorer(BaseEstimator):
         subjects, codes = np.unique(y, return_inverse=True)
         codes = codes[beats.record]
         need_beats(codes, subjects, "any record")
-        rows = spread(codes, self.max_beats)
+        rows = spread_rows(codes, self.max_beats)
         return beat_features(beats.values[rows]), codes[rows]
 
     def _beats(self, X: Any, layout: Sequence[Any] | None) -> Beats:
@@ -471,7 +465,7 @@ class MembershipInferenceScorer(BaseEstimator):
             classifier = clone(self.classifier)
         if "random_state" in classifier.get_params():
             classifier.set_params(random_state=rng.randint(2**31 - 1))
-        learnt = generated[spread(np.zeros(len(generated), np.intp), MAX_GENERATED)]
+        learnt = generated[spread_rows(np.zeros(len(generated), np.intp), MAX_GENERATED)]
         is_generated = np.repeat([1, 0], [len(learnt), len(reference)])
         classifier.fit(np.concatenate([learnt, reference]), is_generated)
         proba = classifier.predict_proba(candidates)[:, 1]
@@ -508,12 +502,6 @@ class MembershipInferenceScorer(BaseEstimator):
         tags.target_tags.required = True
         tags.input_tags.three_d_array = True
         return tags
-
-
-def _take(X: Any, chosen: NDArray[np.bool_]) -> Any:
-    """Return the chosen samples of a list, a BeatSet or an array."""
-    rows = np.flatnonzero(chosen)
-    return [X[i] for i in rows] if isinstance(X, list) else X[rows]
 
 
 def _log_distance(rows: NDArray, reference: NDArray) -> NDArray[np.float64]:

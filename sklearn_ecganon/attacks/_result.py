@@ -1,36 +1,26 @@
-"""What the attackers achieved, as a table that prints itself."""
+"""What attackers achieve: one result type, which prints itself and becomes a table."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from sklearn_ecganon.metrics import subject_bootstrap
+from sklearn_ecganon.metrics import Estimate, paired_difference
 
 if TYPE_CHECKING:
-    from sklearn_ecganon.attacks._ladder import Trials
+    from pandas import DataFrame
+
+    from sklearn_ecganon.attacks._trials import Trials
 
 KNOWLEDGE = ("ignorant", "lazy-informed", "semi-informed")
 PANEL_NAMES = ("waveform", "full")
-#: Attackers who add up the scores of others, and what they thereby see.
-FUSION_SEES = {"waveform-fusion": "waveform", "fusion": "all"}
-
-
-def fusions(seen_by: dict[str, str]) -> dict[str, list[str]]:
-    """Return who adds up whose scores, for attackers and what they see."""
-    waveform = [name for name, sees in seen_by.items() if sees == "waveform"]
-    found = {}
-    if len(waveform) > 1:
-        found["waveform-fusion"] = waveform
-    if 0 < len(waveform) < len(seen_by):
-        found["fusion"] = list(seen_by)
-    return found
 
 
 class LadderRow(NamedTuple):
-    """One attacker at one rung of the ladder.
+    """One attacker at one threat level.
 
     Attributes
     ----------
@@ -38,11 +28,12 @@ class LadderRow(NamedTuple):
         Name of the attacker.
     knowledge : str
         ``"original"`` (no anonymization: how strong the attacker is), ``"ignorant"``,
-        ``"lazy-informed"`` or ``"semi-informed"``.
+        ``"lazy-informed"``, ``"semi-informed"``, or ``"floor"`` (on originals, from what the
+        contract keeps).
     evidence : int
         Beats of one probe that were combined.
     rank1 : float
-        Share of probes named correctly, mean over subjects.
+        Fraction of probes identified at the first guess, mean over subjects.
     low, high : float
         Ends of its 95 % interval from a bootstrap over subjects.
     rank1_probes : float
@@ -50,14 +41,14 @@ class LadderRow(NamedTuple):
     eer : float
         Equal error rate of verification.
     n_probes : int
-        Probes scored.
+        Number of probes.
     n_short : int
-        Probes among them that had fewer beats than `evidence`; all they had was used.
-    sees : str
-        What the attacker looks at: ``"waveform"``, ``"rhythm"``, ``"numbers"``,
-        ``"categories"``, or ``"all"`` that the panel sees.
+        Number of probes with fewer beats than `evidence`; all their beats were used.
+    modality : str
+        What the attacker looks at: ``"waveform"``, ``"rhythm"``, ``"intervals"``,
+        ``"categories"``, or ``"all"`` for the fusion of attackers on several.
     subject_rank1 : tuple of float
-        Share of probes named correctly, for each probed subject in order.
+        Fraction of probes identified, for each probed subject in order.
     """
 
     attacker: str
@@ -70,57 +61,99 @@ class LadderRow(NamedTuple):
     eer: float
     n_probes: int
     n_short: int
-    sees: str = "waveform"
+    modality: str = "waveform"
     subject_rank1: tuple[float, ...] = ()
 
     @property
     def panel(self) -> str:
-        """``"waveform"`` if the attacker sees beat windows only, else ``"full"``."""
-        return PANEL_NAMES[self.sees != "waveform"]
+        """``"waveform"`` if the attacker looks at beat windows only, else ``"full"``."""
+        return PANEL_NAMES[self.modality != "waveform"]
+
+    @property
+    def estimate(self) -> Estimate:
+        """Rank-1 and its interval."""
+        return Estimate(self.rank1, self.low, self.high)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row for JSON: with its panel, without the figures of single subjects."""
+        figures = {"panel": self.panel, **self._asdict()}
+        figures.pop("subject_rank1")
+        return {name: json_number(value) for name, value in figures.items()}
 
 
-class Excess(NamedTuple):
-    """How much more the worst attacker names than what the contract keeps gives away.
+class ResultMixin:
+    """What all results offer: rows as a table, a short `repr`, and a page for notebooks."""
 
-    The worst is the highest of many figures, the floor of few: where nothing is given away
-    the difference is above 0 more often than not, and the interval does not know that.
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return the rows as dictionaries."""
+        raise NotImplementedError
 
-    Attributes
-    ----------
-    value : float
-        Difference of two rank-1 figures; below 0, less is named than the floor.
-    low, high : float
-        Ends of its 95 % interval from a bootstrap over subjects, who are the same in both.
-    """
+    def to_frame(self) -> DataFrame:
+        """Return the rows as a data frame; needs pandas.
 
-    value: float
-    low: float
-    high: float
+        Returns
+        -------
+        frame : pandas.DataFrame
+            One row for each row of the result.
+        """
+        try:
+            from pandas import DataFrame
+        except ImportError as error:
+            raise ImportError("to_frame needs pandas; run pip install pandas") from error
+        return DataFrame(self.to_records())
+
+    def _summary(self) -> dict[str, str]:
+        """Return the headline figures in words, by name."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name} {value}" for name, value in self._summary().items())
+        return f"{type(self).__name__}({figures})"
+
+    def _repr_html_(self) -> str:
+        headline = "".join(
+            f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>"
+            for name, value in self._summary().items()
+        )
+        return (
+            f"<table>{headline}</table>"
+            f"<details><summary>all figures</summary><pre>{escape(str(self))}</pre></details>"
+        )
 
 
-@dataclass(frozen=True)
-class ReidentificationResult:
-    """The ladder of one release: what each attacker achieved with what he knew.
+@dataclass(frozen=True, repr=False)
+class Evaluation(ResultMixin):
+    """What attackers achieve on one release, and what the release is still good for.
+
+    ``print(evaluation)`` shows the ladder of attackers. Two evaluations are equal if their
+    rows are: trials and utility are not compared.
 
     Parameters
     ----------
     rows : tuple of LadderRow
-        All rungs.
+        All attackers at all threat levels.
     n_subjects : int
         Size of the gallery.
     n_probe_subjects : int
-        Subjects that had a probe.
-    split : str
-        How gallery and probes were told apart: ``"session"``, ``"time"`` or ``"random"``.
+        Number of subjects that have a probe.
+    split : {"session", "time", "random"}
+        How gallery and probes were separated.
     weak : bool
         True if no attacker was strong enough on originals to be believed.
     contract : {"diagnostic", "measurement"} or None
-        What the release is said to keep.
+        What the release promises to keep.
     floor_rows : tuple of LadderRow
-        What an attacker achieves on originals who sees the contract's features alone.
+        What attackers achieve on originals from what the contract keeps, and nothing else.
+    utility_figures : dict of str to float
+        From :meth:`UtilityScorer.evaluate <sklearn_ecganon.utility.UtilityScorer.evaluate>`
+        on the probes; empty if utility was not measured.
     trials : dict of (str, str) to Trials
-        For each attacker and knowledge the scores of all probes, with the most evidence;
-        for CMC and DET curves.
+        For each attacker and knowledge the scores of all probes with the most evidence; for
+        CMC and DET curves.
+
+    See Also
+    --------
+    sklearn_ecganon.evaluation.evaluate : Makes it.
     """
 
     rows: tuple[LadderRow, ...]
@@ -130,9 +163,8 @@ class ReidentificationResult:
     weak: bool
     contract: str | None = None
     floor_rows: tuple[LadderRow, ...] = ()
-    trials: dict[tuple[str, str], Trials] = field(
-        default_factory=dict, repr=False, compare=False
-    )
+    utility_figures: dict[str, float] = field(default_factory=dict, compare=False)
+    trials: dict[tuple[str, str], Trials] = field(default_factory=dict, compare=False)
 
     @property
     def chance(self) -> float:
@@ -141,19 +173,19 @@ class ReidentificationResult:
 
     @property
     def worst(self) -> LadderRow:
-        """The rung with the highest rank-1 on the release.
+        """The row with the highest rank-1 on the release.
 
-        Its interval is its own: it does not know that the highest of many was picked.
+        Its interval does not account for the choice of the highest of many figures.
         """
         return self.worst_of(*PANEL_NAMES)
 
     def worst_of(self, *panels: str) -> LadderRow:
-        """Return the rung with the highest rank-1 on the release, of some panels.
+        """Return the row with the highest rank-1 on the release, of some panels.
 
         Parameters
         ----------
         *panels : {"waveform", "full"}
-            Whose attackers count.
+            Panels whose attackers count.
 
         Returns
         -------
@@ -163,39 +195,44 @@ class ReidentificationResult:
         Raises
         ------
         ValueError
-            If no such attacker was there.
+            If no attacker of these panels was evaluated.
         """
         released = [r for r in self.rows if r.knowledge != "original" and r.panel in panels]
         if not released:
-            raise ValueError(f"no attacker of {panels} tried; the panel was another.")
+            raise ValueError(f"no attacker of the panels {panels} was evaluated.")
         return max(released, key=lambda row: row.rank1)
 
     @property
+    def privacy(self) -> float:
+        """1 if the worst attacker does no better than chance, 0 if it always succeeds."""
+        return min(1.0, 1 - (self.worst.rank1 - self.chance) / (1 - self.chance))
+
+    @property
     def floor(self) -> LadderRow | None:
-        """The floor of the contract: its highest rung, or None without a contract."""
+        """The floor of the contract: its highest row, or None without a contract."""
         return max(self.floor_rows, key=lambda row: row.rank1, default=None)
 
     @property
-    def excess(self) -> Excess | None:
-        """Rank-1 of the worst attacker minus the floor, or None without a contract."""
+    def excess(self) -> Estimate | None:
+        """Rank-1 of the worst attacker minus the floor, or None without a contract.
+
+        The worst is the highest of many figures, the floor of few: if nothing is given away
+        the difference is above 0 more often than not, and its interval, from a bootstrap over
+        subjects, does not account for that.
+        """
         if self.floor is None:
             return None
-        more = np.subtract(self.worst.subject_rank1, self.floor.subject_rank1)
-        value, low, high = subject_bootstrap(more, np.arange(len(more)), random_state=0)
-        # Alike in everybody, resampling shows no spread; a difference has two open ends.
-        if not more.any():
-            low = -high
-        elif (more == -1).all():
-            high = -float(0.025 ** (1 / len(more)))
-        return Excess(value, low, high)
+        return paired_difference(
+            self.worst.subject_rank1, self.floor.subject_rank1, random_state=0
+        )
 
     @property
-    def privacy(self) -> float:
-        """1 where the worst attacker does no better than chance, 0 where he always wins."""
-        return min(1.0, 1 - (self.worst.rank1 - self.chance) / (1 - self.chance))
+    def utility(self) -> float | None:
+        """Fraction of the contract that the release keeps, or None if not measured."""
+        return self.utility_figures.get("utility")
 
     def best_of_panel(self) -> dict[tuple[str, int], LadderRow]:
-        """Return for each (knowledge, evidence) the row of the most successful attacker."""
+        """Return the row of the most successful attacker for each (knowledge, evidence)."""
         best: dict[tuple[str, int], LadderRow] = {}
         for row in self.rows:
             key = (row.knowledge, row.evidence)
@@ -203,38 +240,116 @@ class ReidentificationResult:
                 best[key] = row
         return best
 
+    def scores(self) -> dict[str, float]:
+        """Return flat figures for ``GridSearchCV(scoring=...)``; greater is better everywhere.
+
+        Returns
+        -------
+        scores : dict of str to float
+            ``privacy`` in [0, 1], ``neg_rank1_<knowledge>_<evidence>`` of the best attacker,
+            and the figures of utility: errors with their sign changed, as ``neg_<name>``,
+            without counts, signed errors and figures of the originals.
+        """
+        scores = {"privacy": self.privacy}
+        for (knowledge, evidence), row in self.best_of_panel().items():
+            scores[f"neg_rank1_{knowledge.replace('-', '_')}_{evidence}"] = -row.rank1
+        for name, value in self.utility_figures.items():
+            if name.startswith(_ERRORS):
+                scores[f"neg_{name}"] = -value
+            elif not name.startswith(_NO_SCORE):
+                scores[name] = value
+        return scores
+
     def to_records(self) -> list[dict[str, Any]]:
-        """Return the rows as dictionaries, ready for ``pandas.DataFrame``."""
+        """Return the rows as dictionaries, with their panel and split.
+
+        Returns
+        -------
+        records : list of dict
+            Ready for ``pandas.DataFrame``.
+        """
         return [
             {"panel": row.panel, **row._asdict(), "split": self.split}
             for row in (*self.rows, *self.floor_rows)
         ]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return all figures, ready for JSON.
+
+        Returns
+        -------
+        figures : dict
+            Headline figures, ``ladder`` with one dictionary for each row, and ``utility``.
+            Unknown figures are None.
+        """
+        return {
+            "contract": self.contract,
+            "n_subjects": self.n_subjects,
+            "n_probe_subjects": self.n_probe_subjects,
+            "chance": self.chance,
+            "split": self.split,
+            "weak": self.weak,
+            "rank1": self.worst.rank1,
+            "privacy": self.privacy,
+            "worst": self.worst.to_dict(),
+            "floor": None if self.floor is None else self.floor.to_dict(),
+            "excess": None if self.excess is None else self.excess._asdict(),
+            "ladder": [row.to_dict() for row in (*self.rows, *self.floor_rows)],
+            "utility": {n: json_number(value) for n, value in self.utility_figures.items()},
+        }
+
+    def _summary(self) -> dict[str, str]:
+        worst = self.worst
+        summary = {
+            "worst": f"{worst.estimate:.1%} by {worst.attacker}, {worst.knowledge}, "
+            f"{worst.evidence} beats",
+            "privacy": f"{self.privacy:.2f}",
+        }
+        if self.floor is not None and self.excess is not None:
+            summary["floor"] = f"{self.floor.estimate:.1%}"
+            summary["excess"] = f"{self.excess:+.1%}"
+        if self.utility is not None:
+            summary["utility"] = f"{self.utility:.2f}"
+        summary["subjects"] = str(self.n_subjects)
+        return summary
+
     def __str__(self) -> str:
-        evidence = sorted({row.evidence for row in self.rows})
-        rows = sorted(self.rows, key=lambda row: PANEL_NAMES.index(row.panel))
-        rows += self.floor_rows
-        rungs = dict.fromkeys((row.attacker, row.knowledge) for row in rows)
-        table = {(r.attacker, r.knowledge, r.evidence): r for r in rows}
         lines = [
             f"rank-1 in % [95 % interval], {self.n_subjects} subjects, "
             f"{self.n_probe_subjects} of them probed, split by {self.split}, "
             f"chance {self.chance:.1%}",
-            f"{'attacker':<17}{'knowledge':<15}"
-            + "".join(f"{f'{e} beat' + 's' * (e > 1):>23}" for e in evidence),
+            *self._table(),
+            *self._conclusions(),
         ]
-        for attacker, knowledge in rungs:
-            cells = ""
-            for e in evidence:
-                row = table[attacker, knowledge, e]
-                interval = f"[{100 * row.low:.1f}, {100 * row.high:.1f}]"
-                cells += f"{f'{100 * row.rank1:.1f} {interval}':>23}"
-            lines.append(f"{attacker:<17}{knowledge:<15}{cells}")
+        return "\n".join(lines)
+
+    def _table(self) -> list[str]:
+        """Return the lines of the ladder: one for each attacker and threat level."""
+        evidence = sorted({row.evidence for row in self.rows})
+        rows = sorted(self.rows, key=lambda row: PANEL_NAMES.index(row.panel))
+        rows += self.floor_rows
+        cells = {
+            (r.attacker, r.knowledge, r.evidence): (
+                f"{100 * r.rank1:.1f} [{100 * r.low:.1f}, {100 * r.high:.1f}]"
+            )
+            for r in rows
+        }
+        headers = "".join(f"{f'{e} beat' + 's' * (e > 1):>23}" for e in evidence)
+        lines = [f"{'attacker':<17}{'knowledge':<15}{headers}"]
+        for attacker, knowledge in dict.fromkeys((r.attacker, r.knowledge) for r in rows):
+            of_line = "".join(
+                f"{cells.get((attacker, knowledge, e), '-'):>23}" for e in evidence
+            )
+            lines.append(f"{attacker:<17}{knowledge:<15}{of_line}")
+        return lines
+
+    def _conclusions(self) -> list[str]:
+        """Return the lines below the ladder: the worst, the floor, utility and caveats."""
         worst = self.worst
-        lines.append(
+        lines = [
             f"worst: {worst.rank1:.1%} by {worst.attacker}, {worst.knowledge}, "
             f"{worst.evidence} beats; EER {worst.eer:.1%}; privacy {self.privacy:.2f}"
-        )
+        ]
         if len({row.panel for row in self.rows}) > 1:
             of_panels = [
                 f"{panel} panel {self.worst_of(panel).rank1:.1%}" for panel in PANEL_NAMES
@@ -248,6 +363,8 @@ class ReidentificationResult:
                 f"{100 * excess.value:+.1f} points "
                 f"[{100 * excess.low:+.1f}, {100 * excess.high:+.1f}]"
             )
+        if self.utility is not None:
+            lines.append(f"utility, measured on the probes: {self.utility:.2f}")
         if self.split == "random":
             lines.append(
                 "Beats of one recording are on both sides (beat-level random split): "
@@ -255,4 +372,14 @@ class ReidentificationResult:
             )
         if self.weak:
             lines.append("WEAK ATTACK: the attackers fail on originals; this proves nothing.")
-        return "\n".join(lines)
+        return lines
+
+
+# Utility figures of which less is better, and those that are no score of the release.
+_ERRORS = ("error_", "rmse_", "prd")
+_NO_SCORE = ("n_records_", "bias_", "before_", "delineator_error_")
+
+
+def json_number(value: Any) -> Any:
+    """Return None for a number that is not finite, which JSON cannot hold."""
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""Pure functions on arrays: identification, verification, detection and waveform figures."""
+"""Pure functions on arrays: identification, detection and waveform figures, and intervals."""
 
 from sklearn_ecganon.metrics._detection import detection_scores
 from sklearn_ecganon.metrics._embedding import strip_embedding
@@ -8,8 +8,13 @@ from sklearn_ecganon.metrics._identification import (
     cmc_curve,
     equal_error_rate,
     rank_k,
-    subject_bootstrap,
     tar_at_far,
+)
+from sklearn_ecganon.metrics._intervals import (
+    Estimate,
+    auc_interval,
+    paired_difference,
+    subject_bootstrap,
 )
 from sklearn_ecganon.metrics._linkability import d_sys
 from sklearn_ecganon.metrics._realism import Realism, frechet_distance, strip_realism
@@ -24,6 +29,8 @@ from sklearn_ecganon.metrics._waveform import pearson_correlation, prd, rmse
 __all__ = [
     "HighestRank1",
     "Realism",
+    "Estimate",
+    "auc_interval",
     "cmc_curve",
     "d_sys",
     "detection_scores",
@@ -33,6 +40,7 @@ __all__ = [
     "highest_rank1",
     "membership_advantage",
     "nearest_record_ratio",
+    "paired_difference",
     "pearson_correlation",
     "prd",
     "precision_recall_density_coverage",

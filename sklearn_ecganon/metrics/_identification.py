@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_random_state
 
 
 def rank_k(scores: ArrayLike, y_true: ArrayLike, classes: ArrayLike, k: int = 1) -> NDArray:
@@ -195,58 +194,6 @@ def tar_at_far(
     missed, matched = error_rates(scores, y_true, classes)
     # Among points of one rate `interp` takes the last one: here that of the best TAR.
     return np.interp(rates, matched[::-1], 1 - missed[::-1])
-
-
-def subject_bootstrap(
-    hits: ArrayLike,
-    subjects: ArrayLike,
-    *,
-    n_resamples: int = 1000,
-    confidence: float = 0.95,
-    random_state: int | np.random.RandomState | None = None,
-) -> tuple[float, float, float]:
-    """Return the mean over subjects of each subject's mean, and its bootstrap interval.
-
-    Probes of one person resemble each other, so people are resampled, not probes.
-
-    Parameters
-    ----------
-    hits : array-like of shape (n_probes,)
-        One figure a probe, for example of :func:`rank_k`.
-    subjects : array-like of shape (n_probes,)
-        Subject of each probe.
-    n_resamples : int, default=1000
-        Number of bootstrap samples.
-    confidence : float, default=0.95
-        Coverage of the percentile interval.
-    random_state : int, RandomState or None, default=None
-        Draws the bootstrap samples.
-
-    Returns
-    -------
-    mean, low, high : float
-        The mean over subjects and the ends of its interval. When every subject scored the
-        same extreme (all 0 or all 1) resampling shows no spread, and the open end is the
-        exact Clopper-Pearson bound for that many subjects instead.
-
-    Examples
-    --------
-    >>> from sklearn_ecganon.metrics import subject_bootstrap
-    >>> mean, low, high = subject_bootstrap([1, 1, 0, 0], list("aabb"), random_state=0)
-    >>> mean, low, high
-    (0.5, 0.0, 1.0)
-    """
-    _, index = np.unique(np.asarray(subjects), return_inverse=True)
-    means = np.bincount(index, weights=np.asarray(hits, dtype=float)) / np.bincount(index)
-    n, tail = len(means), (1 - confidence) / 2
-    mean = float(means.mean())
-    if (means == 0).all():
-        return mean, 0.0, float(1 - tail ** (1 / n))
-    if (means == 1).all():
-        return mean, float(tail ** (1 / n)), 1.0
-    draws = check_random_state(random_state).randint(n, size=(n_resamples, n))
-    low, high = np.quantile(means[draws].mean(axis=1), [tail, 1 - tail])
-    return mean, float(low), float(high)
 
 
 def check_scores(

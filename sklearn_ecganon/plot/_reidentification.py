@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearn_ecganon.attacks import ReidentificationResult, ReidentificationScorer
-from sklearn_ecganon.attacks._result import LadderRow
+from sklearn_ecganon.attacks import Evaluation, LadderRow, ReidentificationScorer
 from sklearn_ecganon.plot._style import KNOWLEDGE_STYLE, TEXT, WARNING, axes_for
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ class ReidentificationDisplay:
 
     Parameters
     ----------
-    result : ReidentificationResult
+    result : Evaluation
         The ladder.
     attacker : str, optional
         Show this attacker; by default the most successful of the panel at every point.
@@ -70,7 +69,7 @@ class ReidentificationDisplay:
     figure_: Figure
     lines_: dict[str, ErrorbarContainer]
 
-    def __init__(self, result: ReidentificationResult, *, attacker: str | None = None) -> None:
+    def __init__(self, result: Evaluation, *, attacker: str | None = None) -> None:
         self.result = result
         self.attacker = attacker
         panel = list(dict.fromkeys(row.attacker for row in result.rows))
@@ -91,7 +90,7 @@ class ReidentificationDisplay:
     @classmethod
     def from_result(
         cls,
-        result: ReidentificationResult,
+        result: Evaluation,
         *,
         attacker: str | None = None,
         ax: Axes | None = None,
@@ -101,7 +100,7 @@ class ReidentificationDisplay:
 
         Parameters
         ----------
-        result : ReidentificationResult
+        result : Evaluation
             What `ReidentificationScorer.evaluate` returned.
         attacker : str, optional
             Show this attacker; by default the most successful of the panel at every point.

@@ -55,23 +55,21 @@ def _encoded(figure: Figure) -> str:
 
 
 def _ladder(result: AuditResult) -> tuple[str, Figure]:
-    display = ReidentificationDisplay.from_result(result.ladder)
-    return "Subjects recognised, by what the attacker knows and how many beats he has.", (
-        display.figure_
-    )
+    display = ReidentificationDisplay.from_result(result.evaluation)
+    return "Subjects recognized, by the attacker's knowledge and evidence.", (display.figure_)
 
 
 def _cmc(result: AuditResult, curves: dict[str, dict[str, Any]]) -> tuple[str, Figure]:
     figure, ax = _axes()
-    n_subjects = result.ladder.n_subjects
+    n_subjects = result.evaluation.n_subjects
     ranks = np.arange(1, n_subjects + 1)
     for stage, curve in curves.items():
         style = {**KNOWLEDGE_STYLE[curve["knowledge"]], "marker": None}
         ax.plot(ranks, 100 * np.array(curve["cmc"]), label=_stage(stage, curve), **style)
     ax.plot(ranks, 100 * ranks / n_subjects, ":", color=TEXT, label="guessing")
     ax.set(
-        xlabel="names the attacker may give",
-        ylabel="right one among them (%)",
+        xlabel="guesses of the attacker",
+        ylabel="right person among them (%)",
         xlim=(1, n_subjects),
         ylim=(0, 103),
     )
@@ -81,29 +79,32 @@ def _cmc(result: AuditResult, curves: dict[str, dict[str, Any]]) -> tuple[str, F
 
 def _det(result: AuditResult) -> tuple[str, Figure]:
     figure, ax = _axes()
-    worst = result.ladder.worst
+    worst = result.evaluation.worst
     for stage, knowledge in (("original", "original"), ("release", worst.knowledge)):
-        trials = result.ladder.trials[worst.attacker, knowledge]
-        names = np.arange(trials.scores.shape[1])
-        false_non_match, false_match = error_rates(trials.comparable, trials.subjects, names)
+        trials = result.evaluation.trials[worst.attacker, knowledge]
+        subjects = np.arange(trials.scores.shape[1])
+        false_non_match, false_match = error_rates(trials.comparable, trials.subjects, subjects)
         style = {**KNOWLEDGE_STYLE[knowledge], "marker": None}
         label = _stage(stage, {"attacker": worst.attacker, "knowledge": knowledge})
         ax.plot(100 * false_match, 100 * false_non_match, label=label, **style)
     ax.plot([0, 100], [100, 0], ":", color=TEXT, label="guessing")
     ax.set(
-        xlabel="strangers accepted (%)",
+        xlabel="impostors accepted (%)",
         ylabel="right persons rejected (%)",
         xlim=(0, 100),
         ylim=(0, 100),
     )
     ax.legend(frameon=False, loc="upper right")
-    return "DET: checking a claimed identity. The nearer to the corner, the easier.", figure
+    return (
+        "DET: checking a claimed identity. It is easier the lower the curve.",
+        figure,
+    )
 
 
 def _maps(result: AuditResult) -> Iterator[tuple[str, Figure]]:
-    for stage, found in result.maps.items():
-        display = IdentityMapDisplay.from_map(found)
-        yield f"Where in the beat people are recognised, {stage}.", display.figure_
+    for stage, identity in result.maps.items():
+        display = IdentityMapDisplay.from_map(identity)
+        yield f"Where in the beat people are recognized, {stage}.", display.figure_
 
 
 def _strips(result: AuditResult) -> Iterator[tuple[str, Figure]]:

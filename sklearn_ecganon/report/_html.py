@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sklearn_ecganon.report._result import AuditResult
 
-# What the page shows at once of the utility; the rest can be unfolded.
+# Utility figures that the page always shows; the others can be unfolded.
 HEADLINE = ("agreement_", "error_", "rr_exact", "f1_", "correlation")
 
 
 def render(result: AuditResult) -> str:
-    """Return the page: no scripts, nothing fetched, all text escaped."""
+    """Return the page. It has no scripts, fetches nothing, and escapes all text."""
     try:
         import matplotlib as mpl
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
         raise ImportError(
-            "the page is made with jinja2 and matplotlib, one of which is not installed; run "
+            "the page needs jinja2 and matplotlib, one of which is not installed; run "
             'pip install "sklearn-ecganon[report]"'
         ) from error
     from sklearn_ecganon.report._figures import pictures
@@ -31,23 +31,23 @@ def render(result: AuditResult) -> str:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = _percent
-    ladder, figures = result.ladder, result.to_dict()
-    evidence = sorted({row.evidence for row in ladder.rows})
-    rungs: dict[tuple[str, str, str], dict[int, object]] = {}
+    evaluation, figures = result.evaluation, result.to_dict()
+    evidence = sorted({row.evidence for row in evaluation.rows})
+    levels: dict[tuple[str, str, str], dict[int, object]] = {}
     for row in (
-        *sorted(ladder.rows, key=lambda row: row.panel != "waveform"),
-        *ladder.floor_rows,
+        *sorted(evaluation.rows, key=lambda row: row.panel != "waveform"),
+        *evaluation.floor_rows,
     ):
-        rungs.setdefault((row.panel, row.attacker, row.knowledge), {})[row.evidence] = row
+        levels.setdefault((row.panel, row.attacker, row.knowledge), {})[row.evidence] = row
     with mpl.rc_context({"backend": "agg", "font.size": 11}):
-        drawn = pictures(result, figures["identification"])
+        figures_of_page = pictures(result, figures["identification"])
     return environment.get_template("audit.html.j2").render(
         result=result,
         figures=figures,
-        ladder=ladder,
+        evaluation=evaluation,
         evidence=evidence,
-        rungs=rungs,
-        pictures=drawn,
+        levels=levels,
+        pictures=figures_of_page,
         headline={
             name: value
             for name, value in figures["utility"].items()
@@ -56,5 +56,5 @@ def render(result: AuditResult) -> str:
     )
 
 
-def _percent(share: float | None) -> str:
-    return "not observable" if share is None else f"{100 * share:.1f} %"
+def _percent(fraction: float | None) -> str:
+    return "not observable" if fraction is None else f"{100 * fraction:.1f} %"

@@ -12,8 +12,8 @@ from skorch import NeuralNet
 from torch import Tensor
 
 from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
-from sklearn_ecganon.attacks._attackers._protocol import Attacker
-from sklearn_ecganon.attacks._features import EXTRAS_PER_LEAD
+from sklearn_ecganon.attacks._attackers._protocol import EnrolledAttacker
+from sklearn_ecganon.attacks._modalities import EXTRAS_PER_LEAD
 from sklearn_ecganon.networks._conv import ConvClassifier
 from sklearn_ecganon.training._nets import (
     FIXED,
@@ -105,7 +105,7 @@ class ConvAttacker:
     def log_proba(self, X: NDArray) -> NDArray:
         return log_softmax(self._infer(X, self.net_.module_), axis=1)
 
-    def enroll(self, X: NDArray, y: NDArray) -> Attacker:
+    def enroll(self, X: NDArray, y: NDArray) -> EnrolledAttacker:
         return _Enrolled(self, self.templates_.enroll(self._embed(X), y))
 
     def _embed(self, X: NDArray) -> NDArray:

@@ -11,7 +11,7 @@ from skorch import NeuralNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sklearn_ecganon.attacks._features import EXTRAS_PER_LEAD
+from sklearn_ecganon.attacks._modalities import EXTRAS_PER_LEAD
 from sklearn_ecganon.training._nets import (
     FIXED,
     infer,

@@ -1,4 +1,4 @@
-"""What an attacker can do: learn subjects, score beats, compare with a new gallery."""
+"""What every attacker can do: learn subjects, score rows, compare with another gallery."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from typing import Protocol, Self
 from numpy.typing import NDArray
 
 
-class Attacker(Protocol):
-    """Scores beats.
+class EnrolledAttacker(Protocol):
+    """Scores rows against the subjects of a gallery.
 
-    ``log_proba(X)`` turns features (n_beats, n_features) into (n_beats, n_subjects).
+    ``log_proba(X)`` turns features of shape (n_rows, ...) into log-scores of shape
+    (n_rows, n_subjects).
     """
 
     def log_proba(self, X: NDArray) -> NDArray: ...
 
 
-class TrainableAttacker(Attacker, Protocol):
-    """Learns who is who.
+class TrainableAttacker(EnrolledAttacker, Protocol):
+    """Learns to tell subjects apart.
 
-    ``fit(X, y)`` learns from features and subject numbers ``0 .. n_subjects - 1``;
-    ``enroll(X, y)`` returns an attacker who kept what he learnt but compares with the
+    ``fit(X, y)`` learns from features and subject numbers ``0 .. n_subjects - 1``.
+    ``enroll(X, y)`` returns an attacker that keeps what it learnt but compares with the
     templates of another gallery.
     """
 
     def fit(self, X: NDArray, y: NDArray) -> Self: ...
 
-    def enroll(self, X: NDArray, y: NDArray) -> Attacker: ...
+    def enroll(self, X: NDArray, y: NDArray) -> EnrolledAttacker: ...

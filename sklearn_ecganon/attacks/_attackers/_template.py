@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from sklearn_ecganon.attacks._features import EXTRAS_PER_LEAD
+from sklearn_ecganon.attacks._modalities import EXTRAS_PER_LEAD
 
 # How much more likely a beat is that is more alike: a cosine higher by 0.02 is worth e.
 TEMPERATURE = 0.02

@@ -1,0 +1,276 @@
+"""One release: the originals, what became of them, and who holds which recordings."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from sklearn_ecganon._validation import check_records, is_records
+from sklearn_ecganon.records import BeatSet, ECGRecord
+from sklearn_ecganon.releases._apply import (
+    apply,
+    as_beats,
+    need_two_subjects,
+    segment_first,
+    take,
+    with_fresh_salt,
+)
+from sklearn_ecganon.releases._pairs import match_pairs
+from sklearn_ecganon.releases._split import gallery_probe_split, session_labels
+
+SPLITS = ("auto", "session", "time", "random")
+
+
+@dataclass(frozen=True, eq=False)
+class Release:
+    """Original recordings, their release, and the split into gallery and probes.
+
+    Everything that an evaluation needs is computed once and kept: attackers neither segment
+    nor anonymize again. Make a Release with `Release.by` if you have the anonymizer, and with
+    `Release.of_pairs` if you only have the recordings before and after.
+
+    Parameters
+    ----------
+    original : BeatSet, or ndarray of shape (n_beats, [n_leads,] n_times)
+        Original beats of all samples in mV.
+    released : same type as `original`
+        The release of the same samples in the same order.
+    retrained : tuple of BeatSet or ndarray
+        Releases of the gallery that an informed attacker makes for training, each with a
+        fresh salt. They hold the samples of the gallery only (all samples for a random split).
+    subjects : ndarray of shape (n_samples,)
+        Subject of each sample.
+    in_gallery : ndarray of bool of shape (n_samples,) or None
+        True for recordings that the attacker holds under their names, False for probes. None
+        for a random split, which divides single beats.
+    split : {"session", "time", "random"}
+        How gallery and probes were separated.
+    recordings : tuple of two lists of ECGRecord, optional
+        The whole signals before and after, sample by sample, if the release was given as
+        records. Attackers that do not look at beat windows use them.
+    omitted : dict of str to str
+        Names of recordings that were left out, and why.
+    leads : list of str or int
+        Leads that are compared; empty if the beats were given as they are.
+    cut : bool
+        True if single releases were cut in two, so that both halves of one release are
+        gallery and probe. Such a release does not allow an informed attacker.
+    deal_seed : int
+        Seeds the random split of beats.
+    random_state : RandomState, optional
+        The random sequence that attackers continue by default, so that one seed fixes every
+        figure.
+
+    See Also
+    --------
+    sklearn_ecganon.evaluation.evaluate : Measures a release.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon import QRSSegmenter, make_ecg_records
+    >>> from sklearn_ecganon.anonymizers import LowPassAnonymizer
+    >>> from sklearn_ecganon.releases import Release
+    >>> bunch = make_ecg_records(n_subjects=4, duration=20.0, random_state=0)
+    >>> beats = QRSSegmenter().fit_transform(bunch.data)
+    >>> method = LowPassAnonymizer(random_state=0).fit(beats)
+    >>> Release.by(method, beats, bunch.subject, sessions=bunch.session)
+    Release(8 samples of 4 subjects, split by session, 4 probes, 3 retrained views)
+    """
+
+    original: Any
+    released: Any
+    retrained: tuple[Any, ...]
+    subjects: NDArray
+    in_gallery: NDArray[np.bool_] | None
+    split: str
+    recordings: tuple[list[ECGRecord], list[ECGRecord]] | None = None
+    omitted: dict[str, str] = field(default_factory=dict)
+    leads: list[str] | list[int] = field(default_factory=list)
+    cut: bool = False
+    deal_seed: int = 0
+    random_state: np.random.RandomState | None = None
+
+    @classmethod
+    def by(
+        cls,
+        anonymizer: Any,
+        X: Any,
+        y: ArrayLike,
+        *,
+        sessions: ArrayLike | None = None,
+        split: str = "auto",
+        n_views: int = 3,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> Self:
+        """Release X through a fitted anonymizer, and its gallery again with fresh salts.
+
+        Parameters
+        ----------
+        anonymizer : estimator
+            Any fitted estimator that has `transform`: one step, or a Pipeline from records.
+            ``"passthrough"`` releases the originals.
+        X : list of ECGRecord, BeatSet, or array-like of shape (n_beats, [n_leads,] n_times)
+            Original recordings of all subjects. Those of one subject are in order of time.
+        y : array-like of shape (n_samples,)
+            Subject of each sample.
+        sessions : array-like of shape (n_samples,), optional
+            Session of each sample, sortable; by default the records' own.
+        split : {"auto", "session", "time", "random"}, default="auto"
+            Which recordings are the gallery. ``"session"``: the first session of each
+            subject. ``"time"``: the earlier half of the samples of each subject, or of its
+            only record. ``"auto"``: by session if any subject has two, otherwise by time.
+            ``"random"``: half of the beats of each subject, at random. A random split flatters
+            attackers and anonymizers alike. It exists to compare with published figures.
+        n_views : int, default=3
+            Number of releases of the gallery that informed attackers train on, each with a
+            fresh salt. An attacker who sees a person under one pseudo-identity only learns
+            the pseudo-identity. With 0 only an ignorant attacker can be evaluated.
+        random_state : int, RandomState instance or None, default=0
+            Seeds the salts and the random split. Attackers continue this sequence.
+
+        Returns
+        -------
+        release : Release
+            Originals, release and views of the gallery.
+
+        Raises
+        ------
+        ValueError
+            If there is one subject only, or no subject has a probe.
+        """
+        if split not in SPLITS:
+            raise ValueError(f"split={split!r}; choose from {SPLITS}.")
+        if is_records(X):
+            X = check_records(X)
+        elif not isinstance(X, BeatSet):
+            X = np.asarray(X)
+        y = np.asarray(column_or_1d(y))
+        check_consistent_length(X, y, sessions)
+        need_two_subjects(y)
+        in_gallery = None
+        if split != "random":
+            X, y, in_gallery, split = gallery_probe_split(
+                X, y, split, session_labels(X, sessions)
+            )
+        X, anonymizer = segment_first(X, anonymizer)
+        rng = check_random_state(random_state)
+        deal_seed = int(rng.randint(2**31 - 1))
+        original, released = as_beats(X), as_beats(apply(anonymizer, X))
+        gallery = X if in_gallery is None else take(X, in_gallery)
+        retrained = tuple(
+            as_beats(apply(with_fresh_salt(anonymizer, rng), gallery)) for _ in range(n_views)
+        )
+        return cls(
+            original=original,
+            released=released,
+            retrained=retrained,
+            subjects=y,
+            in_gallery=in_gallery,
+            split=split,
+            deal_seed=deal_seed,
+            random_state=rng,
+        )
+
+    @classmethod
+    def of_pairs(
+        cls,
+        before: Any,
+        after: Any,
+        subjects: ArrayLike | None = None,
+        *,
+        sessions: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> Self:
+        """Pair recordings with their releases, whichever tool made them.
+
+        The tool itself is not needed. The informed attacker learns from the released
+        recordings of the gallery, whose subjects they know. If a subject was released only
+        once, no such recordings exist, and only an ignorant attacker can be evaluated.
+
+        Parameters
+        ----------
+        before : list of ECGRecord, BeatSet, or array of shape (n_beats, [n_leads,] n_times)
+            Originals in mV. Those of one subject are in order of time.
+        after : same type as `before`
+            Their releases. Records are matched by name; if no name occurs in both and there
+            are as many, they are matched in order. Rates and lengths may differ.
+        subjects : array-like of shape (n_samples,), optional
+            Subject of each sample of `before`; by default the records' own.
+        sessions : array-like of shape (n_samples,), optional
+            Session of each sample of `before`, sortable; by default the records' own.
+        random_state : int, RandomState instance or None, default=0
+            The random sequence that attackers use.
+
+        Returns
+        -------
+        release : Release
+            With `omitted` for recordings that could not be used.
+
+        Raises
+        ------
+        ValueError
+            If before and after are not of the same recordings, if subjects are not known, or
+            if fewer than two subjects have both a gallery and a probe recording.
+        """
+        pairs = match_pairs(before, after, subjects, sessions)
+        need_two_subjects(pairs.subjects)
+        rng = check_random_state(random_state)
+        return cls(
+            original=pairs.before,
+            released=pairs.after,
+            # Half of a single release, known by name, identifies the other half: nothing is
+            # left for an informed attacker to achieve.
+            retrained=() if pairs.cut else (take(pairs.after, pairs.in_gallery),),
+            subjects=pairs.subjects,
+            in_gallery=pairs.in_gallery,
+            split=pairs.split,
+            recordings=pairs.recordings,
+            omitted=pairs.omitted,
+            leads=pairs.leads,
+            cut=pairs.cut,
+            deal_seed=int(rng.randint(2**31 - 1)),
+            random_state=rng,
+        )
+
+    @property
+    def n_subjects(self) -> int:
+        """Number of subjects in the gallery."""
+        return len(np.unique(self.subjects))
+
+    def probes(self) -> tuple[Any, Any]:
+        """Return the originals and the releases of the probes.
+
+        Returns
+        -------
+        before, after : BeatSet or ndarray
+            The same samples in the same order. Everything for a random split, where each
+            recording is on both sides.
+        """
+        if self.in_gallery is None:
+            return self.original, self.released
+        return take(self.original, ~self.in_gallery), take(self.released, ~self.in_gallery)
+
+    def probe_subjects(self) -> NDArray:
+        """Return the subject of each sample of `probes`."""
+        return self.subjects if self.in_gallery is None else self.subjects[~self.in_gallery]
+
+    def attack_random_state(
+        self, random_state: int | np.random.RandomState | None = None
+    ) -> np.random.RandomState:
+        """Return the random sequence for attackers: a given one, or a copy of the release's."""
+        if random_state is None and self.random_state is not None:
+            return copy.deepcopy(self.random_state)
+        return check_random_state(random_state)
+
+    def __repr__(self) -> str:
+        return (
+            f"Release({len(self.subjects)} samples of {self.n_subjects} subjects, split by "
+            f"{self.split}, {len(self.probe_subjects())} probes, "
+            f"{len(self.retrained)} retrained views)"
+        )
