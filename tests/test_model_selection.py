@@ -246,7 +246,7 @@ def test_max_utility_never_passes_originals_off_as_a_release():
         assert max_utility()(alike) == 2
     # Utility may be 1 where the signal did change: the waveform tells.
     changed = results_of([0.0, 0.0, 0.0], [1.0, 1.0, 0.9], neg_prd=[0.0, -3.0, -9.0])
-    with pytest.warns(UserWarning, match="no easier to recognise"):
+    with pytest.warns(UserWarning, match="no easier to recognize"):
         assert max_utility()(changed) == 1
     # The method makes hearts easier to recognise than they were.
     worse = results_of([0.2, 0.1], [1.0, 0.9], neg_prd=[0.0, -3.0])

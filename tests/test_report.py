@@ -72,7 +72,7 @@ def test_what_the_release_lacks_is_listed(bunch, released):
 def test_a_subject_nobody_can_know_is_left_out(bunch, released):
     flat = replace(released[0], signal=np.zeros_like(released[0].signal))
     found = audit(bunch.data, [flat, *released[1:]], attackers="lda")
-    assert "no other usable" in found.omitted[bunch.data[1].name]
+    assert "no usable gallery" in found.omitted[bunch.data[1].name]
     assert found.evaluation.n_subjects == 3
 
 
@@ -151,7 +151,7 @@ def test_page_is_self_contained_and_escapes_names(bunch, released, tmp_path):
     assert all(address.startswith("data:image/png") for address in page.addresses)
     # besides data there is nothing a browser could fetch
     assert not re.search(r"https?://|url\(|@import", text)
-    assert "Who could be recognised" in page.text
+    assert "Who could be recognized" in page.text
 
 
 def test_verdict_tells_people_and_floor(result):
