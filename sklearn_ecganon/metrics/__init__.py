@@ -27,9 +27,9 @@ from sklearn_ecganon.metrics._synthesis import (
 from sklearn_ecganon.metrics._waveform import pearson_correlation, prd, rmse
 
 __all__ = [
+    "Estimate",
     "HighestRank1",
     "Realism",
-    "Estimate",
     "auc_interval",
     "cmc_curve",
     "d_sys",

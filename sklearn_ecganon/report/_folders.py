@@ -79,7 +79,7 @@ def audit_folders(
     ...     folder / "in", folder / "out", key_file=key
     ... )
     >>> result = audit_folders(folder / "in", folder / "out", key=key, attackers="lda")
-    >>> result.n_samples, result.ladder.n_subjects
+    >>> result.n_samples, result.evaluation.n_subjects
     (6, 3)
     """
     originals = load_records(before, limits=limits, on_error="omit")
