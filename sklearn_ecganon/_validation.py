@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from types import NoneType
 from typing import Any, NamedTuple
@@ -144,6 +145,78 @@ def check_beats(estimator: Any, X: Any, *, reset: bool) -> Beats:
     return Beats(values, np.arange(len(values)), len(values), None, flat=X.ndim == 2)
 
 
+def validate_beats(
+    estimator: Any, X: Any, *, reset: bool, labels: ArrayLike | None = None
+) -> BeatSet:
+    """Return X as a BeatSet, or raise an error that says what is wrong with it.
+
+    Each row of an array becomes a record of one beat, in a window of its own. The rate of
+    an array is the estimator's parameter `sampling_rate`, or NaN where it has none.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Keeps ``n_features_in_`` when X is an array, and names itself in errors.
+    X : BeatSet, or array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
+        What the user passed.
+    reset : bool
+        True in `fit`, False afterwards.
+    labels : array-like of shape (n_beats,), optional
+        Clinical class of each beat, in place of those of a BeatSet.
+
+    Returns
+    -------
+    beats : BeatSet
+        Its windows are float64 or float32, as they came.
+    """
+    beats = X if isinstance(X, BeatSet) else None
+    checked = check_beats(estimator, X, reset=reset)
+    if beats is None:
+        n_beats, n_leads, n_times = checked.values.shape
+        rate = getattr(estimator, "sampling_rate", None)
+        beats = BeatSet(
+            beats=checked.values,
+            record=checked.record,
+            r_peaks=np.full(n_beats, n_times // 2),
+            lengths=np.full(n_beats, n_times),
+            sampling_rate=np.nan if rate is None else float(rate),
+            lead_names=(tuple(f"lead {i + 1}" for i in range(n_leads)),) * n_beats,
+            names=("unnamed",) * n_beats,
+        )
+    if labels is None:
+        return beats
+    labels = np.asarray(labels)
+    if labels.shape != (len(beats.beats),):
+        raise ValueError(
+            f"labels has shape {labels.shape}; want one for each of the "
+            f"{len(beats.beats)} beats."
+        )
+    return replace(beats, labels=labels)
+
+
+def as_input(beats: BeatSet, X: Any, dtype: Any) -> NDArray:
+    """Return the windows of `beats` in the shape of X.
+
+    Parameters
+    ----------
+    beats : BeatSet
+        What `validate_beats` made of X, maybe with other windows.
+    X : array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
+        What the user passed.
+    dtype : dtype
+        Type of the values to return.
+    """
+    n_dims = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+    windows = beats.beats[:, 0] if n_dims == 2 else beats.beats
+    return np.array(windows, dtype=dtype)
+
+
+def layout_of(beats: BeatSet) -> tuple[int, int, float | None]:
+    """Return leads, samples and rate of beats; the rate is None where it is unknown."""
+    rate = None if np.isnan(beats.sampling_rate) else beats.sampling_rate
+    return beats.n_leads, beats.n_times, rate
+
+
 def check_layout(estimator: Any, found: Sequence[Any], fitted: Sequence[Any]) -> None:
     """Refuse beats that are not laid out as those the estimator was fitted on."""
     if tuple(found) != tuple(fitted):
@@ -158,3 +231,9 @@ def shape_sentence(layout: Sequence[Any]) -> str:
     n_leads, n_times, rate = layout
     at = "" if rate is None else f" at {rate:g} Hz"
     return f"{n_leads} lead(s) of {n_times} samples{at}"
+
+
+def fitted_on_rows(estimator: Any) -> bool:
+    """Return whether an estimator was fitted on a two-dimensional array, one beat a row."""
+    columns = getattr(estimator, "n_features_in_", None)
+    return estimator.n_leads_ == 1 and columns == estimator.n_times_

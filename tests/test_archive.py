@@ -1,16 +1,24 @@
 """One recording through the archive's room: stretches, seams, one heart, refusals."""
 
+import pickle
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from sklearn_ecganon import ECGRecord, QRSSegmenter, make_ecg_records
-from sklearn_ecganon.anonymizers import NoiseAnonymizer, PseudoIdentityAnonymizer
+from sklearn_ecganon.anonymizers import (
+    BlockAverageAnonymizer,
+    NoiseAnonymizer,
+    PseudoIdentityAnonymizer,
+)
 from sklearn_ecganon.archive import RecordAnonymizer, Secret
 from sklearn_ecganon.archive import _stretches as stretches
 from sklearn_ecganon.archive._marks import joined, moved_rhythms, rhythms_of
 from sklearn_ecganon.archive._outcome import Refusal
+from sklearn_ecganon.archive._release import pseudonym_of
+from sklearn_ecganon.archive._stitcher import Stitcher
 from sklearn_ecganon.io import (
     Annotations,
     ECGReadError,
@@ -88,21 +96,61 @@ def test_borders_do_not_depend_on_the_length(long_record, tmp_path, short_stretc
     assert parts[0][:2] == parts[1][:2]
 
 
-def test_all_stretches_share_one_draw(tmp_path, short_stretches):
-    record = make_ecg_records(n_subjects=1, duration=90.0, random_state=1).data[0]
-    write_record(record, tmp_path / "in.npz")
-    model = NoiseAnonymizer(strength=1.0)
-    release = RecordAnonymizer(model, secret=SECRET)
-    from sklearn_ecganon.archive._release import for_one_heart
-
-    with open_record(tmp_path / "in.npz") as reader:
+@pytest.mark.parametrize(
+    "anonymizer",
+    [
+        NoiseAnonymizer(),
+        NoiseAnonymizer(per="beat"),
+        BlockAverageAnonymizer(),
+        PseudoIdentityAnonymizer.from_pretrained(),
+        PseudoIdentityAnonymizer.from_pretrained(0.5, contract="measurement"),
+    ],
+    ids=repr,
+)
+def test_the_archive_writes_what_stretches_in_memory_give(
+    anonymizer, tmp_path, short_stretches
+):
+    record = make_ecg_records(n_subjects=1, duration=60.0, random_state=1).data[0]
+    with open_record(write_record(record, tmp_path / "in.npz")) as reader:
         parts = list(stretches.stretches_of(reader, "sleepecg"))
-    transform = for_one_heart(release.settings.anonymizer, SECRET, parts[0].beats)
-    noise = [transform(part.beats).beats - part.beats.beats for part in parts]
-    noise = np.concatenate(noise)
+    assert len(parts) > 2
+    release = RecordAnonymizer(anonymizer, secret=SECRET)
+    release.anonymize_file(tmp_path / "in.npz", tmp_path / "out.npz")
+    pseudonym = pseudonym_of(anonymizer, SECRET, parts[0].beats)
+    # The last stretch comes first, and in another pickle.
+    last_first = [
+        pickle.loads(pickle.dumps(pseudonym)).release(part.beats) for part in parts[::-1]
+    ]
+    stitcher = Stitcher(last_first[-1])
+    signal = np.concatenate(
+        [
+            stitcher.add(part, released, last=part is parts[-1])
+            for part, released in zip(parts, last_first[::-1], strict=True)
+        ]
+    )
+    written = write_record(replace(record, signal=signal), tmp_path / "memory.npz")
+    np.testing.assert_array_equal(
+        read_record(tmp_path / "out.npz").signal, read_record(written).signal
+    )
+
+
+def test_all_stretches_share_one_draw_and_no_noise_of_beats(tmp_path, short_stretches):
+    record = make_ecg_records(n_subjects=1, duration=90.0, random_state=1).data[0]
+    with open_record(write_record(record, tmp_path / "in.npz")) as reader:
+        parts = list(stretches.stretches_of(reader, "sleepecg"))
     assert len(parts) > 3
-    np.testing.assert_allclose(noise, np.broadcast_to(noise[0], noise.shape), atol=1e-12)
-    assert noise.std() > 0.01
+    pseudonym = pseudonym_of(NoiseAnonymizer(), SECRET, parts[0].beats)
+    noise = [pseudonym.release(part.beats).beats - part.beats.beats for part in parts]
+    joined_noise = np.concatenate(noise)
+    expected = np.broadcast_to(joined_noise[0], joined_noise.shape)
+    np.testing.assert_allclose(joined_noise, expected, atol=1e-12)
+    assert joined_noise.std() > 0.01
+    pseudonym = pseudonym_of(NoiseAnonymizer(per="beat"), SECRET, parts[0].beats)
+    noise = [pseudonym.release(part.beats).beats - part.beats.beats for part in parts]
+    for one, other in pairwise(noise):
+        n_beats = min(len(one), len(other))
+        correlation = np.corrcoef(one[:n_beats].ravel(), other[:n_beats].ravel())[0, 1]
+        assert abs(correlation) < 0.2  # of 3000 numbers or more: ten standard deviations
 
 
 @pytest.fixture(scope="module")

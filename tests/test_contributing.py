@@ -1,13 +1,12 @@
 """The anonymizer that CONTRIBUTING.md writes in one file keeps the whole contract."""
 
+import importlib
 import re
 import sys
-import types
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.utils.estimator_checks import check_estimator
 
 from sklearn_ecganon import ReidentificationScorer
 
@@ -15,22 +14,27 @@ TEXT = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text()
 
 
 @pytest.fixture
-def gain(monkeypatch):
-    source, measured = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
-    module = types.ModuleType("gain_anonymizer")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    exec(compile(source.replace('"""..."""', "pass"), "CONTRIBUTING.md", "exec"), vars(module))
-    assert "GainAnonymizer().fit(beats)" in measured
-    return module.GainAnonymizer
+def snippets():
+    return re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+
+
+@pytest.fixture
+def gain(snippets, monkeypatch, tmp_path):
+    # A file that other processes can import, as the one that the page asks for.
+    (tmp_path / "gain_anonymizer.py").write_text(snippets[0])
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "gain_anonymizer", raising=False)
+    return importlib.import_module("gain_anonymizer").GainAnonymizer
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-def test_example_passes_every_check(gain):
-    checks = check_estimator(gain())
-    assert {check["status"] for check in checks} <= {"passed", "skipped"}
+def test_example_passes_every_check(gain, snippets):
+    assert "check_anonymizer(GainAnonymizer())" in snippets[1]
+    exec(compile(snippets[1], "CONTRIBUTING.md", "exec"), {"GainAnonymizer": gain})
 
 
-def test_example_keeps_our_contract_and_is_no_protection(gain, beats, bunch):
+def test_example_keeps_our_contract_and_is_no_protection(gain, snippets, beats, bunch):
+    assert "GainAnonymizer().fit(beats)" in snippets[2]
     model = gain(random_state=0).fit(beats)
     new = model.transform(beats)
     factors = new.beats[:, 0].max(axis=1) / beats.beats[:, 0].max(axis=1)

@@ -11,11 +11,11 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch.dataset import Dataset
 
 from sklearn_ecganon import QRSSegmenter, make_ecg_records
-from sklearn_ecganon._validation import check_beats
 from sklearn_ecganon.anonymizers import GANTrainingWarning
 from sklearn_ecganon.anonymizers._gan_image import _anonymizer, _blending
 from sklearn_ecganon.anonymizers._gan_image._anonymizer import ARCHITECTURES, GANImageAnonymizer
 from sklearn_ecganon.anonymizers._gan_image._blending import blend, blending_weights
+from sklearn_ecganon.core import Draws
 from sklearn_ecganon.imaging import BeatImager
 from sklearn_ecganon.networks._gan import Discriminator, Grid, InvertibleGenerator
 from sklearn_ecganon.plot._preview_grid import PreviewGrid
@@ -364,18 +364,14 @@ def test_a_record_has_one_pseudo_identity_and_beats_of_its_own(gan, ectopic):
 
 def test_at_full_strength_nothing_but_classes_reaches_the_release(gan, ectopic):
     # The original decides about the draw and nothing else: the generator gets no sample.
-    drawn = gan._latents(gan_beats(ectopic), ectopic.record)
+    drawn = gan._latents(Draws(gan.salt_.tobytes(), ectopic), ectopic.record)
     codes = np.eye(3)[np.searchsorted(gan.classes_, ectopic.labels)]
     expected = gan.pictures_.read(gan._model().generate(drawn, codes))
     np.testing.assert_allclose(gan.transform(ectopic).beats, expected, atol=1e-12)
 
 
-def gan_beats(beats):
-    return check_beats(GANImageAnonymizer(), beats, reset=True)
-
-
 def test_parts_of_the_latent_are_independent(gan, ectopic):
-    drawn = gan._latents(gan_beats(ectopic), ectopic.record)
+    drawn = gan._latents(Draws(gan.salt_.tobytes(), ectopic), ectopic.record)
     of_record, of_beat = drawn[:, :16], drawn[:, 16:]
     bounds = ectopic.bounds()
     for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
@@ -391,15 +387,24 @@ def test_stretches_of_a_long_record_are_of_one_heart_and_other_beats(gan, ectopi
     model = clone(gan)
     model.__setstate__({**gan.__getstate__(), "strength": strength})
     first, second = ectopic[:1], ectopic[1:2]
-    whole = model.of_one_record(first)
-    np.testing.assert_array_equal(whole.transform(first).beats, model.transform(first).beats)
-    drawn = [whole._latents(gan_beats(part), part.record) for part in (first, second)]
-    assert (drawn[0][0, :16] == drawn[1][:, :16]).all()
-    assert not np.isin(drawn[0][:, 16:], drawn[1][:, 16:]).any()
+    pseudonym = model.pseudonym(first)
+    released = pseudonym.release(first)
+    np.testing.assert_array_equal(released.beats, model.transform(first).beats)
+    latents = [
+        model._latents(Draws(pseudonym.salt, part, (pseudonym.first,)), part.record)
+        for part in (first, second)
+    ]
+    assert (latents[0][0, :16] == latents[1][:, :16]).all()
+    assert not np.isin(latents[0][:, 16:], latents[1][:, 16:]).any()
     # Below full strength it is inverted to the first stretch's heart, not to each one's own.
-    released = whole.transform(second).beats
-    whole._inversion_of_record = None
-    assert np.array_equal(whole.transform(second).beats, released) == (strength == 1)
+    released = pseudonym.release(second).beats
+    settled = model.pseudonym(second).settled
+    if strength < 1:
+        assert not np.array_equal(
+            replace(pseudonym, settled=settled).release(second).beats, released
+        )
+    else:
+        assert settled is None
 
 
 def test_no_class_is_held_out_as_a_whole():
@@ -432,7 +437,7 @@ def test_from_a_quarter_on_only_the_latent_tells_of_the_original(gan, ectopic, m
         return np.zeros((len(images), 32)), np.zeros((len(images), 3))
 
     monkeypatch.setattr(_anonymizer._Inference, "invert", nothing)
-    drawn = gan._latents(gan_beats(ectopic), ectopic.record)
+    drawn = gan._latents(Draws(gan.salt_.tobytes(), ectopic), ectopic.record)
     codes = np.eye(3)[np.searchsorted(gan.classes_, ectopic.labels)]
     model = clone(gan)
     for strength, alike in ((0.25, True), (0.24, False)):

@@ -11,7 +11,7 @@ from skorch.dataset import Dataset
 
 from sklearn_ecganon import QRSSegmenter, make_ecg_records
 from sklearn_ecganon.anonymizers import FlowFieldAnonymizer, NoiseFieldAnonymizer
-from sklearn_ecganon.anonymizers._perturbation import _base
+from sklearn_ecganon.core import Draws
 from sklearn_ecganon.networks import FieldUNet, FlowField, NoiseField, warp
 from sklearn_ecganon.regions import QRSRegion
 from sklearn_ecganon.training import ResidentPartners, seeded, soften
@@ -128,9 +128,14 @@ def test_leads_are_warped_alike(two_leads):
 def test_stretches_of_a_long_record_share_the_field_of_the_first(two_leads):
     beats, y = two_leads
     model = FlowFieldAnonymizer(**SMALL).fit(beats, y)
-    one = model.of_one_record(beats[0])
-    np.testing.assert_array_equal(one.field(beats[1])[0], one.field(beats[0])[0])
-    np.testing.assert_allclose(one.field(beats[0]), model.field(beats[0]), atol=1e-12)
+    pseudonym = model.pseudonym(beats[0])
+    fields = []
+    for stretch in beats[:2]:
+        draws = Draws(pseudonym.salt, stretch, (pseudonym.first,), pseudonym.settled)
+        (chunk,) = model._fields(stretch, draws, model._protection(stretch))
+        fields.append(chunk[1] * model._units())
+    np.testing.assert_array_equal(fields[0][0], fields[1][0])
+    np.testing.assert_allclose(fields[0], model.field(beats[0]), atol=1e-12)
 
 
 def test_a_record_without_beats_is_no_harm(two_leads):
@@ -224,7 +229,7 @@ def test_views_are_means_of_beats_of_one_record_and_class(two_leads):
     model = FlowFieldAnonymizer(**SMALL).fit(labelled)
     codes = (labelled.labels == "V").astype(int)
     subject = np.arange(len(beats))[::-1]  # another order than that of the records
-    views = model._views(_base.check_beats(model, labelled, reset=False), codes, subject)
+    views = model._views(labelled, codes, subject)
     expected = set()
     for record in range(len(beats)):
         for code in (0, 1):

@@ -134,10 +134,11 @@ def test_identity_key_joins_records(beats, contract):
     assert (sizes == sizes[0]).all()
 
 
-def test_a_stretch_has_no_name_to_take_a_key_from(beats):
+def test_a_record_without_a_name_has_no_key(beats):
     model = PseudoIdentityAnonymizer.from_pretrained(identity=str)
-    with pytest.raises(ValueError, match="stretches of a record have none"):
-        model.of_one_record(beats[0])
+    nameless = replace(beats[0], names=("unnamed",))
+    with pytest.raises(ValueError, match="give the records names"):
+        model.pseudonym(nameless)
 
 
 def test_short_windows_cannot_keep_measurements(bunch):

@@ -8,7 +8,7 @@ import pytest
 from sklearn.ensemble import ExtraTreesClassifier
 
 from sklearn_ecganon import QRSSegmenter
-from sklearn_ecganon.anonymizers._retiming import retime
+from sklearn_ecganon.anonymizers._pseudo_identity._retiming import retime
 from sklearn_ecganon.contracts import category
 from sklearn_ecganon.datasets import fetch_mitdb, time_split
 from sklearn_ecganon.segmentation import BeatCountWarning

@@ -16,9 +16,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sklearn_ecganon._validation import Beats, check_beats, check_layout
-from sklearn_ecganon.anonymizers._base import BaseAnonymizer
+from sklearn_ecganon._validation import as_input
 from sklearn_ecganon.anonymizers._gan_image._pictures import check_image_size
+from sklearn_ecganon.core import BaseAnonymizer, Draws
 from sklearn_ecganon.networks._cycle import TwoDiscriminators, TwoTranslators
 from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.training._adversarial import train_watched
@@ -361,29 +361,23 @@ class CycleGANAnonymizer(NetStateMixin, BaseAnonymizer):
 
     def _apply(self, X: BeatSet | ArrayLike, *directions: str) -> BeatSet | NDArray:
         check_is_fitted(self)
-        beats = check_beats(self, X, reset=False)
-        check_layout(
-            self, self._layout(beats), (self.n_leads_, self.n_times_, self.sampling_rate_)
-        )
-        values = beats.values
+        beats = self._validated(X)
+        values = beats.beats
         for direction in directions:
             values = self._translated(values, direction)
-        if isinstance(X, BeatSet):
-            return X.with_beats(values)
-        return np.array(values[:, 0] if beats.flat else values, dtype=beats.values.dtype)
+        new = beats.with_beats(values)
+        return new if isinstance(X, BeatSet) else as_input(new, X, beats.beats.dtype)
 
-    def _fit_beats(
-        self, beats: Beats, labels: NDArray | None, y: Any, seed: int, context: Any
-    ) -> None:
+    def _learn(self, beats: BeatSet, y: Any, seed: int, context: Any) -> None:
         size = check_image_size(beats, self.image_shape)
         of_b = self._in_b(beats, y)[beats.record]
         self._check_learnable(beats, of_b)
-        self.scale_ = Scale.learn(beats.values, size)
-        images = np.clip(self.scale_.forward(beats.values), -LIMIT, LIMIT)
+        self.scale_ = Scale.learn(beats.beats, size)
+        images = np.clip(self.scale_.forward(beats.beats), -LIMIT, LIMIT)
         self.device_ = resolve_device(self.device)
         self._n_drawn = min(self.epoch_size, int(max(of_b.sum(), (~of_b).sum())))
         self._shown = [
-            beats.values[np.flatnonzero(rows)[:: -(-int(rows.sum()) // N_SHOWN)]]
+            beats.beats[np.flatnonzero(rows)[:: -(-int(rows.sum()) // N_SHOWN)]]
             for rows in (~of_b, of_b)
         ]
         with seeded(seed):
@@ -400,9 +394,9 @@ class CycleGANAnonymizer(NetStateMixin, BaseAnonymizer):
             trained, self.net_ = self.net_.module_, self._build_net()
         self.net_.module_.load_state_dict(trained.state_dict())
 
-    def _in_b(self, beats: Beats, y: Any) -> NDArray[np.bool_]:
+    def _in_b(self, beats: BeatSet, y: Any) -> NDArray[np.bool_]:
         """Tell which records are of domain B."""
-        n_records = beats.n_records
+        n_records = len(beats)
         if self._domain is not None:
             domain = np.asarray(self._domain)
             if domain.shape != (n_records,):
@@ -432,12 +426,12 @@ class CycleGANAnonymizer(NetStateMixin, BaseAnonymizer):
         mixed = np.random.default_rng(0).permutation(subjects)
         return np.isin(y, mixed[len(mixed) // 2 :])
 
-    def _check_learnable(self, beats: Beats, of_b: NDArray[np.bool_]) -> None:
+    def _check_learnable(self, beats: BeatSet, of_b: NDArray[np.bool_]) -> None:
         """Refuse what nothing can be learnt from."""
-        if beats.values[0].size < 2:
+        if beats.beats[0].size < 2:
             raise ValueError("X has windows of 1 sample; a translation needs 2 or more.")
         for name, rows in zip(self.domains_.tolist(), (~of_b, of_b), strict=True):
-            part = beats.values[rows]
+            part = beats.beats[rows]
             if len(part) == 0:
                 raise ValueError(
                     f"domain {name!r} is empty: its records have no beats; leave them out, "
@@ -498,10 +492,10 @@ class CycleGANAnonymizer(NetStateMixin, BaseAnonymizer):
             stamp={"data": data.hexdigest(), "parameters": repr(parameters)},
         )
 
-    def _anonymize(self, beats: Beats, labels: NDArray | None) -> NDArray:
-        drawn = self._draw_for_records(beats, self.n_latent)[beats.record]
-        new = self._translated(beats.values, self.direction, drawn)
-        return (1 - self.strength) * beats.values + self.strength * new
+    def _release(self, beats: BeatSet, draws: Draws) -> BeatSet:
+        latents = draws.for_records(self.n_latent)[beats.record]
+        new = self._translated(beats.beats, self.direction, latents)
+        return beats.with_beats((1 - self.strength) * beats.beats + self.strength * new)
 
     def _translated(
         self, values: NDArray, direction: str, drawn: NDArray | None = None

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch import NeuralNet
 
-from sklearn_ecganon._validation import Beats
-from sklearn_ecganon.anonymizers._base import BaseAnonymizer
+from sklearn_ecganon.core import BaseAnonymizer, Draws
 from sklearn_ecganon.networks._vae import VAE
+from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.training._losses import NegativeELBO
 from sklearn_ecganon.training._nets import (
     FIXED,
@@ -177,12 +177,10 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         self.device = device
         self.random_state = random_state
 
-    def _fit_beats(
-        self, beats: Beats, labels: NDArray | None, y: Any, seed: int, context: Any
-    ) -> None:
+    def _learn(self, beats: BeatSet, y: Any, seed: int, context: Any) -> None:
         self.columns_ = self._region_columns()
         self.device_ = resolve_device(self.device)
-        rows, _, _ = _to_unit_range(beats.values[:, :, self.columns_])
+        rows, _, _ = _to_unit_range(beats.beats[:, :, self.columns_])
         with seeded(seed):
             self.net_ = self._build_net()
             X = torch.as_tensor(rows.reshape(len(rows), -1), dtype=torch.float32)
@@ -221,23 +219,23 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
             return before[-max(round(self.pre_width * per_ms), 1) :]
         return np.concatenate([before, np.arange(center + half, self.n_times_)])
 
-    def _anonymize(self, beats: Beats, labels: NDArray | None) -> NDArray:
-        values = beats.values.astype(np.float64)
+    def _release(self, beats: BeatSet, draws: Draws) -> BeatSet:
+        values = beats.beats.astype(np.float64)
         region = values[:, :, self.columns_]
         rows, low, span = _to_unit_range(region)
-        drawn = self._draw_for_records(beats, self._latent_size())[beats.record]
+        latents = draws.for_records(self._latent_size())[beats.record]
         # In float64 a row's answer does not depend on the batch it came in.
         vae = copy.deepcopy(self.net_.module_).double().eval()
         with torch.no_grad(), single_thread():
             x = torch.from_numpy(rows.reshape(len(rows), -1)).to(self.device_)
             mean, _ = vae.encode(x)
-            fresh = torch.from_numpy(drawn).to(self.device_)
+            fresh = torch.from_numpy(latents).to(self.device_)
             z = (1 - self.strength) ** 0.5 * mean + self.strength**0.5 * fresh
             new = vae.decode(z) + (1 - self.strength) * (x - vae.decode(mean))
         new = new.cpu().numpy().reshape(region.shape) * span + low
         values[:, :, self.columns_] = new
-        self._join(values, beats.values)
-        return values
+        self._join(values, beats.beats)
+        return beats.with_beats(values)
 
     def _join(self, values: NDArray, original: NDArray) -> None:
         """Bend the ends of the replaced stretches to the samples they must meet."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +24,7 @@ from sklearn_ecganon.archive._outcome import Outcome, Refusal
 from sklearn_ecganon.archive._secret import Secret
 from sklearn_ecganon.archive._stitcher import Stitcher
 from sklearn_ecganon.archive._stretches import Stretch, stretches_of
+from sklearn_ecganon.core import Pseudonym
 from sklearn_ecganon.io import (
     FORMATS,
     Annotations,
@@ -42,7 +42,6 @@ from sklearn_ecganon.records import BeatSet
 N_THREADS = 2
 
 T = TypeVar("T")
-Transform = Callable[[BeatSet], BeatSet]
 Write = Callable[[NDArray[np.float64]], None]
 Tell = Callable[[float], None]
 
@@ -214,7 +213,7 @@ def _stream(
     tell: Tell,
 ) -> tuple[Annotations | None, int]:
     """Write the samples of one recording; return its marks and how many beats it has."""
-    transform: Transform | None = None
+    pseudonym: Pseudonym | None = None
     stitcher: Stitcher | None = None
     old = reader.annotations
     rhythms = None if old is None else rhythms_of(old)
@@ -225,16 +224,13 @@ def _stream(
     moved = False
 
     def tasks() -> Iterator[Callable[[], tuple[Stretch, BeatSet]]]:
-        nonlocal transform
+        nonlocal pseudonym
         for stretch in stretches_of(reader, settings.detector):
             for lead in stretch.signal.T:
                 digest.update(np.ascontiguousarray(lead))
-            if len(stretch.beats.beats) and transform is None:
-                transform = for_one_heart(settings.anonymizer, settings.secret, stretch.beats)
-                # The first one settles the heart, before others may.
-                yield partial(_itself, _released(transform, stretch))
-            else:
-                yield partial(_released, transform, stretch)
+            if pseudonym is None and len(stretch.beats.beats):
+                pseudonym = pseudonym_of(settings.anonymizer, settings.secret, stretch.beats)
+            yield partial(_released, pseudonym, stretch)
 
     for stretch, released in in_order(tasks(), N_THREADS):
         if not len(stretch.beats.beats):
@@ -252,7 +248,7 @@ def _stream(
             begun.append(moved_rhythms(rhythms, stretch, released))
         moved |= not np.array_equal(released.r_peaks, stretch.beats.r_peaks)
         tell(stretch.stop / reader.n_times)
-    if transform is None:
+    if pseudonym is None:
         raise Refusal("no_beats")
     if old is None or not moved:
         return old, len(peaks)
@@ -262,18 +258,17 @@ def _stream(
     return joined(beats, begun), len(peaks)
 
 
-def _itself(value: T) -> T:
-    return value
-
-
-def _released(transform: Transform | None, stretch: Stretch) -> tuple[Stretch, BeatSet]:
-    if transform is None or not len(stretch.beats.beats):
+def _released(pseudonym: Pseudonym | None, stretch: Stretch) -> tuple[Stretch, BeatSet]:
+    if pseudonym is None:  # no stretch has had beats yet
         return stretch, stretch.beats
-    return stretch, transform(stretch.beats)
+    try:
+        return stretch, pseudonym.release(stretch.beats)
+    except ValueError:
+        raise Refusal("unfit_model") from None
 
 
-def for_one_heart(anonymizer: Any, secret: Secret, first: BeatSet) -> Transform:
-    """Return a transform of stretches that gives all of them the same pseudo-identity.
+def pseudonym_of(anonymizer: Any, secret: Secret, first: BeatSet) -> Pseudonym:
+    """Return the pseudo-identity of one recording.
 
     It is keyed by the secret and the beats of the first stretch, so that the same recording
     gets the same one again, whatever it is called.
@@ -283,25 +278,23 @@ def for_one_heart(anonymizer: Any, secret: Secret, first: BeatSet) -> Transform:
     anonymizer : estimator
         One that is not fitted is fitted to `first`.
     secret : Secret
-        Makes the salt.
+        Source of the salt.
     first : BeatSet
         First stretch of the recording that has beats.
+
+    Raises
+    ------
+    Refusal
+        If the anonymizer does not take such beats.
     """
     try:
         check_is_fitted(anonymizer)
-        model = copy.copy(anonymizer)
     except NotFittedError:
-        model = clone(anonymizer).fit(first)
-    model.salt_ = secret.salt
-    model = model.of_one_record(first)
-
-    def transform(stretch: BeatSet) -> BeatSet:
-        try:
-            return model.transform(stretch)
-        except ValueError:
-            raise Refusal("unfit_model") from None
-
-    return transform
+        anonymizer = clone(anonymizer).fit(first)
+    try:
+        return anonymizer.pseudonym(first, secret.salt.tobytes())
+    except ValueError:
+        raise Refusal("unfit_model") from None
 
 
 def in_order(tasks: Iterable[Callable[[], T]], n_threads: int) -> Iterator[T]:

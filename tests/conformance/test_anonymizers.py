@@ -1,141 +1,123 @@
 """Our own contract: what every anonymizer must keep, whatever its method."""
 
-import io
 import pickle
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import numpy as np
 import pytest
-import torch
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
-from sklearn.pipeline import Pipeline
 
-from sklearn_ecganon import BeatSet, QRSSegmenter
+from sklearn_ecganon import QRSSegmenter
+from sklearn_ecganon.anonymizers import (
+    BlockAverageAnonymizer,
+    CycleGANAnonymizer,
+    LowPassAnonymizer,
+    NoiseAnonymizer,
+    NonQRSVAEAnonymizer,
+    TimeWarpAnonymizer,
+)
+from sklearn_ecganon.core import BaseAnonymizer, Draws, RecordPseudonym
+from sklearn_ecganon.testing import (
+    _stretches,
+    check_anonymizer,
+    check_stretches_in_any_order_and_process,
+    check_stretches_share_no_draw_of_beats,
+    check_transform_is_pseudonym_and_release,
+    parametrize_with_anonymizer_checks,
+)
 from tests.conformance.estimators import ANONYMIZERS, as_parameters, quick
+
+# Windows do not depend on the rest of the record: its stretches put together are the record.
+SAME_IN_STRETCHES = [
+    NoiseAnonymizer(),
+    LowPassAnonymizer(),
+    TimeWarpAnonymizer(),
+    BlockAverageAnonymizer(per="record"),
+    NonQRSVAEAnonymizer(max_epochs=1),
+    CycleGANAnonymizer(max_epochs=1, n_filters=4),
+]
+
+
+@pytest.mark.trains
+@parametrize_with_anonymizer_checks(
+    [*(quick(cls) for cls in ANONYMIZERS), NoiseAnonymizer(per="beat")]
+)
+def test_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("estimator", SAME_IN_STRETCHES, ids=repr)
+def test_stretches_put_together_are_the_record(estimator, beats):
+    model = clone(estimator).set_params(random_state=0).fit(beats)
+    record = beats[0]
+    pseudonym = model.pseudonym(record)
+    released = [pseudonym.release(stretch).beats for stretch in _stretches(record)]
+    together = np.concatenate(released)
+    np.testing.assert_allclose(together, model.transform(record).beats, rtol=0, atol=1e-9)
+
+
+class RepeatsDraws(NoiseAnonymizer):
+    """Keys the noise of its beats by the first stretch, so that every stretch repeats it."""
+
+    def _release(self, beats, draws):
+        keyed = Draws(draws.first[0], beats)
+        keyed.__dict__["digests"] = draws.first
+        return super()._release(beats, keyed)
+
+
+class Remembers(BaseAnonymizer):
+    """Returns something else each time that it is called."""
+
+    def __init__(self, strength=1.0, *, random_state=None):
+        self.strength = strength
+        self.random_state = random_state
+
+    def _release(self, beats, draws):
+        self.n_calls_ = getattr(self, "n_calls_", 0) + 1
+        return beats.with_beats(beats.beats + self.n_calls_)
+
+
+def test_the_checks_find_what_they_are_for(beats):
+    with pytest.raises(AssertionError, match="repeat the draws"):
+        check_stretches_share_no_draw_of_beats(RepeatsDraws(per="beat"))
+    for check in (
+        check_transform_is_pseudonym_and_release,
+        check_stretches_in_any_order_and_process,
+    ):
+        with pytest.raises(AssertionError):
+            check(Remembers())
+    with pytest.raises(TypeError, match="inherits from"):
+        check_anonymizer(QRSSegmenter())
+
+
+def test_a_pseudonym_is_of_one_record_of_the_same_layout(beats, bunch):
+    model = NoiseAnonymizer(random_state=0).fit(beats)
+    with pytest.raises(ValueError, match="BeatSet of one record, but got 2 records"):
+        model.pseudonym(beats[:2])
+    with pytest.raises(ValueError, match="but got ndarray"):
+        model.pseudonym(beats[0]).release(beats[0].beats)
+    with pytest.raises(ValueError, match="64 bytes"):
+        model.resalt(b"")
+    slow = QRSSegmenter(sampling_rate=200).fit_transform(bunch.data)
+    with pytest.raises(ValueError, match=r"was fitted on .* at 250 Hz"):
+        model.pseudonym(beats[0]).release(slow[0])
+    assert isinstance(model.pseudonym(beats[0]), RecordPseudonym)
+
+
+def test_numbers_of_records_and_of_beats_do_not_overlap(beats):
+    draws = Draws(b"salt", beats)
+    of_records, of_beats = draws.for_records(3), draws.for_beats(3)
+    assert of_records.shape == (len(beats), 3)
+    assert of_beats.shape == (len(beats.beats), 3)
+    assert len(np.unique(np.r_[of_records, of_beats])) == of_records.size + of_beats.size
+    whole = draws.for_stretches([5] * len(beats)).reshape(-1, 5)
+    np.testing.assert_array_equal(whole[:, :3], of_records)
 
 
 @pytest.fixture(scope="module", params=as_parameters(ANONYMIZERS), ids=lambda cls: cls.__name__)
 def fitted(request, beats):
     return quick(request.param, random_state=0).fit(beats)
-
-
-def test_strength_zero_is_bit_exact(fitted, beats):
-    unchanged = clone(fitted).set_params(strength=0).fit(beats)
-    assert unchanged.transform(beats).beats.tobytes() == beats.beats.tobytes()
-    for dtype in (np.float32, np.float64):
-        rows = beats.beats[:, 0].astype(dtype)
-        out = unchanged.fit(rows).transform(rows)
-        assert out.tobytes() == rows.tobytes()
-        assert out.dtype == dtype
-
-
-def retimes(anonymizer):
-    """Tell whether a release has R peaks of its own, as the diagnostic contract allows."""
-    return getattr(anonymizer, "contract", None) == "diagnostic"
-
-
-def test_what_goes_in_comes_out(fitted, beats):
-    new = fitted.transform(beats)
-    assert isinstance(new, BeatSet)
-    assert new.beats.shape[1:] == beats.beats.shape[1:]
-    kept = ["names", "lead_names", "lengths"]
-    if not retimes(fitted):
-        kept += ["record", "r_peaks", "labels"]
-    for field in kept:
-        np.testing.assert_array_equal(getattr(new, field), getattr(beats, field))
-    assert fitted.inverse_transform(new) is new
-
-
-def test_input_is_not_changed(fitted, beats):
-    before = beats.beats.copy()
-    fitted.transform(beats)
-    np.testing.assert_array_equal(beats.beats, before)
-
-
-def test_answer_does_not_depend_on_the_company(fitted, beats):
-    whole = fitted.transform(beats)
-    order = np.random.default_rng(0).permutation(len(beats))
-    reordered = fitted.transform(beats[order])
-    for position, record in enumerate(order):
-        alone = fitted.transform(beats[record]).beats
-        np.testing.assert_allclose(alone, whole[record].beats, atol=1e-6)
-        np.testing.assert_allclose(reordered[position].beats, alone, atol=1e-6)
-
-
-@pytest.fixture(scope="module")
-def other_process():
-    """Return a process that shares no memory with this one."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
-        yield executor
-
-
-def test_answer_does_not_depend_on_the_process(fitted, beats, other_process):
-    released = other_process.submit(fitted.transform, beats).result()
-    np.testing.assert_allclose(released.beats, fitted.transform(beats).beats, atol=1e-6)
-
-
-def test_salt_decides_and_resalt_changes_it(fitted, beats):
-    same, other = fitted.resalt(1), fitted.resalt(2)
-    assert not np.array_equal(same.salt_, other.salt_)
-    first, again = same.transform(beats), fitted.resalt(1).transform(beats)
-    np.testing.assert_array_equal(first.beats, again.beats)
-    np.testing.assert_array_equal(first.r_peaks, again.r_peaks)
-    for old, new in zip(first, other.transform(beats), strict=True):
-        n_beats = min(len(old.beats), len(new.beats))
-        changed = np.abs(old.beats[:n_beats] - new.beats[:n_beats]).max(axis=(1, 2))
-        assert (changed > 1e-6).all()
-    assert not np.array_equal(fitted.resalt().salt_, fitted.resalt().salt_)
-
-
-def test_salt_is_secret_without_a_seed(fitted, beats):
-    # Seeding NumPy's global generator must not make the salt guessable.
-    salts = []
-    for _ in range(2):
-        np.random.seed(0)  # noqa: NPY002
-        salts.append(clone(fitted).set_params(random_state=None).fit(beats[:2]).salt_)
-    assert not np.array_equal(*salts)
-
-
-def test_pickle_is_arrays_only(fitted, beats):
-    seen = set()
-
-    class Reader(pickle.Unpickler):
-        def find_class(self, module, name):
-            seen.add(module.partition(".")[0])
-            return super().find_class(module, name)
-
-    again = Reader(io.BytesIO(pickle.dumps(fitted))).load()
-    assert seen <= {"sklearn_ecganon", "numpy", "builtins", "copyreg", "_codecs"}
-    np.testing.assert_array_equal(again.transform(beats).beats, fitted.transform(beats).beats)
-
-
-def test_model_holds_no_training_sample(fitted, beats):
-    # No stored array may hold three consecutive samples of a training beat.
-    stored = pickle.dumps(fitted)
-    for beat in beats.beats[::7, 0].astype(np.float64):
-        for dtype in (np.float64, np.float32):
-            for start in range(0, len(beat) - 3, 5):
-                assert beat[start : start + 3].astype(dtype).tobytes() not in stored
-
-
-def test_same_seed_same_model_and_global_generators_rest(fitted, beats):
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    again = clone(fitted).fit(beats)
-    np.testing.assert_array_equal(again.transform(beats).beats, fitted.transform(beats).beats)
-    assert torch.equal(torch.get_rng_state(), torch_state)
-    np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
-
-
-def test_three_dimensional_arrays(fitted, beats):
-    rows = np.repeat(beats.beats[:30], 2, axis=1)
-    model = clone(fitted).fit(rows)
-    assert model.transform(rows).shape == rows.shape
-    with pytest.raises(ValueError, match="expecting 2 features"):
-        model.transform(rows[:, :1])
-    with pytest.raises(ValueError, match="fitted on 2 lead"):
-        model.transform(rows[:, :, 1:])
 
 
 def test_refuses_in_clear_words(fitted, bunch, beats):
@@ -155,14 +137,6 @@ def test_refuses_in_clear_words(fitted, bunch, beats):
         clone(fitted).fit(rows.astype(complex))
     with pytest.raises(ValueError, match=r"shape \(2, 2, 2, 50\)"):
         clone(fitted).fit(np.ones((2, 2, 2, 50)))
-
-
-def test_pipeline_stitches(fitted, bunch):
-    pipeline = Pipeline([("segment", QRSSegmenter()), ("identity", clone(fitted))])
-    released = pipeline.fit_transform(bunch.data, bunch.subject)
-    records = pipeline.inverse_transform(released)
-    assert [r.n_times for r in records] == [r.n_times for r in bunch.data]
-    assert all(r.subject is None for r in records)
 
 
 def test_progress_is_shown_and_leaves_nothing_behind(fitted, beats, capsys):

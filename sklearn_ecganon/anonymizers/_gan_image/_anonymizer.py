@@ -7,7 +7,7 @@ import hashlib
 import os
 import warnings
 from numbers import Integral, Real
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,14 +17,14 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_ecganon._validation import Beats, check_beats
-from sklearn_ecganon.anonymizers._base import BaseAnonymizer
+from sklearn_ecganon._validation import fitted_on_rows
 from sklearn_ecganon.anonymizers._gan_image._blending import blend
 from sklearn_ecganon.anonymizers._gan_image._pictures import (
     Pictures,
     check_learnable,
     group_windows,
 )
+from sklearn_ecganon.core import BaseAnonymizer, Draws
 from sklearn_ecganon.imaging import BeatImager
 from sklearn_ecganon.networks._gan import InvertibleGenerator
 from sklearn_ecganon.records import BeatSet
@@ -238,9 +238,6 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
     True
     """
 
-    # Of a copy that `of_one_record` makes.
-    _inversion_of_record: NDArray[np.float64] | None = None
-
     _parameter_constraints: dict = {
         **BaseAnonymizer._parameter_constraints,
         "architecture": [StrOptions(set(ARCHITECTURES))],
@@ -359,36 +356,13 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
             [model.generate(z[rows], condition[rows]) for rows in gen_batches(n_samples, CHUNK)]
         )
         traces = self.pictures_.read(images).reshape(n_samples, -1, self.n_times_)
-        return traces[:, 0] if self._flat else traces[:, : self.n_leads_]
+        return traces[:, 0] if fitted_on_rows(self) else traces[:, : self.n_leads_]
 
-    def of_one_record(self, first: BeatSet) -> Self:
-        """Return a copy that takes all it is given for stretches of one record.
-
-        Parameters
-        ----------
-        first : BeatSet
-            The first stretch that has beats: whose heart it is inverted to below full
-            strength. Each stretch draws for its own beats.
-
-        Returns
-        -------
-        model : GANImageAnonymizer
-            A copy with the same weights and salt.
-        """
-        other = super().of_one_record(first)
-        beats = check_beats(other, first, reset=False)
-        members, owner = group_windows(beats, self._windows_per_image)
-        traces = _traces(beats.values, members)
-        other._inversion_of_record = self._record_latents(self._model(), traces, owner)
-        return other
-
-    def _fit_beats(
-        self, beats: Beats, labels: NDArray | None, y: Any, seed: int, context: Any
-    ) -> None:
-        self._flat = beats.flat
+    def _learn(self, beats: BeatSet, y: Any, seed: int, context: Any) -> None:
         size = check_learnable(beats, self.imager, self.image_shape)
+        labels = beats.labels
         if labels is None:
-            labels = np.full(len(beats.values), "")
+            labels = np.full(len(beats.beats), "")
         self.classes_, codes = np.unique(labels, return_inverse=True)
         self.class_shares_ = np.bincount(codes) / len(codes)
         if self.architecture == "classifier" and len(self.classes_) < 2:
@@ -402,10 +376,10 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         if self.n_blended > 1 and size is None:
             # The same whatever the seed, as the hold-out is.
             rng = np.random.default_rng(0)
-            values, run = blend(seen.values, seen.record, seen_codes, self.n_blended, rng)
-            seen = seen._replace(values=values, record=run, n_records=run[-1] + 1)
+            values, run = blend(seen.beats, seen.record, seen_codes, self.n_blended, rng)
+            seen = _of_records(seen, values, run)
         members, owner = group_windows(seen, self._windows_per_image)
-        traces = _traces(seen.values, members)
+        traces = _traces(seen.beats, members)
         self.pictures_ = Pictures.learn(traces, self.imager, size)
         images, condition = self.pictures_.paint(traces), self._condition(seen_codes[members])
         common = 1 / np.sqrt(np.maximum(np.bincount(seen_codes), 1))
@@ -470,20 +444,23 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         )
         return net.initialize()
 
-    def _anonymize(self, beats: Beats, labels: NDArray | None) -> NDArray:
+    def _settle(self, first: BeatSet, draws: Draws) -> NDArray[np.float64] | None:
+        """Return the latent of each record below full strength: its mean inversion."""
+        if self.strength == 1:
+            return None
+        members, owner = group_windows(first, self._windows_per_image)
+        return self._record_latents(self._model(), _traces(first.beats, members), owner)
+
+    def _release(self, beats: BeatSet, draws: Draws) -> BeatSet:
         members, owner = group_windows(beats, self._windows_per_image)
         codes = None
-        if labels is not None and self.classes_.tolist() != [""]:
-            codes = self._codes(labels)
-        drawn = self._latents(beats, owner)
-        traces = _traces(beats.values, members)
+        if beats.labels is not None and self.classes_.tolist() != [""]:
+            codes = self._codes(beats.labels)
+        drawn = self._latents(draws, owner)
+        traces = _traces(beats.beats, members)
         model = self._model()
         new = np.empty(traces.shape)
-        record = None
-        if self.strength < 1:
-            record = self._inversion_of_record
-            if record is None:
-                record = self._record_latents(model, traces, owner)
+        record = draws.settled
         for rows in gen_batches(len(members), CHUNK):
             images = self.pictures_.paint(traces[rows])
             z = drawn[rows]
@@ -500,9 +477,9 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
             else:
                 images = model.generate(z, known)
             new[rows] = self.pictures_.read(images).reshape(new[rows].shape)
-        values = np.empty(beats.values.shape)
-        values[members] = new.reshape(*members.shape, *beats.values.shape[1:])
-        return values
+        values = np.empty(beats.beats.shape)
+        values[members] = new.reshape(*members.shape, *beats.beats.shape[1:])
+        return beats.with_beats(values)
 
     @property
     def _windows_per_image(self) -> int:
@@ -546,7 +523,7 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         return np.eye(len(self.classes_))[codes].reshape(len(codes), -1)
 
     def _watch(
-        self, images: NDArray, condition: NDArray, held: Beats, codes: NDArray[np.intp]
+        self, images: NDArray, condition: NDArray, held: BeatSet, codes: NDArray[np.intp]
     ) -> GANWatch:
         """Return what judges by the beats held out, of these classes."""
         members, _ = group_windows(held, self._windows_per_image)
@@ -563,7 +540,7 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         data = hashlib.blake2b(np.ascontiguousarray(images).data, digest_size=16)
         data.update(np.ascontiguousarray(condition).data)
         return GANWatch(
-            self._tensor(self.pictures_.paint(_traces(held.values, members))),
+            self._tensor(self.pictures_.paint(_traces(held.beats, members))),
             self._tensor(self._condition(codes[members])),
             diversity=diversity_of(self._tensor(images[shown]), self._tensor(condition[shown])),
             patience=self.patience,
@@ -571,25 +548,17 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
             stamp={"data": data.hexdigest(), "parameters": repr(parameters)},
         )
 
-    def _latents(self, beats: Beats, owner: NDArray[np.intp]) -> NDArray[np.float64]:
+    def _latents(self, draws: Draws, owner: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the keyed latent of each image: (n_images, n_record + n_beat)."""
         n_record, n_beat = self.n_latent_record, self.n_latent_beat
-        if self._content_of_record is not None:
-            # Of a long recording each stretch draws for beats of its own.
-            stretch = copy.copy(self)
-            stretch._content_of_record = None
-            latents = stretch._latents(beats, owner)
-            latents[:, :n_record] = self._draw_for_records(beats, n_record)[owner]
-            return latents
-        n_images = np.bincount(owner, minlength=beats.n_records)
-        # One stream a record: two would begin with the same numbers.
+        n_images = np.bincount(owner, minlength=len(draws.beats))
+        # The first numbers of a record's first stretch are those of the record.
         sizes = n_record + n_images * n_beat
-        drawn = self._draw(beats, sizes)
-        start = (np.cumsum(sizes) - sizes)[owner]
+        numbers = draws.for_stretches(sizes)
+        start = (np.cumsum(sizes) - sizes)[owner] + n_record
         within = np.arange(len(owner)) - (np.cumsum(n_images) - n_images)[owner]
-        record = start[:, np.newaxis] + np.arange(n_record)
-        beat = (start + n_record + within * n_beat)[:, np.newaxis] + np.arange(n_beat)
-        return drawn[np.hstack([record, beat])]
+        beat = (start + within * n_beat)[:, np.newaxis] + np.arange(n_beat)
+        return np.hstack([draws.for_records(n_record)[owner], numbers[beat]])
 
     def _record_latents(
         self, model: _Inference, traces: NDArray, owner: NDArray[np.intp]
@@ -617,11 +586,24 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         return torch.as_tensor(values, dtype=torch.float32).to(self.device_)
 
 
-def _subset(beats: Beats, chosen: NDArray[np.bool_]) -> Beats:
+def _subset(beats: BeatSet, chosen: NDArray[np.bool_]) -> BeatSet:
     """Return the chosen beats; their records are numbered anew."""
-    records, record = np.unique(beats.record[chosen], return_inverse=True)
-    values = beats.values[chosen]
-    return beats._replace(values=values, record=record, n_records=len(records), source=None)
+    record = np.unique(beats.record[chosen], return_inverse=True)[1]
+    return _of_records(beats, beats.beats[chosen], record)
+
+
+def _of_records(beats: BeatSet, windows: NDArray, record: NDArray[np.intp]) -> BeatSet:
+    """Return training windows of other records in the layout of `beats`."""
+    n_records = int(record[-1]) + 1
+    return BeatSet(
+        beats=windows,
+        record=record,
+        r_peaks=np.arange(len(windows)),  # in order, which is all that training asks for
+        lengths=np.full(n_records, len(windows)),
+        sampling_rate=beats.sampling_rate,
+        lead_names=beats.lead_names[:1] * n_records,
+        names=beats.names[:1] * n_records,
+    )
 
 
 def _traces(values: NDArray, members: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
-from sklearn_ecganon._validation import Beats
 from sklearn_ecganon.imaging import BeatImager
 from sklearn_ecganon.imaging._images import windows_of_images
+from sklearn_ecganon.records import BeatSet
 
 Size = tuple[int, int]
 
@@ -74,15 +74,15 @@ class Pictures:
         return np.asarray(self.imager.inverse_transform(pixels))
 
 
-def group_windows(beats: Beats, n_windows: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def group_windows(beats: BeatSet, n_windows: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the windows in each image (n_images, n_windows), and the record of each."""
-    counts = np.bincount(beats.record, minlength=beats.n_records)
+    counts = np.bincount(beats.record, minlength=len(beats))
     members = windows_of_images(counts, n_windows)
-    return members, np.repeat(np.arange(beats.n_records), -(-counts // n_windows))
+    return members, np.repeat(np.arange(len(beats)), -(-counts // n_windows))
 
 
 def check_learnable(
-    beats: Beats, imager: BeatImager | None, image_shape: ArrayLike | None
+    beats: BeatSet, imager: BeatImager | None, image_shape: ArrayLike | None
 ) -> Size | None:
     """Refuse what no images can be made of, and return the size of those that X holds."""
     n_records = len(np.unique(beats.record))
@@ -91,12 +91,12 @@ def check_learnable(
             f"n_samples={n_records} with beats: a part of the records (rows) is held out, so "
             "that one is too few; give 2 or more."
         )
-    if beats.values.min() == beats.values.max():
+    if beats.beats.min() == beats.beats.max():
         raise ValueError(
-            f"every value of X is {beats.values.flat[0]:g}; there is nothing to learn from "
+            f"every value of X is {beats.beats.flat[0]:g}; there is nothing to learn from "
             "constant images."
         )
-    if imager is not None and imager.windows_per_image > 1 and beats.sampling_rate is None:
+    if imager is not None and imager.windows_per_image > 1 and np.isnan(beats.sampling_rate):
         raise ValueError(
             f"imager has windows_per_image={imager.windows_per_image}, but an array does "
             "not say which of its rows follow each other; hand in a BeatSet."
@@ -111,7 +111,7 @@ def check_learnable(
     return check_image_size(beats, image_shape)
 
 
-def check_image_size(beats: Beats, image_shape: ArrayLike | None) -> Size | None:
+def check_image_size(beats: BeatSet, image_shape: ArrayLike | None) -> Size | None:
     """Return height and width of the images that X holds, if it holds images."""
     if image_shape is None:
         return None
@@ -120,10 +120,10 @@ def check_image_size(beats: Beats, image_shape: ArrayLike | None) -> Size | None
         raise ValueError(
             f"image_shape is {image_shape!r}; give (height, width), two positive integers."
         )
-    size, found = (int(asked[0]), int(asked[1])), beats.values.shape[1:]
-    if beats.values[0].size != asked.prod() or not (beats.flat or found == size):
+    size, found = (int(asked[0]), int(asked[1])), beats.beats.shape[1:]
+    if beats.beats[0].size != asked.prod() or not (found[0] == 1 or found == size):
         raise ValueError(
-            f"X has rows of shape {found[1:] if beats.flat else found}, which are no images "
+            f"X has rows of shape {found[1:] if found[0] == 1 else found}, which are no images "
             f"of image_shape={size}; want {size} or ({asked.prod()},)."
         )
     return size

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ecganon._validation import Beats, check_beats, check_layout
-from sklearn_ecganon.anonymizers._base import BaseAnonymizer
+from sklearn_ecganon._validation import fitted_on_rows
 from sklearn_ecganon.anonymizers._perturbation._protection import protection_of
+from sklearn_ecganon.core import BaseAnonymizer, Draws
 from sklearn_ecganon.networks import N_DRAWN, NoiseField
 from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.training import (
@@ -60,8 +61,6 @@ class BasePerturbation(NetStateMixin, BaseAnonymizer):
         **BaseAnonymizer._parameter_constraints,
         **FIELD_CONSTRAINTS,
     }
-    # Set in the copies that `of_one_record` makes.
-    _usual_of_record: NDArray | None = None
 
     def __init__(
         self,
@@ -120,40 +119,19 @@ class BasePerturbation(NetStateMixin, BaseAnonymizer):
             to each lead, in mV.
         """
         check_is_fitted(self)
-        beats = check_beats(self, X, reset=False)
-        check_layout(
-            self, self._layout(beats), (self.n_leads_, self.n_times_, self.sampling_rate_)
-        )
-        mask = protection_of(self.protect, beats)
-        chunks = [field for _, field in self._fields(beats, mask)]
+        beats = self._validated(X)
+        draws = Draws(self.salt_.tobytes(), beats)
+        draws = replace(draws, settled=self._settle(beats, draws))
+        chunks = [field for _, field in self._fields(beats, draws, self._protection(beats))]
         return np.concatenate(chunks) * self._units()
 
-    def of_one_record(self, first: BeatSet) -> Self:
-        """Return a copy that takes all it is given for stretches of one record.
-
-        Parameters
-        ----------
-        first : BeatSet
-            The first stretch that has beats: its mean beat determines the field.
-
-        Returns
-        -------
-        model : object
-            A copy with the same weights and salt.
-        """
-        other = super().of_one_record(first)
-        other._usual_of_record = first.beats.astype(np.float64).mean(axis=0)
-        return other
-
-    def _fit_beats(
-        self, beats: Beats, labels: NDArray | None, y: Any, seed: int, context: Any
-    ) -> None:
-        subject = subject_numbers(y, beats.n_records)
-        self.low_, self.range_ = value_range(beats.values)
-        codes = np.zeros(len(beats.values), dtype=np.intp)
+    def _learn(self, beats: BeatSet, y: Any, seed: int, context: Any) -> None:
+        subject = subject_numbers(y, len(beats))
+        self.low_, self.range_ = value_range(beats.beats)
+        codes = np.zeros(len(beats.beats), dtype=np.intp)
         self.classes_ = np.array([""])
-        if labels is not None:
-            self.classes_, codes = np.unique(labels, return_inverse=True)
+        if beats.labels is not None:
+            self.classes_, codes = np.unique(beats.labels, return_inverse=True)
         # A release, an attacker and a loaded model use the settings of the training.
         self._settings = self._module()[1]
         X = self._views(beats, codes, subject)
@@ -190,7 +168,7 @@ class BasePerturbation(NetStateMixin, BaseAnonymizer):
         )
 
     def _views(
-        self, beats: Beats, codes: NDArray[np.intp], subject: NDArray[np.intp]
+        self, beats: BeatSet, codes: NDArray[np.intp], subject: NDArray[np.intp]
     ) -> dict[str, NDArray]:
         """Return what the nets learn from: means of up to 8 beats of a record and class."""
         of_subject = subject[beats.record]
@@ -201,9 +179,9 @@ class BasePerturbation(NetStateMixin, BaseAnonymizer):
         within = np.arange(len(order)) - run[np.cumsum(begins) - 1]
         start = np.flatnonzero(within % BEATS_PER_VIEW == 0)
         count = np.diff(start, append=len(order))
-        summed = np.add.reduceat(beats.values[order], start, axis=0, dtype=np.float64)
+        summed = np.add.reduceat(beats.beats[order], start, axis=0, dtype=np.float64)
         rows = self._scaled(summed / count[:, np.newaxis, np.newaxis])
-        mask = protection_of(self.protect, beats)
+        mask = self._protection(beats)
         freedom = 1 - soften(mask, self._edge())
         if len(freedom) > 1:
             freedom = np.minimum.reduceat(freedom[order], start, axis=0)
@@ -220,41 +198,41 @@ class BasePerturbation(NetStateMixin, BaseAnonymizer):
             "record": record,
         }
 
-    def _anonymize(self, beats: Beats, labels: NDArray | None) -> NDArray:
-        mask = protection_of(self.protect, beats)
+    def _release(self, beats: BeatSet, draws: Draws) -> BeatSet:
+        mask = self._protection(beats)
         model = FieldInference(self.net_.module_, self.device_)
-        new = np.empty(beats.values.shape)
-        for rows, field in self._fields(beats, mask):
-            perturbed = model.perturb(self._scaled(beats.values[rows]), field)
+        new = np.empty(beats.beats.shape)
+        for rows, field in self._fields(beats, draws, mask):
+            perturbed = model.perturb(self._scaled(beats.beats[rows]), field)
             new[rows] = perturbed * self.range_ + self.low_
-        return np.where(mask == 1, beats.values, new)
+        return beats.with_beats(np.where(mask == 1, beats.beats, new))
 
-    def _fields(self, beats: Beats, mask: NDArray) -> Iterator[tuple[slice, NDArray]]:
+    def _protection(self, beats: BeatSet) -> NDArray[np.float64]:
+        """Return how much of each sample is protected."""
+        return protection_of(self.protect, beats, flat=fitted_on_rows(self))
+
+    def _fields(
+        self, beats: BeatSet, draws: Draws, mask: NDArray
+    ) -> Iterator[tuple[slice, NDArray]]:
         """Yield slices of the beats, each with the field of the record on every beat."""
         model = FieldInference(self.net_.module_, self.device_)
-        means = self._record_means(beats)
-        draws = self._draw_for_records(beats, N_DRAWN)
+        numbers = draws.for_records(N_DRAWN)
         freedom = 1 - soften(mask, self._edge())
-        n_rows = max(FIELD_CHUNK // beats.values[0].size, 1)
-        for rows in gen_batches(len(beats.values), n_rows):
+        n_rows = max(FIELD_CHUNK // beats.beats[0].size, 1)
+        for rows in gen_batches(len(beats.beats), n_rows):
             records, place = np.unique(beats.record[rows], return_inverse=True)
-            field = model.field(self._scaled(means[records]), draws[records])
+            field = model.field(self._scaled(draws.settled[records]), numbers[records])
             free = freedom[rows] if len(freedom) > 1 else freedom
             yield rows, self.strength * free * field[place]
 
-    def _record_means(self, beats: Beats) -> NDArray:
-        """Return the mean beat of each record.
+    def _settle(self, first: BeatSet, draws: Draws) -> NDArray[np.float64]:
+        """Return the mean beat of each record, which the field of the record is made for.
 
         All beats of a record share one field, so that averaging them undoes nothing.
         """
-        if self._usual_of_record is not None:
-            shape = (beats.n_records, *beats.values.shape[1:])
-            return np.broadcast_to(self._usual_of_record, shape)
-        if beats.source is None:
-            return beats.values
-        means = np.zeros((beats.n_records, *beats.values.shape[1:]))
-        records, start, count = np.unique(beats.record, return_index=True, return_counts=True)
-        summed = np.add.reduceat(beats.values, start, axis=0)
+        means = np.zeros((len(first), *first.beats.shape[1:]))
+        records, start, count = np.unique(first.record, return_index=True, return_counts=True)
+        summed = np.add.reduceat(first.beats, start, axis=0, dtype=np.float64)
         means[records] = summed / count[:, np.newaxis, np.newaxis]
         return means
 

@@ -7,19 +7,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_ecganon._validation import Beats
+from sklearn_ecganon._validation import layout_of
+from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.training import check_protection, refuse_full_protection
 
 
-def protection_of(protect: Any, beats: Beats) -> NDArray[np.float64]:
+def protection_of(protect: Any, beats: BeatSet, *, flat: bool) -> NDArray[np.float64]:
     """Return how much of each sample is protected, from 0 (free) to 1 (unchanged).
 
     Parameters
     ----------
     protect : None, array-like, callable, or object with ``predict``
         The parameter of the anonymizer.
-    beats : Beats
+    beats : BeatSet
         The beats that it is about.
+    flat : bool
+        Whether `beats` came as a two-dimensional array.
 
     Returns
     -------
@@ -31,14 +34,14 @@ def protection_of(protect: Any, beats: Beats) -> NDArray[np.float64]:
     ValueError
         If the mask has another shape, holds anything but weights, or covers everything.
     """
-    n_beats, n_leads, n_times = beats.values.shape
+    n_beats, n_leads, n_times = beats.beats.shape
     if protect is None:
         return np.zeros((1, 1, n_times))
     find = getattr(protect, "predict", protect)
     if callable(find):
-        protect = find(_as_given(beats))
+        protect = find(_as_given(beats, flat))
     mask = check_protection(protect)
-    row = (n_times,) if beats.flat else (n_leads, n_times)
+    row = (n_times,) if flat else (n_leads, n_times)
     if mask.shape in {(n_beats, *row), (n_beats, n_leads, n_times)}:
         mask = mask.reshape(n_beats, -1, n_times)
     elif mask.shape in {row, (n_times,)}:
@@ -53,8 +56,8 @@ def protection_of(protect: Any, beats: Beats) -> NDArray[np.float64]:
     return mask
 
 
-def _as_given(beats: Beats) -> Any:
-    """Return what the user handed in."""
-    if beats.source is not None:
-        return beats.source
-    return beats.values[:, 0] if beats.flat else beats.values
+def _as_given(beats: BeatSet, flat: bool) -> Any:
+    """Return the beats as the user passed them: a BeatSet, or an array of no known rate."""
+    if layout_of(beats)[2] is not None:
+        return beats
+    return beats.beats[:, 0] if flat else beats.beats

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,8 +21,6 @@ from skorch import NeuralNet
 from skorch.callbacks import GradientNormClipping
 
 from sklearn_ecganon._salt import new_salt
-from sklearn_ecganon._validation import Beats
-from sklearn_ecganon.anonymizers._base import BaseAnonymizer
 from sklearn_ecganon.anonymizers._pseudo_identity import _cycles as cycles
 from sklearn_ecganon.anonymizers._pseudo_identity._background import (
     QUIET_MS,
@@ -31,7 +28,6 @@ from sklearn_ecganon.anonymizers._pseudo_identity._background import (
     Background,
     level_of,
     make_background,
-    make_noise,
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._landmarks import (
     STRETCH,
@@ -45,19 +41,18 @@ from sklearn_ecganon.anonymizers._pseudo_identity._landmarks import (
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._leads import lead_weights, own_channels
 from sklearn_ecganon.anonymizers._pseudo_identity._population import (
-    MIN_DISTANCE,
     Heart,
     Hearts,
-    distance,
     draw_deviations,
     draw_heart,
     learn_population,
 )
-from sklearn_ecganon.anonymizers._retiming import retime
+from sklearn_ecganon.anonymizers._pseudo_identity._retiming import retime
 from sklearn_ecganon.contracts import CONTRACTS, TOLERANCES, category, measure
+from sklearn_ecganon.core import BaseAnonymizer, Draws
 from sklearn_ecganon.metrics import detection_scores
 from sklearn_ecganon.networks._pseudo_identity import BeatVAE, PartialELBO
-from sklearn_ecganon.records import BeatSet
+from sklearn_ecganon.records import BeatSet, ECGRecord
 from sklearn_ecganon.segmentation._detectors import find_beats
 from sklearn_ecganon.segmentation._leads import used_leads
 from sklearn_ecganon.segmentation._signals import between
@@ -108,6 +103,15 @@ class Sheet(NamedTuple):
             found=None if self.found is None else self.found[rows],
             rest=None if self.rest is None else self.rest[rows],
         )
+
+
+class Hand(NamedTuple):
+    """What the first stretch of a record decides for the whole record."""
+
+    heart: Heart
+    fitting: Fitting | None  # how the heart's waves are moved to keep the contract
+    main: int  # the kind of beat that stands for the record
+    size: NDArray[np.float64]  # log size of the record's leads, by lead of the model
 
 
 class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
@@ -215,8 +219,8 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
     beat and that comes in less than 0.85 of the median RR or is 1.4 times as large counts as
     V, as does one that points the other way; one that comes early but looks alike as S.
 
-    **Arrays** say neither when a beat came nor which record it is of: each row is a record
-    of one normal beat, and intervals are not looked at.
+    **Arrays** do not say which record a beat is from: each row is a record of one beat. Such
+    a record has no rhythm, its beat stays where it is, and its intervals are not measured.
 
     Examples
     --------
@@ -229,9 +233,6 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
     >>> len(released) == len(beats)
     True
     """
-
-    # In a copy for one record, the hand its first stretch was written in.
-    _hands: list[tuple[Heart, Fitting | None]] | None = None
 
     _parameter_constraints: dict = {
         **BaseAnonymizer._parameter_constraints,
@@ -349,25 +350,15 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         arrays["channels"] = np.frombuffer(" ".join(self.channels_).encode(), dtype=np.uint8)
         save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, path)
 
-    def _fit_beats(
-        self, beats: Beats, labels: NDArray | None, y: Any, seed: int, context: Any
-    ) -> None:
-        source = beats.source
-        rate = min(float(self.sampling_rate_), cycles.MODEL_RATE)
-        n_samples = max(2, round(self.n_times_ * rate / self.sampling_rate_))
+    def _learn(self, beats: BeatSet, y: Any, seed: int, context: Any) -> None:
+        rate = min(beats.sampling_rate, cycles.MODEL_RATE)
+        n_samples = max(2, round(beats.n_times * rate / beats.sampling_rate))
         self.times_ = cycles.window_times(n_samples, rate)
-        if source is None:
-            self.channels_ = tuple(f"lead {i + 1}" for i in range(self.n_leads_))
-            hearts = self._hearts_of_rows(beats, labels)
-        else:
-            names = {name for leads in source.lead_names for name in leads}
-            self.channels_ = tuple(sorted(names))
-            hearts = self._hearts(
-                source if labels is None else replace(source, labels=labels), y
-            )
-        self._learn(hearts, seed, context)
+        names = {name for leads in beats.lead_names for name in leads}
+        self.channels_ = tuple(sorted(names))
+        self._learn_hearts(self._hearts(beats, y), seed, context)
 
-    def _learn(self, hearts: Hearts, seed: int, context: Any = None) -> None:
+    def _learn_hearts(self, hearts: Hearts, seed: int, context: Any = None) -> None:
         """Train the autoencoder and take the moments."""
         rng = np.random.default_rng(seed)
         self.device_ = resolve_device(self.device)
@@ -457,30 +448,6 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         weight[np.bincount(source.record, minlength=n_records) == 0] = 0.0
         return Hearts(rows, source.record, kinds, size, level, wander, said, weight)
 
-    def _hearts_of_rows(self, beats: Beats, labels: NDArray | None) -> Hearts:
-        """Return rows of an array, each of which is a record."""
-        windows = beats.values.astype(np.float64)
-        n_beats = len(windows)
-        size = _size(windows)
-        times = cycles.window_times(self.n_times_, self.sampling_rate_)
-        level = level_of(windows)
-        rows = (windows - level) / np.exp(size)[..., np.newaxis]
-        rows = cycles.evaluate(rows, times, self.times_).astype(np.float32)
-        kinds = np.zeros(n_beats, dtype=np.intp)
-        if labels is not None:
-            kinds = cycles.find_kinds(windows, np.full(n_beats, np.inf), labels, times)
-        unknown = np.full(size.shape, np.nan)
-        return Hearts(
-            rows,
-            beats.record,
-            kinds,
-            size,
-            level[..., 0],
-            unknown,
-            np.zeros((n_beats, 9)),
-            np.ones(n_beats),
-        )
-
     def _rows(
         self,
         windows: NDArray,
@@ -538,75 +505,72 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
                 found.append(traces - traces.mean(axis=1, keepdims=True))
         return found
 
-    def of_one_record(self, first: BeatSet) -> Self:
-        """Return a copy that takes all it is given for stretches of one record.
-
-        The heart is drawn for the first stretch, and its waves are moved to keep the
-        contract there; the others are written in the same hand.
-
-        Parameters
-        ----------
-        first : BeatSet
-            The first stretch that has beats.
-
-        Returns
-        -------
-        model : PseudoIdentityAnonymizer
-            A copy with the same weights and salt.
-        """
-        if callable(self.identity):
+    def _settle(self, first: BeatSet, draws: Draws) -> list[Hand | None]:
+        """Return for each record the hand that it is written in; None without beats."""
+        if self.contract == "measurement" and not can_be_found(
+            first.n_times, first.sampling_rate
+        ):
             raise ValueError(
-                "identity is a function of a record's name, and stretches of a record have "
-                "none; leave it 'per_record', or transform BeatSets with names."
+                f"windows of {1000 * first.n_times / first.sampling_rate:.0f} ms at "
+                f"{first.sampling_rate:g} Hz do not show the intervals that "
+                "contract='measurement' keeps; cut longer ones, for example by "
+                "QRSSegmenter(window=800)."
             )
-        other = copy.copy(self)
-        key = hashlib.blake2b(np.ascontiguousarray(first.beats).data).hexdigest()
-        other.identity = lambda name: key
-        other._hands = []
-        return other
-
-    def _anonymize_records(self, X: BeatSet, beats: Beats) -> BeatSet:
-        if self.contract == "measurement" and not can_be_found(X.n_times, X.sampling_rate):
+        if callable(self.identity) and ECGRecord.name in first.names:
             raise ValueError(
-                f"windows of {1000 * X.n_times / X.sampling_rate:.0f} ms at "
-                f"{X.sampling_rate:g} Hz do not show the intervals that contract='measurement' "
-                "keeps; cut longer ones, for example by QRSSegmenter(window=800)."
+                "identity is a function of a record's name, but X has a record without one; "
+                "leave identity='per_record', or give the records names."
             )
-        seeds = self._draw_for_records(beats, 2 * N_SEED).view(np.uint64)
-        released = []
-        for i, part in enumerate(cycles.record_slices(X)):
-            record = _one_record(X, i, part)
+        seeds = draws.for_records(N_SEED).view(np.uint64)
+        takes = self._takes(draws)
+        hands: list[Hand | None] = []
+        for i, part in enumerate(cycles.record_slices(first)):
+            record, seed = _one_record(first, i, part), seeds[i]
             if not len(record.beats):
-                released.append(record)
+                hands.append(None)
                 continue
-            heart, take = seeds[i, :N_SEED], seeds[i, N_SEED:]
             if callable(self.identity):
-                heart = self._seed_of_key(self.identity(record.names[0]))
-            rngs = [np.random.default_rng(seed.tolist()) for seed in (heart, take)]
+                seed = self._seed_of_key(self.identity(record.names[0]), draws.salt)
+            rng = np.random.default_rng(seed.tolist())
             with single_thread():  # the delineator's sums, too, are the same everywhere
-                released.append(self._release(record, *rngs))
+                hands.append(self._find_hand(record, rng, takes[i]))
+        return hands
+
+    def _release(self, beats: BeatSet, draws: Draws) -> BeatSet:
+        takes = self._takes(draws)
+        released = []
+        for i, part in enumerate(cycles.record_slices(beats)):
+            record, hand = _one_record(beats, i, part), draws.settled[i]
+            if len(record.beats):
+                with single_thread():
+                    rng = takes[i]
+                    sheet, _ = self._sheet(record, hand.main, hand.size, rng)
+                    windows = self._fill(sheet, hand.heart, hand.fitting, rng)
+                record = sheet.record.with_beats(windows)
+            released.append(record)
         return BeatSet.concatenate(released)
 
-    def _layout(self, beats: Beats) -> tuple[int, int, Any]:
-        # A pretrained model takes any layout.
-        if getattr(self, "n_times_", 0) is None:
-            return self.n_leads_, self.n_times_, self.sampling_rate_
-        return super()._layout(beats)
+    def _takes(self, draws: Draws) -> list[np.random.Generator]:
+        """Return for each stretch the generator of its rhythm, its beats and its noise."""
+        # The first numbers of a record's first stretch have seeded its heart.
+        seeds = draws.for_stretches([2 * N_SEED] * len(draws.beats)).reshape(-1, 2 * N_SEED)
+        return [
+            np.random.default_rng(seed.tolist())
+            for seed in np.ascontiguousarray(seeds[:, N_SEED:]).view(np.uint64)
+        ]
 
-    def _seed_of_key(self, key: Any) -> NDArray[np.uint64]:
-        digest = hashlib.blake2b(repr(key).encode(), key=self.salt_.tobytes()).digest()
+    def _seed_of_key(self, key: Any, salt: bytes) -> NDArray[np.uint64]:
+        digest = hashlib.blake2b(repr(key).encode(), key=salt).digest()
         return np.frombuffer(digest[: 8 * N_SEED], dtype=np.uint64)
 
-    def _release(
+    def _find_hand(
         self, record: BeatSet, rng: np.random.Generator, take: np.random.Generator
-    ) -> BeatSet:
-        """Return one record, written by a heart drawn from `rng`; `take` draws its beats."""
-        rate, names = record.sampling_rate, record.lead_names[0]
-        times = cycles.window_times(record.n_times, rate)
-        before, after = cycles.around(record)
+    ) -> Hand:
+        """Draw the heart of a record from `rng`; `take` draws the beats of this stretch."""
+        times = cycles.window_times(record.n_times, record.sampling_rate)
+        before, _ = cycles.around(record)
         kinds = cycles.find_kinds(record.beats, before, record.labels, times)
-        weights = lead_weights(names, self.channels_)
-        pairs = own_channels(weights)
+        pairs = own_channels(lead_weights(record.lead_names[0], self.channels_))
         usual = cycles.usual_beat(record.beats, kinds)
         size = self.population_["size"][0].copy()
         for lead, channel in pairs:
@@ -615,7 +579,22 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         norm = self._encode(
             self._rows(usual[np.newaxis], pairs, size, endless, endless, times)
         )[0]
-        own = None if self._hands else _numbers(record)
+        own = _numbers(record)
+        main = cycles.usual_kind(kinds)
+        sheet, rr = self._sheet(record, main, size, take)
+        wanted = self._wanted(own, rr, rng)
+        said = category_vector(own, rr[0])
+        heart, fitting = self._find_heart(sheet, said, norm, wanted, rr[1], rng)
+        return Hand(heart, fitting, main, size)
+
+    def _sheet(
+        self, record: BeatSet, main: int, size: NDArray, take: np.random.Generator
+    ) -> tuple[Sheet, tuple[float, float]]:
+        """Return a stretch with its new R peaks, and its mean RR before and after."""
+        times = cycles.window_times(record.n_times, record.sampling_rate)
+        before, after = cycles.around(record)
+        kinds = cycles.find_kinds(record.beats, before, record.labels, times)
+        weights = lead_weights(record.lead_names[0], self.channels_)
         new_peaks, origin = self._retimed(record, take)
         moved = replace(
             record,
@@ -627,23 +606,13 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         rr = _mean_rr(before), _mean_rr(cycles.around(moved)[0])
         found, rest = None, None
         if self.strength < 1:
+            pairs = own_channels(weights)
             rows = self._rows(record.beats, pairs, size, before, after, times)
             found = self._encode(rows)
             made = self._write(found, size, weights, times, None)
             rest = (1 - self.strength) * (record.beats - made)[origin]
             found = found[origin]
-        sheet = Sheet(
-            moved, kinds[origin], cycles.usual_kind(kinds), weights, times, size, found, rest
-        )
-        if self._hands:
-            heart, fitting = self._hands[0]
-        else:
-            wanted = self._wanted(own, rr, rng)
-            said = category_vector(own, rr[0])
-            heart, fitting = self._find_heart(sheet, said, norm, wanted, rr[1], rng)
-            if self._hands is not None:
-                self._hands.append((heart, fitting))
-        return moved.with_beats(self._fill(sheet, heart, fitting, take))
+        return Sheet(moved, kinds[origin], main, weights, times, size, found, rest), rr
 
     def _fill(
         self, sheet: Sheet, heart: Heart, fitting: Fitting | None, rng: np.random.Generator
@@ -680,7 +649,8 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return new R peaks, and for each of them the old beat that it stands for."""
         r_peaks, rate = record.r_peaks, record.sampling_rate
-        if self.contract == "measurement":
+        # A single beat, such as a row of an array, has no rhythm.
+        if self.contract == "measurement" or len(r_peaks) == 1:
             return r_peaks, np.arange(len(r_peaks))
         gaps = np.empty((0, 2), np.intp) if record.gaps is None else record.gaps[:, 1:]
         peaks, origins = [], []
@@ -735,7 +705,7 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         trial = sheet.part(_fullest_run(sheet.kinds == sheet.main, N_TRIAL))
         best: tuple[Heart, Fitting | None, float] | None = None
         # A key has one heart, whatever record asks; and trials must not use up its draws.
-        keyed = callable(self.identity) and self._hands is None
+        keyed = callable(self.identity)
         trial_rng = np.random.default_rng(rng.integers(2**63))
         for _ in range(1 if keyed else N_CANDIDATES):
             heart = draw_heart(self.population_, said, norm, rng)
@@ -841,79 +811,6 @@ class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
         windows = sliding_window_view(padded, record.n_times, axis=1).swapaxes(0, 1)
         return windows[record.r_peaks]
 
-    def _anonymize(self, beats: Beats, labels: NDArray | None) -> NDArray:
-        """Draw for each row of an array as for a record of one normal beat."""
-        windows = beats.values.astype(np.float64)
-        times = cycles.window_times(windows.shape[2], self._layout_rate(beats))
-        names = tuple(f"lead {i + 1}" for i in range(windows.shape[1]))
-        weights = lead_weights(names, self.channels_)
-        n_beats, n_channels = len(windows), len(self.channels_)
-        n_latent, strength = self.n_latent, self.strength
-        population = self.population_
-        drawn = self._draw_for_records(beats, 2 * n_latent + 2 * n_channels + N_SEED)
-        person, happens, sizes, levels, seeds = np.split(
-            drawn, np.cumsum([n_latent, n_latent, n_channels, n_channels]), axis=1
-        )
-        size = np.tile(population["size"][0], (n_beats, 1))
-        rows = np.full((n_beats, n_channels, len(self.times_)), np.nan)
-        level = level_of(windows)
-        for lead, channel in own_channels(weights):
-            size[:, channel] = _size(windows[:, lead])
-            trace = (windows[:, lead] - level[:, lead]) / np.exp(size[:, [channel]])
-            rows[:, channel] = cycles.evaluate(trace, times, self.times_)
-        found = self._encode_exactly(rows)
-        step = person @ population["spread"].T
-        near = distance(population, population["mean"] + step, found) < MIN_DISTANCE
-        step[near] *= -1  # the mirror image is another heart
-        new = population["mean"] + step
-        scale = np.exp(population["scale"][cycles.NORMAL, 0])
-        new += scale * happens @ population["deviation"][cycles.NORMAL].T
-        latents = _mixed(found, new, population["mean"], strength)
-        spread = np.hypot(*population["size"][1:])
-        new_size = population["size"][0] + spread * sizes
-        new_size = (1 - strength) * size + strength * new_size
-        new_level = population["level"][0] + np.hypot(*population["level"][1:]) * levels
-        noise = np.exp(population["noise"][0] + population["noise_slope"][0] * new_size)
-        curves = cycles.evaluate(self.basis_.astype(np.float64), self.times_, times)
-        made = self._decode_exactly(latents) * np.exp(new_size)[..., np.newaxis]
-        under = strength * new_level[..., np.newaxis] @ np.ones((1, len(times)))
-        for i, seed in enumerate(seeds.view(np.uint64)):
-            rng = np.random.default_rng(seed.tolist())
-            under[i] += (
-                strength
-                * noise[i, :, np.newaxis]
-                * make_noise(population["noise_colour"], (n_channels, len(times)), rng)
-            )
-        out = np.einsum("lc,nct->nlt", weights, made @ curves + under)
-        if strength < 1:
-            before = self._decode_exactly(found) * np.exp(size)[..., np.newaxis]
-            rest = windows - np.einsum("lc,nct->nlt", weights, before @ curves)
-            out += (1 - strength) * rest
-        return out
-
-    def _layout_rate(self, beats: Beats) -> float:
-        return float(beats.sampling_rate or self.sampling_rate_ or self.sampling_rate)
-
-    def _encode_exactly(self, rows: NDArray) -> NDArray[np.float64]:
-        """Encode in float64, where a row's answer does not depend on its batch."""
-        return self._exactly("encode", rows)
-
-    def _decode_exactly(self, latents: NDArray) -> NDArray[np.float64]:
-        return self._exactly("decode", latents)
-
-    def _exactly(self, name: str, values: NDArray) -> NDArray[np.float64]:
-        module = self.net_.module_.eval().double()
-        try:
-            with torch.inference_mode(), single_thread():
-                found = [
-                    getattr(module, name)(part.to(self.device_))
-                    for part in torch.as_tensor(values, dtype=torch.float64).split(CHUNK)
-                ]
-                found = [part[0] if isinstance(part, tuple) else part for part in found]
-                return torch.cat(found).cpu().numpy()
-        finally:
-            module.float()
-
 
 def _one_record(beats: BeatSet, i: int, part: slice) -> BeatSet:
     """Return record i, whose beats are `part`, without a copy of its windows."""
@@ -972,7 +869,8 @@ def _fullest_run(wanted: NDArray[np.bool_], length: int) -> slice:
 
 def _numbers(record: BeatSet) -> dict[str, float] | None:
     """Return PR, QRS, QT and ST of a record, read as the contract reads them."""
-    if not can_be_found(record.n_times, record.sampling_rate):
+    # A single beat, such as a row of an array, is not measured: that would take 100 ms.
+    if len(record.beats) < 2 or not can_be_found(record.n_times, record.sampling_rate):
         return None
     n_beats, length = len(record.beats), 5  # as many as share one measurement
     if n_beats > N_MEASURED:

@@ -66,6 +66,8 @@ def find_kinds(
         for kind, name in enumerate(KINDS):
             kinds[labels == name] = kind
         return kinds
+    if len(windows) == 1:  # a single beat cannot differ from the others
+        return np.full(1, NORMAL)
     likeness, size = _likeness(windows, times)
     known = before[np.isfinite(before)]
     early = before < EARLY * np.median(known) if len(known) else np.zeros(len(before), bool)

@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_ecganon._validation import Beats
-from sklearn_ecganon.anonymizers._base import BaseAnonymizer
+from sklearn_ecganon.core import BaseAnonymizer, Draws
+from sklearn_ecganon.records import BeatSet
 
 
 class KSameAnonymizer(BaseAnonymizer):
@@ -109,42 +109,40 @@ class KSameAnonymizer(BaseAnonymizer):
         self.k = k
         self.random_state = random_state
 
-    def _fit_beats(
-        self, beats: Beats, labels: NDArray | None, y: Any, seed: int, context: Any
-    ) -> None:
+    def _learn(self, beats: BeatSet, y: Any, seed: int, context: Any) -> None:
         if y is None:
-            y = np.arange(beats.n_records)
+            y = np.arange(len(beats))
         y = np.asarray(column_or_1d(y))
-        check_consistent_length(np.empty(beats.n_records), y)
+        check_consistent_length(np.empty(len(beats)), y)
         person = np.unique(y, return_inverse=True)[1][beats.record]
         n_people = len(np.unique(person))
         if n_people < 2:
             raise ValueError(
                 f"KSameAnonymizer averages people, but X has beats of 1 subject only "
-                f"(n_samples={beats.n_records}); give records of at least k={self.k} subjects."
+                f"(n_samples={len(beats)}); give records of at least k={self.k} subjects."
             )
         self.k_ = min(self.k, n_people)
         rng = check_random_state(seed)
         self.averages_ = {}
-        for key, rows in _classes(len(person), labels):
-            _, templates = _mean_beats(beats.values[rows], person[rows])
+        for key, rows in _classes(len(person), beats.labels):
+            _, templates = _mean_beats(beats.beats[rows], person[rows])
             if len(templates) >= self.k_:
                 self.averages_[key] = _k_same(templates, self.k_, rng)
 
-    def _anonymize(self, beats: Beats, labels: NDArray | None) -> NDArray:
-        share = ndtr(self._draw_for_records(beats, 1))[:, :, np.newaxis]
-        new = np.empty(beats.values.shape)
+    def _release(self, beats: BeatSet, draws: Draws) -> BeatSet:
+        fraction = ndtr(draws.for_records(1))[:, :, np.newaxis]
+        new = np.empty(beats.beats.shape)
         # All beats first: classes that have averages of their own then overwrite them.
-        for key, rows in _classes(len(new), labels):
+        for key, rows in _classes(len(new), beats.labels):
             if key not in self.averages_:
                 continue
             averages = self.averages_[key]
-            records, templates = _mean_beats(beats.values[rows], beats.record[rows])
+            records, templates = _mean_beats(beats.beats[rows], beats.record[rows])
             near = np.argsort(_distances(templates, averages), axis=1, kind="stable")
             nearest, second = averages[near[:, 0]], averages[near[:, :2][:, -1]]
-            target = nearest + share[records] * (second - nearest)
+            target = nearest + fraction[records] * (second - nearest)
             new[rows] = target[np.searchsorted(records, beats.record[rows])]
-        return (1 - self.strength) * beats.values + self.strength * new
+        return beats.with_beats((1 - self.strength) * beats.beats + self.strength * new)
 
 
 def _classes(n_beats: int, labels: NDArray | None) -> list[tuple[str | None, NDArray]]:

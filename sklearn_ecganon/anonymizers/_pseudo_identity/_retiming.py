@@ -136,7 +136,7 @@ def retime(
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_ecganon.anonymizers._retiming import retime
+    >>> from sklearn_ecganon.anonymizers._pseudo_identity._retiming import retime
     >>> r_peaks = np.arange(0.4, 60, 0.75)  # 80 a minute
     >>> labels = np.full(len(r_peaks), "N")
     >>> new = retime(r_peaks, labels, 60.0, np.random.default_rng(0))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from sklearn.utils._param_validation import Interval
 
-from sklearn_ecganon._validation import Beats
-from sklearn_ecganon.anonymizers._base import BaseAnonymizer
+from sklearn_ecganon.core import BaseAnonymizer, Draws
+from sklearn_ecganon.records import BeatSet
 
 # Waves of the warp on each side of the R peak.
 N_WAVES = 3
@@ -32,8 +31,8 @@ class TimeWarpAnonymizer(BaseAnonymizer):
         Largest change of speed at full strength: at 0.5 time runs between 0.5 and 1.5
         times as fast as before. Below 1, so that time never runs backwards.
     random_state : int, RandomState instance or None, default=None
-        Makes the salt. A salt made from a number can be made again by anyone who guesses
-        the number: leave None for a release.
+        Source of the salt. A salt made from a number can be made again by anyone who
+        guesses the number, so leave None for a release.
 
     Attributes
     ----------
@@ -90,27 +89,22 @@ class TimeWarpAnonymizer(BaseAnonymizer):
         self.max_stretch = max_stretch
         self.random_state = random_state
 
-    def _fit_beats(
-        self, beats: Beats, labels: NDArray | None, y: Any, seed: int, context: Any
-    ) -> None:
-        """Nothing is learnt: the warp is given by the parameters."""
-
-    def _anonymize(self, beats: Beats, labels: NDArray | None) -> NDArray:
-        times = self._warped_times(beats)
-        bounds = np.searchsorted(beats.record, np.arange(beats.n_records + 1))
-        new = np.empty(beats.values.shape)
+    def _release(self, beats: BeatSet, draws: Draws) -> BeatSet:
+        times = self._warped_times(draws)
+        bounds = beats.bounds()
+        new = np.empty(beats.beats.shape)
         for at, start, stop in zip(times, bounds[:-1], bounds[1:], strict=True):
-            values = beats.values[start:stop].astype(np.float64)
+            values = beats.beats[start:stop].astype(np.float64)
             new[start:stop] = CubicSpline(np.arange(self.n_times_), values, axis=2)(at)
-        return new
+        return beats.with_beats(new)
 
-    def _warped_times(self, beats: Beats) -> NDArray[np.float64]:
+    def _warped_times(self, draws: Draws) -> NDArray[np.float64]:
         """Return for each record and sample where in the original window it is read."""
-        drawn = self._draw_for_records(beats, 2 * N_WAVES).reshape(-1, 2, N_WAVES)
-        speed = drawn / np.abs(drawn).sum(axis=2, keepdims=True)
+        numbers = draws.for_records(2 * N_WAVES).reshape(-1, 2, N_WAVES)
+        speed = numbers / np.abs(numbers).sum(axis=2, keepdims=True)
         speed *= self.strength * self.max_stretch
         center = self.n_times_ // 2
-        times = np.tile(np.arange(self.n_times_, dtype=np.float64), (beats.n_records, 1))
+        times = np.tile(np.arange(self.n_times_, dtype=np.float64), (len(speed), 1))
         sides = (np.arange(center, -1, -1), np.arange(center, self.n_times_))
         waves = 2 * np.pi * np.arange(1, N_WAVES + 1)[:, np.newaxis]
         for side, (columns, sign) in enumerate(zip(sides, (-1, 1), strict=True)):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_ecganon._validation import Beats
-from sklearn_ecganon.anonymizers._base import BaseAnonymizer
+from sklearn_ecganon.core import BaseAnonymizer, Draws
+from sklearn_ecganon.records import BeatSet
 
 
 class BlockAverageAnonymizer(BaseAnonymizer):
@@ -43,8 +42,8 @@ class BlockAverageAnonymizer(BaseAnonymizer):
     sampling_rate : float, default=250.0
         Rate of array input in Hz. A BeatSet brings its own.
     random_state : int, RandomState instance or None, default=None
-        Makes the salt. A salt made from a number can be made again by anyone who guesses
-        the number: leave None for a release.
+        Source of the salt. A salt made from a number can be made again by anyone who
+        guesses the number, so leave None for a release.
 
     Attributes
     ----------
@@ -137,29 +136,24 @@ class BlockAverageAnonymizer(BaseAnonymizer):
         self.sampling_rate = sampling_rate
         self.random_state = random_state
 
-    def _fit_beats(
-        self, beats: Beats, labels: NDArray | None, y: Any, seed: int, context: Any
-    ) -> None:
-        """Nothing is learnt: blocks and noise are given by the parameters."""
-
-    def _anonymize(self, beats: Beats, labels: NDArray | None) -> NDArray:
+    def _release(self, beats: BeatSet, draws: Draws) -> BeatSet:
         length = max(round(self.block_width * self.sampling_rate_ / 1000.0), 1)
         starts = np.arange(0, self.n_times_, length)
         lengths = np.diff(starts, append=self.n_times_)
-        values = beats.values.astype(np.float64)
+        values = beats.beats.astype(np.float64)
         clipped = np.clip(values, -self.amplitude, self.amplitude)
         averages = np.add.reduceat(clipped, starts, axis=2) / lengths
-        averages += self._laplace(beats, averages[0].size).reshape(averages.shape) * (
+        averages += self._laplace(beats, draws, averages[0].size).reshape(averages.shape) * (
             self.m * 2 * self.amplitude / (lengths * self.epsilon)
         )
         coarse = np.repeat(averages, lengths, axis=2)
-        return (1 - self.strength) * values + self.strength * coarse
+        return beats.with_beats((1 - self.strength) * values + self.strength * coarse)
 
-    def _laplace(self, beats: Beats, size: int) -> NDArray[np.float64]:
+    def _laplace(self, beats: BeatSet, draws: Draws, size: int) -> NDArray[np.float64]:
         """Return numbers of the standard Laplace distribution: (n_beats, size)."""
         if self.per == "beat":
-            drawn = self._draw_for_beats(beats, size)
+            numbers = draws.for_beats(size)
         else:
-            drawn = self._draw_for_records(beats, size)[beats.record]
+            numbers = draws.for_records(size)[beats.record]
         # The quantile function of Laplace at the normal's distribution function.
-        return -np.sign(drawn) * (log_ndtr(-np.abs(drawn)) + np.log(2))
+        return -np.sign(numbers) * (log_ndtr(-np.abs(numbers)) + np.log(2))

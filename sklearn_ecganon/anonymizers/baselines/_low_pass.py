@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.fft import dct, idct
 from sklearn.utils._param_validation import Interval
 
-from sklearn_ecganon._validation import Beats
-from sklearn_ecganon.anonymizers._base import BaseAnonymizer
+from sklearn_ecganon.core import BaseAnonymizer, Draws
+from sklearn_ecganon.records import BeatSet
 
 
 class LowPassAnonymizer(BaseAnonymizer):
@@ -32,8 +30,8 @@ class LowPassAnonymizer(BaseAnonymizer):
     sampling_rate : float, default=250.0
         Rate of array input in Hz. A BeatSet brings its own.
     random_state : int, RandomState instance or None, default=None
-        Makes the salt. A salt made from a number can be made again by anyone who guesses
-        the number: leave None for a release.
+        Source of the salt. A salt made from a number can be made again by anyone who
+        guesses the number, so leave None for a release.
 
     Attributes
     ----------
@@ -88,15 +86,10 @@ class LowPassAnonymizer(BaseAnonymizer):
         self.sampling_rate = sampling_rate
         self.random_state = random_state
 
-    def _fit_beats(
-        self, beats: Beats, labels: NDArray | None, y: Any, seed: int, context: Any
-    ) -> None:
-        """Nothing is learnt: the filter is given by the parameters."""
-
-    def _anonymize(self, beats: Beats, labels: NDArray | None) -> NDArray:
-        drawn = self._draw_for_records(beats, 1)
-        cutoff = self.cutoff * np.exp(self.spread * drawn) / self.strength
+    def _release(self, beats: BeatSet, draws: Draws) -> BeatSet:
+        factor = np.exp(self.spread * draws.for_records(1))
+        cutoff = self.cutoff * factor / self.strength
         frequencies = np.arange(self.n_times_) * self.sampling_rate_ / (2 * self.n_times_)
         gain = 0.5 ** (0.5 * (frequencies / cutoff) ** 2)
-        values = beats.values.astype(np.float64)
-        return idct(dct(values) * gain[beats.record][:, np.newaxis])
+        spectrum = dct(beats.beats.astype(np.float64)) * gain[beats.record][:, np.newaxis]
+        return beats.with_beats(idct(spectrum))

@@ -6,11 +6,10 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_ecganon._validation import Beats
-from sklearn_ecganon.anonymizers._base import BaseAnonymizer
+from sklearn_ecganon.core import BaseAnonymizer, Draws
+from sklearn_ecganon.records import BeatSet
 
 
 class NoiseAnonymizer(BaseAnonymizer):
@@ -30,8 +29,8 @@ class NoiseAnonymizer(BaseAnonymizer):
     per : {"record", "beat"}, default="record"
         Whether the beats of a record share one draw or get one each.
     random_state : int, RandomState instance or None, default=None
-        Makes the salt. A salt made from a number can be made again by anyone who guesses
-        the number: leave None for a release.
+        Source of the salt. A salt made from a number can be made again by anyone who
+        guesses the number, so leave None for a release.
 
     Attributes
     ----------
@@ -84,17 +83,15 @@ class NoiseAnonymizer(BaseAnonymizer):
         self.per = per
         self.random_state = random_state
 
-    def _fit_beats(
-        self, beats: Beats, labels: NDArray | None, y: Any, seed: int, context: Any
-    ) -> None:
-        variance = beats.values.var(axis=2, dtype=np.float64)
+    def _learn(self, beats: BeatSet, y: Any, seed: int, context: Any) -> None:
+        variance = beats.beats.var(axis=2, dtype=np.float64)
         self.scale_ = np.sqrt(variance.mean(axis=0))[:, np.newaxis]
 
-    def _anonymize(self, beats: Beats, labels: NDArray | None) -> NDArray:
+    def _release(self, beats: BeatSet, draws: Draws) -> BeatSet:
         size = self.n_leads_ * self.n_times_
         if self.per == "beat":
-            drawn = self._draw_for_beats(beats, size)
+            noise = draws.for_beats(size)
         else:
-            drawn = self._draw_for_records(beats, size)[beats.record]
+            noise = draws.for_records(size)[beats.record]
         scale = self.strength * self.noise * self.scale_
-        return beats.values + scale * drawn.reshape(beats.values.shape)
+        return beats.with_beats(beats.beats + scale * noise.reshape(beats.beats.shape))

@@ -1,0 +1,461 @@
+"""What an extension author subclasses or calls: the contract of an anonymizer and its draws."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Real
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_ecganon._salt import content_key, keyed_normals, new_salt
+from sklearn_ecganon._validation import (
+    ArrayFeatureNamesMixin,
+    as_input,
+    check_layout,
+    layout_of,
+    validate_beats,
+)
+from sklearn_ecganon.io import Format
+from sklearn_ecganon.records import BeatSet
+
+__all__ = ["BaseAnonymizer", "Draws", "Format", "Pseudonym"]
+
+
+class Pseudonym(Protocol):
+    """The pseudo-identity of one record.
+
+    :meth:`BaseAnonymizer.pseudonym` returns one. It can be pickled and used in another
+    process. It is as secret as the salt of the model that it came from.
+    """
+
+    def release(self, stretch: BeatSet) -> BeatSet:
+        """Return the release of one stretch of the record.
+
+        The answer depends on the pseudonym and on the stretch alone, so that stretches may
+        be released in any order and by several workers.
+
+        Parameters
+        ----------
+        stretch : BeatSet
+            Beats of one record: the whole of it, or consecutive ones.
+
+        Returns
+        -------
+        released : BeatSet
+            The stretch under the pseudo-identity.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Secret random numbers for the records of a BeatSet, the same ones for each call.
+
+    :class:`BaseAnonymizer` makes one for every release. Numbers of a record are keyed by
+    the salt and the content of the record's first stretch; numbers of beats are keyed by
+    the salt and the content of the stretch that the beats are in. No two stretches of a
+    record therefore share numbers of beats, unless the stretches are equal bit for bit.
+
+    Parameters
+    ----------
+    salt : bytes
+        The secret.
+    beats : BeatSet
+        The stretches to be released, each of another record.
+    first : tuple of bytes, optional
+        For each record the digest of its first stretch. By default `beats` holds it.
+    settled : object, optional
+        What ``_settle`` returned for the first stretches.
+    """
+
+    salt: bytes
+    beats: BeatSet
+    first: tuple[bytes, ...] | None = None
+    settled: Any = None
+
+    @property
+    def _salt(self) -> NDArray[np.uint8]:
+        return np.frombuffer(self.salt, dtype=np.uint8)
+
+    @cached_property
+    def digests(self) -> tuple[bytes, ...]:
+        """For each record the keyed digest of its beats."""
+        bounds = self.beats.bounds().tolist()
+        return tuple(
+            content_key(self.beats.beats[start:stop], self._salt)
+            for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
+        )
+
+    def for_records(self, size: int) -> NDArray[np.float64]:
+        """Return standard normal numbers that all stretches of a record share.
+
+        Parameters
+        ----------
+        size : int
+            How many numbers each record gets.
+
+        Returns
+        -------
+        numbers : ndarray of shape (n_records, size)
+            ``numbers[beats.record]`` has a row for each beat.
+        """
+        streams = self.digests if self.first is None else self.first
+        return _normal(streams, [size] * len(streams)).reshape(-1, size)
+
+    def for_beats(self, size: int) -> NDArray[np.float64]:
+        """Return standard normal numbers that no two beats share.
+
+        Independent noise for each beat is no anonymization by itself, because an attacker
+        averages it away. Draw the identity with :meth:`for_records`.
+
+        Parameters
+        ----------
+        size : int
+            How many numbers each beat gets.
+
+        Returns
+        -------
+        numbers : ndarray of shape (n_beats, size)
+            One row for each beat.
+        """
+        streams = [b"beats" + digest for digest in self.digests]
+        return _normal(streams, self.beats.n_beats * size).reshape(-1, size)
+
+    def for_stretches(self, sizes: Iterable[int]) -> NDArray[np.float64]:
+        """Return standard normal numbers for each stretch, one stretch after the other.
+
+        The numbers of a record's first stretch are those of :meth:`for_records`. A method
+        that calls both skips as many as it has taken there.
+
+        Parameters
+        ----------
+        sizes : iterable of int of length n_records
+            How many numbers each stretch gets.
+
+        Returns
+        -------
+        numbers : ndarray of shape (sum(sizes),)
+            In the order of the records.
+        """
+        return _normal(self.digests, sizes)
+
+
+def _normal(keys: Iterable[bytes], sizes: Iterable[int]) -> NDArray[np.float64]:
+    """Return as many standard normal numbers as asked for from each key."""
+    streams = [keyed_normals(key, int(n)) for key, n in zip(keys, sizes, strict=True)]
+    return np.concatenate([*streams, np.empty(0)])
+
+
+@dataclass(frozen=True)
+class RecordPseudonym:
+    """The :class:`Pseudonym` that every anonymizer of this package returns.
+
+    Parameters
+    ----------
+    model : BaseAnonymizer
+        The fitted anonymizer. It is not changed.
+    salt : bytes
+        The secret that keys the draws, in place of the model's own.
+    first : bytes
+        Keyed digest of the record's first stretch.
+    settled : object
+        What the anonymizer decided at the first stretch besides the draws.
+    """
+
+    model: BaseAnonymizer
+    salt: bytes
+    first: bytes
+    settled: Any
+
+    def release(self, stretch: BeatSet) -> BeatSet:
+        """Return the release of one stretch of the record.
+
+        Parameters
+        ----------
+        stretch : BeatSet
+            Beats of one record, in the layout that the model was fitted on. A stretch
+            without beats is returned unchanged.
+
+        Returns
+        -------
+        released : BeatSet
+            The stretch under the pseudo-identity.
+
+        Raises
+        ------
+        ValueError
+            If `stretch` is not one record, or is laid out differently.
+        """
+        _check_one_record(stretch, "release")
+        if len(stretch.beats) == 0:
+            return stretch
+        beats = self.model._validated(stretch)
+        if self.model.strength == 0:
+            return stretch
+        return self.model._release(beats, Draws(self.salt, beats, (self.first,), self.settled))
+
+
+class BaseAnonymizer(
+    ArrayFeatureNamesMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
+):
+    """Base of all anonymizers: it checks the input and keeps strength, salt and output.
+
+    A method inherits from this class and writes ``__init__`` (with `strength` and
+    `random_state`), ``_parameter_constraints`` where it has other parameters, and
+
+    ``_release(beats, draws)``
+        Return the release of a BeatSet as a BeatSet. This method is called only with
+        ``strength > 0``. All randomness comes from `draws`, a :class:`Draws`, so that the
+        answer depends on nothing but the fitted model and the record.
+
+    A method that learns something also writes
+
+    ``_learn(beats, y, seed, context)``
+        Learn from ``beats.beats`` of shape (n_beats, n_leads, n_times), in mV.
+        ``beats.labels`` (one for each beat) and `y` (the subject of each record) are None
+        where they are not known. `seed` is an int. A method with `max_epochs` counts its
+        epochs on `context`; the rest of scikit-learn's callbacks is done here.
+
+    A method whose decisions take more than random numbers, such as the record's mean beat,
+    also writes
+
+    ``_settle(first, draws)``
+        Return whatever the first stretch of each record decides for all the others. Every
+        later stretch finds the answer in ``draws.settled``.
+
+    In all three `beats` is a :class:`BeatSet`. The rows of an array arrive as records of
+    one beat each. `CONTRIBUTING.md` walks through an example, and
+    :func:`sklearn_ecganon.testing.check_anonymizer` checks a new method.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ecganon import QRSSegmenter, make_ecg_records
+    >>> from sklearn_ecganon.core import BaseAnonymizer
+    >>> class Gain(BaseAnonymizer):
+    ...     def __init__(self, strength=1.0, *, random_state=None):
+    ...         self.strength = strength
+    ...         self.random_state = random_state
+    ...
+    ...     def _release(self, beats, draws):
+    ...         gain = np.exp(self.strength * draws.for_records(1)[beats.record])
+    ...         return beats.with_beats(beats.beats * gain[:, :, np.newaxis])
+    >>> bunch = make_ecg_records(n_subjects=2, duration=10.0, random_state=0)
+    >>> beats = QRSSegmenter().fit_transform(bunch.data)
+    >>> Gain(random_state=0).fit(beats).transform(beats).beats.shape == beats.beats.shape
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "strength": [Interval(Real, 0, 1, closed="both")],
+        "random_state": ["random_state"],
+    }
+
+    strength: float
+    random_state: Any
+    salt_: NDArray[np.uint8]
+    n_leads_: int
+    n_times_: int
+    sampling_rate_: Any  # float, or None where the rate of an array is not known
+
+    def _learn(self, beats: BeatSet, y: Any, seed: int, context: Any) -> None:
+        """Learn from beats; by default there is nothing to learn."""
+
+    def _settle(self, first: BeatSet, draws: Draws) -> Any:
+        """Return what the first stretches decide for all others; by default nothing."""
+        return None
+
+    @abstractmethod
+    def _release(self, beats: BeatSet, draws: Draws) -> BeatSet:
+        """Return the release of some beats."""
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: BeatSet | ArrayLike, y: Any = None, labels: ArrayLike | None = None
+    ) -> Self:
+        """Learn what heartbeats look like from the beats of many records.
+
+        Parameters
+        ----------
+        X : BeatSet, or array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
+            Beats in mV, R peak at column ``n_times // 2``.
+        y : array-like of shape (n_records,), optional
+            Subject of each record, or of each row of an array. Methods that group people
+            use it, all others ignore it.
+        labels : array-like of shape (n_beats,), optional
+            Clinical class of each beat. A BeatSet brings its own.
+
+        Returns
+        -------
+        self : object
+            The fitted anonymizer.
+
+        Raises
+        ------
+        ValueError
+            If X is not made of finite real beats, or labels do not fit it.
+        """
+        beats = validate_beats(self, X, reset=True, labels=labels)
+        self.n_leads_, self.n_times_, self.sampling_rate_ = layout_of(beats)
+        self.salt_ = new_salt(self.random_state)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        context = self._init_callback_context(max_subtasks=getattr(self, "max_epochs", 0))
+        context.call_on_fit_task_begin(estimator=self)
+        self._learn(beats, y, seed, context)
+        context.call_on_fit_task_end(estimator=self)
+        return self
+
+    def transform(self, X: BeatSet | ArrayLike) -> BeatSet | NDArray:
+        """Release each record under its pseudo-identity.
+
+        This is :meth:`pseudonym` and then ``release`` for each record.
+
+        Parameters
+        ----------
+        X : BeatSet, or array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
+            Beats as in `fit`. All beats of one record of a BeatSet share one draw. An
+            array does not say which beats belong together, so each row counts as a record
+            of one beat, and an attacker who holds many rows of a person can average the
+            draws away: pass a BeatSet to be safe from that.
+
+        Returns
+        -------
+        X_new : BeatSet or ndarray
+            The input with other windows: same shape, same dtype.
+        """
+        check_is_fitted(self)
+        beats = self._validated(X)
+        if self.strength == 0:
+            return X if isinstance(X, BeatSet) else as_input(beats, X, beats.beats.dtype)
+        draws = Draws(self.salt_.tobytes(), beats)
+        settled = self._settle(beats, draws)
+        released = self._release(beats, Draws(draws.salt, beats, draws.digests, settled))
+        if isinstance(X, BeatSet):
+            return released
+        return as_input(released, X, beats.beats.dtype)
+
+    def pseudonym(self, first: BeatSet, salt: bytes | None = None) -> Pseudonym:
+        """Draw the pseudo-identity of one record.
+
+        A recording that does not fit into memory is released stretch by stretch with it.
+        Every draw is made here; what changes along the record is keyed by the content of
+        each stretch.
+
+        Parameters
+        ----------
+        first : BeatSet
+            The record, or its first stretch that has beats. The draws are keyed by it.
+        salt : bytes, optional
+            Secret in place of `salt_`, of at most 64 bytes.
+
+        Returns
+        -------
+        pseudonym : Pseudonym
+            Its ``release`` takes the stretches of the record, in any order.
+
+        Raises
+        ------
+        ValueError
+            If `first` is not one record with beats of the layout seen in `fit`.
+
+        Examples
+        --------
+        >>> from sklearn_ecganon import QRSSegmenter, make_ecg_records
+        >>> from sklearn_ecganon.anonymizers import NoiseAnonymizer
+        >>> bunch = make_ecg_records(n_subjects=2, duration=10.0, random_state=0)
+        >>> beats = QRSSegmenter().fit_transform(bunch.data)
+        >>> model = NoiseAnonymizer(random_state=0).fit(beats)
+        >>> released = model.pseudonym(beats[0]).release(beats[0])
+        >>> bool((released.beats == model.transform(beats)[0].beats).all())
+        True
+        """
+        check_is_fitted(self)
+        _check_one_record(first, "pseudonym")
+        beats = self._validated(first)
+        draws = Draws(self.salt_.tobytes() if salt is None else bytes(salt), beats)
+        settled = None if self.strength == 0 else self._settle(beats, draws)
+        return RecordPseudonym(self, draws.salt, draws.digests[0], settled)
+
+    def inverse_transform(self, X: Any) -> Any:
+        """Return X unchanged: what was removed is gone, and a Pipeline goes on to stitch.
+
+        Parameters
+        ----------
+        X : BeatSet or array-like
+            Anonymized beats.
+
+        Returns
+        -------
+        X : BeatSet or array-like
+            The same object.
+        """
+        return X
+
+    def resalt(self, random_state: int | np.random.RandomState | bytes | None = None) -> Self:
+        """Return a copy of the fitted model that draws other pseudo-identities.
+
+        This is how one ships a model without its salt, and what a semi-informed attacker
+        does: the same software, a secret of their own.
+
+        Parameters
+        ----------
+        random_state : int, RandomState, bytes or None, default=None
+            Source of the new salt, or the salt itself as bytes. None takes it from the
+            operating system, which is the only choice for a release: a salt made from a
+            number can be made again.
+
+        Returns
+        -------
+        model : object
+            A copy with the same weights.
+        """
+        check_is_fitted(self)
+        other = copy.deepcopy(self)
+        other.salt_ = _as_salt(random_state)
+        return other
+
+    def _validated(self, X: BeatSet | ArrayLike) -> BeatSet:
+        """Return X as a BeatSet after comparing its layout with that of the training beats."""
+        beats = validate_beats(self, X, reset=False)
+        if self.n_times_ is not None:  # a pretrained model takes any layout
+            fitted = self.n_leads_, self.n_times_, self.sampling_rate_
+            check_layout(self, layout_of(beats), fitted)
+        return beats
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _check_one_record(beats: Any, method: str) -> None:
+    if not isinstance(beats, BeatSet) or len(beats) != 1:
+        found = f"{len(beats)} records" if isinstance(beats, BeatSet) else type(beats).__name__
+        raise ValueError(
+            f"{method} takes a BeatSet of one record, but got {found}; "
+            "call it for each record, or call transform."
+        )
+
+
+def _as_salt(random_state: int | np.random.RandomState | bytes | None) -> NDArray[np.uint8]:
+    """Return bytes as a salt, or a new salt from anything else."""
+    if not isinstance(random_state, bytes):
+        return new_salt(random_state)
+    most = hashlib.blake2b.MAX_KEY_SIZE
+    if not 1 <= len(random_state) <= most:
+        raise ValueError(f"the salt has {len(random_state)} bytes; give 1 to {most} bytes.")
+    return np.frombuffer(random_state, dtype=np.uint8)
