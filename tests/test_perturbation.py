@@ -286,7 +286,7 @@ def test_a_killed_training_resumes_bit_for_bit(people, tmp_path, method, n_epoch
 
 
 def identified(probes, gallery, y):
-    """Return how often the most correlated row, other than the probe's own, is of its person."""
+    """Return how often the most correlated row but the probe's own is of the same person."""
     probes, gallery = (
         (rows - rows.mean(axis=1, keepdims=True)) / rows.std(axis=1, keepdims=True)
         for rows in (probes, gallery)

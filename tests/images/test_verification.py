@@ -187,7 +187,7 @@ def test_images_come_square_or_flat(stripes):
     np.testing.assert_array_equal(
         square.embed(X[~known]), flat.embed(X[~known].reshape(-1, 256))
     )
-    assert square.evaluate(X[~known], y[~known]).auc > 0.7
+    assert square.evaluate(X[~known], y[~known]).auc > 0.65
     with pytest.raises(ValueError, match="fitted on images of 16 x 16 pixels"):
         square.embed(X[:, :, :12])
     with pytest.raises(ValueError, match=r"image_shape=\(5, 5\) does not fit"):
@@ -220,7 +220,8 @@ def test_a_release_of_negatives_is_seen_through(stripes):
     verifier = SiameseVerifier(**BRIEF)
     result = verify_release(verifier, X, 1 - X, y, y >= 40, n_retrain=2)
     assert len(result.auc("original")) == len(result.auc("semi-informed")) == 2
-    assert result.auc("semi-informed").mean() > 0.65
+    # Five seeds gave 0.81 with a standard deviation of 0.06.
+    assert result.auc("semi-informed").mean() > 0.6
     # Two negatives differ as their originals do.
     np.testing.assert_allclose(
         result.auc("lazy-informed", "pixels"), result.auc("original", "pixels"), rtol=1e-6
@@ -240,6 +241,7 @@ def test_a_release_that_keeps_nothing_hides_everybody(stripes):
     other = np.random.default_rng(1).random(X.shape)
     verifier = SiameseVerifier(**BRIEF)
     result = verify_release(verifier, X, other, y, y >= 40, n_retrain=1)
+    # Five seeds gave 0.50 with a standard deviation of 0.02, and a fall of 0.89 (0.02).
     assert abs(result.auc("semi-informed")[0] - 0.5) < 0.15
     assert result.fall > 0.5
 
