@@ -29,11 +29,11 @@ from sklearn_ecganon import QRSSegmenter, ReidentificationScorer
 from sklearn_ecganon.anonymizers import PseudoIdentityAnonymizer
 from sklearn_ecganon.contracts import measure
 from sklearn_ecganon.datasets import DS1, DS2, fetch_ecgid, fetch_mitdb, time_split
+from sklearn_ecganon.evaluation import evaluate
 from sklearn_ecganon.metrics import precision_recall_density_coverage, two_sample_auc
 from sklearn_ecganon.utility import (
     BeatClassUtility,
     DetectionUtility,
-    UtilityScorer,
 )
 
 PANEL = ["default"]
@@ -103,11 +103,12 @@ def front(model, arguments):
         ["lda", "trees"], knowledge=["semi-informed"], random_state=arguments.seed
     )
     for strength in (0.25, 0.5, 0.75, 1.0):
-        worst = judge.evaluate(model(strength), beats, subjects, sessions=sessions).worst
-        kept = UtilityScorer().evaluate(beats, model(strength).transform(beats))["utility"]
+        release = judge.release(model(strength), beats, subjects, sessions=sessions)
+        evaluation = evaluate(release, judge)
+        worst = evaluation.worst
         print(
             f"strength {strength}: {100 * worst.rank1:.1f} %, EER {100 * worst.eer:.1f} %, "
-            f"contract kept {kept:.3f}",
+            f"contract kept {evaluation.utility:.3f}",
             flush=True,
         )
 

@@ -1,18 +1,17 @@
 """
-A new handwriting
-=================
+A synthetic identity for each record
+====================================
 
-Noise on a beat averages out, and whoever keeps the QRS keeps the person.
-:class:`~sklearn_ecganon.PseudoIdentityAnonymizer` does neither: it reads what happened in a
-record (beat classes, rhythm, categories) and writes it anew in the hand of a heart that does
-not exist, one heart for each record.
+Noise on single beats averages out, and a method that keeps the QRS keeps the identity.
+:class:`~sklearn_ecganon.PseudoIdentityAnonymizer` avoids both: it keeps beat classes, rhythm
+and categories of a record, and resynthesizes the record under a randomly drawn identity, one
+for each record.
 """
 
 # %%
 # Recordings
 # ----------
-# Three rhythms: sinus rhythm, sinus rhythm with premature ventricular beats, and bigeminy or
-# what else the records hold.
+# Three rhythms: sinus rhythm, sinus rhythm with premature ventricular beats, and bigeminy.
 import os
 
 import matplotlib.pyplot as plt
@@ -27,8 +26,9 @@ from sklearn_ecganon import (
 )
 from sklearn_ecganon.anonymizers import KSameAnonymizer, NoiseAnonymizer
 from sklearn_ecganon.datasets import fetch_mitdb, time_split
+from sklearn_ecganon.evaluation import evaluate
 from sklearn_ecganon.plot import ReidentificationDisplay
-from sklearn_ecganon.utility import UtilityScorer
+from sklearn_ecganon.releases import Release
 
 if os.environ.get("SKLEARN_ECGANON_DATA"):
     names = ["100", "101", "103", "105", "106", "112", "113", "115", "116", "119", "122", "123"]
@@ -49,8 +49,8 @@ beats = segmenter.fit_transform(records)
 # %%
 # Before and after
 # ----------------
-# The model comes with the package. ``contract="diagnostic"`` keeps what a cardiologist would
-# conclude, and not the person's own numbers: R peaks move, too. V marks ventricular beats.
+# The model comes with the package. ``contract="diagnostic"`` keeps what a cardiologist
+# concludes, but not the person's own measurements: R peaks move too. V marks ventricular beats.
 model = PseudoIdentityAnonymizer.from_pretrained(random_state=0)
 released = model.transform(beats)
 figure, axes = plt.subplots(3, 2, figsize=(10, 6), sharex=True, layout="constrained")
@@ -72,21 +72,22 @@ for ax in axes[-1]:
     ax.set_xlabel("time (s)")
 
 # %%
-# Who is still recognised?
+# Who is still recognized?
 # ------------------------
-# The attackers see the waveform (``"lda"``) or the rhythm, and retrain on releases they made
-# themselves. What the contract keeps would name people, too: that is the floor, and few people
-# with unlike rhythms, as here, make it high.
-judge = ReidentificationScorer(["lda", "rhythm"], evidence=(1, 5, 20, 50))
-ladder = judge.evaluate(model, beats, subjects, sessions=sessions)
-print(ladder)
-ReidentificationDisplay.from_result(ladder)
+# The attackers use the waveform (``"lda"``) or the rhythm, and retrain on releases that they
+# made themselves. What the contract keeps identifies people too: that is the floor. It is high
+# here, because the people are few and their rhythms differ.
+release = Release.by(model, beats, subjects, sessions=sessions)
+evaluation = evaluate(release, ["lda", "rhythm"])
+print(evaluation)
+ReidentificationDisplay.from_result(evaluation)
 
 # %%
 # Against the others
 # ------------------
-# Risk is what the worst retrained attacker names with 50 beats, utility how much of the
-# diagnostic contract is kept. Low and to the right is good.
+# Risk is how many people the worst retrained attacker identifies with 50 beats, utility how
+# much of the diagnostic contract is kept, both on the later sessions. Low and to the right is
+# good.
 retrained = ReidentificationScorer(
     ["lda", "rhythm"], knowledge=["semi-informed"], evidence=(50,), n_views=2, contract=None
 )
@@ -108,16 +109,16 @@ for (name, methods), marker in zip(fronts.items(), "osD^", strict=True):
     for method in methods:
         if not hasattr(method, "salt_"):
             method.fit(beats[early], subjects[early])
-        worst = retrained.evaluate(method, beats, subjects, sessions=sessions).worst
-        utility = UtilityScorer().evaluate(beats, method.transform(beats))["utility"]
-        points.append((utility, 100 * worst.rank1))
-        print(f"{name:<16} strength {method.strength:4.2f} utility {utility:.2f} "
-              f"rank-1 {100 * worst.rank1:5.1f} %")  # fmt: skip
+        release = retrained.release(method, beats, subjects, sessions=sessions)
+        point = evaluate(release, retrained)
+        points.append((point.utility, 100 * point.worst.rank1))
+        print(f"{name:<16} strength {method.strength:4.2f} utility {point.utility:.2f} "
+              f"rank-1 {100 * point.worst.rank1:5.1f} %")  # fmt: skip
     ax.plot(*np.transpose(points), marker=marker, label=name)
-ax.axhline(100 * ladder.chance, linestyle=":", color="#4d4d4d", label="chance")
+ax.axhline(100 * evaluation.chance, linestyle=":", color="#4d4d4d", label="chance")
 ax.set(
-    xlabel="utility: share of the diagnostic contract kept",
-    ylabel="recognised by rhythm or waveform (%)",
+    xlabel="utility: fraction of the diagnostic contract kept",
+    ylabel="recognized by rhythm or waveform (%)",
     xlim=(0, 1.03),
     ylim=(0, 103),
 )

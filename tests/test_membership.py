@@ -14,14 +14,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_ecganon import NonQRSVAEAnonymizer, QRSSegmenter, make_ecg_records
 from sklearn_ecganon.anonymizers import KSameAnonymizer, LowPassAnonymizer
-from sklearn_ecganon.attacks._membership import (
-    MembershipInferenceScorer,
-    _auc_interval,
-    _null_aucs,
-    _share_above,
-    _tpr_at,
+from sklearn_ecganon.attacks import MembershipInferenceScorer
+from sklearn_ecganon.attacks._membership_result import (
+    null_aucs,
+    permutation_p_value,
+    tpr_at_fpr,
 )
 from sklearn_ecganon.datasets import fetch_mitdb, time_split
+from sklearn_ecganon.metrics import auc_interval
 from sklearn_ecganon.model_selection import SessionSplit
 
 
@@ -205,11 +205,11 @@ def test_interval_covers_and_p_values_are_uniform_where_nothing_is_to_be_found()
     covered, p_values = [], []
     for _ in range(200):
         scores = rng.normal(size=30)
-        low, high = _auc_interval(scores[:18], scores[18:], rng)
+        _, low, high = auc_interval(scores[:18], scores[18:], random_state=rng)
         covered.append(low <= 0.5 <= high)
-        nulls = _null_aucs(scores[np.newaxis], 18, rng)[0]
+        nulls = null_aucs(scores[np.newaxis], 18, rng)[0]
         wins = (scores[:18, np.newaxis] > scores[18:]).mean()
-        p_values.append(_share_above(nulls, wins))
+        p_values.append(permutation_p_value(nulls, wins))
     assert 0.88 <= np.mean(covered) <= 0.99
     assert np.mean(np.array(p_values) <= 0.1) == pytest.approx(0.1, abs=0.06)
     assert np.mean(p_values) == pytest.approx(0.5, abs=0.06)
@@ -218,13 +218,13 @@ def test_interval_covers_and_p_values_are_uniform_where_nothing_is_to_be_found()
 def test_interval_and_rates_by_hand():
     rng = np.random.RandomState(0)
     # All of 4 x 3 pairs won: 3 independent pairs, exact bound 0.025 ** (1 / 3).
-    low, high = _auc_interval(np.arange(4.0) + 9, np.arange(3.0), rng)
+    _, low, high = auc_interval(np.arange(4.0) + 9, np.arange(3.0), random_state=rng)
     assert (low, high) == (pytest.approx(0.025 ** (1 / 3)), 1.0)
-    low, high = _auc_interval(np.arange(3.0), np.arange(4.0) + 9, rng)
+    _, low, high = auc_interval(np.arange(3.0), np.arange(4.0) + 9, random_state=rng)
     assert (low, high) == (0.0, pytest.approx(1 - 0.025 ** (1 / 3)))
-    assert _auc_interval(np.ones(3), np.ones(4), rng) == (0.5, 0.5)
+    assert auc_interval(np.ones(3), np.ones(4), random_state=rng) == (0.5, 0.5, 0.5)
     others = np.arange(10.0)  # one of ten may be above the threshold: 8 is the threshold
-    assert _tpr_at(np.array([7.5, 8.0, 8.5, 9.5]), others, 0.1) == 0.5
+    assert tpr_at_fpr(np.array([7.5, 8.0, 8.5, 9.5]), others, 0.1) == 0.5
 
 
 def test_refuses_in_clear_words(judge, people, strangers):
