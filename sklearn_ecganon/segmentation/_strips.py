@@ -24,10 +24,13 @@ class Strips(NamedTuple):
         Signals in mV.
     record : ndarray of int of shape (n_strips,)
         For each strip the index of its record, in increasing order.
+    start : ndarray of float of shape (n_strips,)
+        Start of each strip in s, from the start of its record.
     """
 
     values: NDArray[np.float32]
     record: NDArray[np.intp]
+    start: NDArray[np.float64]
 
 
 def cut_strips(
@@ -36,7 +39,7 @@ def cut_strips(
     duration: float = 10.0,
     hop: float | None = None,
     sampling_rate: float = 125.0,
-    high_pass: float | None = 0.5,
+    band: tuple[float, float] | None = (1.0, 40.0),
     leads: Sequence[str | int] | None = None,
 ) -> Strips:
     """Cut records into strips of one length and one sampling rate.
@@ -53,9 +56,10 @@ def cut_strips(
         default. The strips of a recording are spread evenly from its start to its end.
     sampling_rate : float, default=125.0
         Rate of the strips in Hz.
-    high_pass : float or None, default=0.5
-        Lower cut-off in Hz of a Butterworth filter of order 2, run both ways; None keeps
-        baseline wander.
+    band : (float, float) or None, default=(1.0, 40.0)
+        Pass band in Hz of a Butterworth filter of order 2, run both ways, which removes
+        baseline wander and mains hum. None keeps everything, which a comparison of realism
+        needs.
     leads : sequence of str or int, optional
         Leads to keep; by default all, in the order of each record. Every record must have
         the same number.
@@ -92,17 +96,19 @@ def cut_strips(
     length = max(1, round(duration * sampling_rate))
     step = length if hop is None else max(1, round(hop * sampling_rate))
     values: list[NDArray[np.float32]] = []
-    counts: list[int] = []
+    starts: list[NDArray[np.float64]] = []
     for record in records:
-        cut = _cut_record(record, length, step, sampling_rate, high_pass, leads)
+        cut, start = _cut_record(record, length, step, sampling_rate, band, leads)
         if values and cut.shape[1] != values[0].shape[1]:
             raise ValueError(
                 f"record {record.name!r} has {cut.shape[1]} lead(s), others have "
                 f"{values[0].shape[1]}; choose the same ones of all by leads=."
             )
         values.append(cut)
-        counts.append(len(cut))
-    return Strips(np.concatenate(values), np.repeat(np.arange(len(counts)), counts))
+        starts.append(start)
+    counts = [len(start) for start in starts]
+    record = np.repeat(np.arange(len(counts)), counts)
+    return Strips(np.concatenate(values), record, np.concatenate(starts))
 
 
 def _cut_record(
@@ -110,18 +116,18 @@ def _cut_record(
     length: int,
     step: int,
     rate: float,
-    high_pass: float | None,
+    band: tuple[float, float] | None,
     leads: Sequence[str | int] | None,
-) -> NDArray[np.float32]:
-    """Return the strips of one record: (n_strips, n_leads, length)."""
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return the strips of one record, (n_strips, n_leads, length), and their starts in s."""
     record = select_leads(record, kept_leads(record, leads))
     filled = ECGRecord(_bridge_gaps(record.signal), record.sampling_rate, record.lead_names)
     signal = resample(filled, rate).signal.T
     source = np.arange(signal.shape[1]) * record.sampling_rate / rate
     nearest = source.astype(np.intp).clip(0, record.n_times - 1)
     is_recorded = np.isfinite(record.signal[nearest]).any(axis=1)
-    if high_pass is not None:
-        sos = butter(2, high_pass, btype="highpass", fs=rate, output="sos")
+    if band is not None:
+        sos = butter(2, band, btype="bandpass", fs=rate, output="sos")
         signal = sosfiltfilt(sos, signal, padlen=min(round(rate), signal.shape[1] - 1))
     if signal.shape[1] < length:
         n_repeats = -(-length // signal.shape[1])
@@ -131,7 +137,8 @@ def _cut_record(
     starts = np.rint(np.linspace(0, last, 1 + -(-last // step))).astype(np.intp)
     holds_signal = np.array([is_recorded[a : a + length].any() for a in starts])
     starts = starts[holds_signal] if holds_signal.any() else starts[:1]
-    return np.stack([signal[:, a : a + length] for a in starts]).astype(np.float32)
+    strips = np.stack([signal[:, a : a + length] for a in starts]).astype(np.float32)
+    return strips, starts / rate
 
 
 def _bridge_gaps(signal: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,7 +21,8 @@ from sklearn_ecganon.training._nets import (
     train,
 )
 
-INFERENCE_BATCH = 256
+INFERENCE_BATCH = 64
+WINDOW = 250
 
 
 class StripSize(NamedTuple):
@@ -31,22 +32,23 @@ class StripSize(NamedTuple):
     ----------
     width : int
         Channels of the first of five stages.
-    n_strips : int
-        Strips that the net sees in training, counted again in every epoch.
+    n_windows : int
+        Windows of 2 s that the net sees in training. Longer windows are seen fewer times, so
+        that the training takes as long.
     min_epochs, max_epochs : int
-        Limits on the number of epochs that follows from `n_strips`.
+        Limits on the number of epochs that follows from `n_windows`.
     """
 
     width: int
-    n_strips: int
+    n_windows: int
     min_epochs: int
     max_epochs: int
 
 
 #: "small" suits two CPU cores, "large" a GPU.
 STRIP_SIZES = {
-    "small": StripSize(24, 25_000, 3, 40),
-    "large": StripSize(64, 400_000, 25, 60),
+    "small": StripSize(24, 60_000, 3, 150),
+    "large": StripSize(64, 1_000_000, 25, 500),
 }
 
 
@@ -89,6 +91,7 @@ def fit_strip_net(
     criterion: type[nn.Module] = nn.CrossEntropyLoss,
     size: str | StripSize = "auto",
     n_dims: int | None = None,
+    window: int = WINDOW,
     device: str = "auto",
     seed: int = 0,
     batch_size: int = 32,
@@ -111,10 +114,12 @@ def fit_strip_net(
         Width and length of the training; ``"auto"`` is ``"large"`` on a GPU.
     n_dims : int, optional
         Dimensions of a spherical embedding; see `StripNet`.
+    window : int, default=250
+        Samples that the net sees at once; see `StripNet`.
     device : str, default="auto"
         Where to train.
     seed : int, default=0
-        For weights, order, dropout and augmentation.
+        For weights, order, dropout, windows and noise.
     batch_size : int, default=32
         Strips of one step.
     lr : float, default=4e-3
@@ -132,7 +137,8 @@ def fit_strip_net(
         size = STRIP_SIZES[
             ("large" if device != "cpu" else "small") if size == "auto" else size
         ]
-    max_epochs = int(np.clip(round(size.n_strips / len(X)), size.min_epochs, size.max_epochs))
+    n_epochs = round(size.n_windows * WINDOW / min(window, X.shape[2]) / len(X))
+    max_epochs = int(np.clip(n_epochs, size.min_epochs, size.max_epochs))
     n_steps = max_epochs * -(-len(X) // batch_size)
     with seeded(seed):
         net = NeuralNet(
@@ -141,6 +147,7 @@ def fit_strip_net(
             module__n_outputs=n_outputs,
             module__width=size.width,
             module__n_dims=n_dims,
+            module__window=window,
             criterion=criterion,
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=0.05,

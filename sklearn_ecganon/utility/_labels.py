@@ -19,6 +19,8 @@ from sklearn_ecganon.segmentation import Strips, cut_strips
 from sklearn_ecganon.training import StripSize, apply_strip_net, fit_strip_net
 from sklearn_ecganon.utility._pairs import check_pairs
 
+# Samples that the net sees at once: 8 s, because rhythm is part of many labels.
+WINDOW = 1000
 #: Trained on, and tested on; S is the release, R the originals.
 CROSSINGS = {
     "trtr": ("before", "before"),
@@ -203,6 +205,7 @@ def _fit(
             targets[strips.record[chosen]].astype(np.float32),
             n_outputs=targets.shape[1],
             criterion=torch.nn.BCEWithLogitsLoss,
+            window=WINDOW,
             size=size,
             device=device,
             seed=seed,
