@@ -107,8 +107,8 @@ def cut_strips(
         values.append(cut)
         starts.append(start)
     counts = [len(start) for start in starts]
-    record = np.repeat(np.arange(len(counts)), counts)
-    return Strips(np.concatenate(values), record, np.concatenate(starts))
+    of_strip = np.repeat(np.arange(len(counts)), counts)
+    return Strips(np.concatenate(values), of_strip, np.concatenate(starts))
 
 
 def _cut_record(
