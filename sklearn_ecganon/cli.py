@@ -117,6 +117,17 @@ def _add_anonymize(commands: Any) -> None:
         "--leads", nargs="+", metavar="LEAD", help="leads to keep; default: all"
     )
     anonymize.add_argument(
+        "--sampling-rate",
+        type=float,
+        metavar="HZ",
+        help="of tables and MATLAB files that do not state theirs",
+    )
+    anonymize.add_argument(
+        "--units",
+        choices=("V", "mV", "uV", "nV"),
+        help="of tables and MATLAB files that do not state theirs (mV)",
+    )
+    anonymize.add_argument(
         "--detector",
         choices=("sleepecg", "neurokit", "xqrs", "gqrs", "annotated"),
         default="sleepecg",
@@ -258,7 +269,7 @@ def _anonymize(arguments: argparse.Namespace) -> int:
     secret = Secret.from_file(seed) if seed is not None and seed.exists() else Secret()
     plan = plan_archive(arguments.source, secret)
     display = Display()
-    display.plan(plan)
+    display.plan(plan, arguments.format)
     has_contract = arguments.method == "pseudo-identity"
     display.method(
         {
@@ -296,6 +307,8 @@ def _carry_out(arguments: argparse.Namespace, secret: Any, plan: Any, display: A
             detector=arguments.detector,
             format=arguments.format,
             leads=arguments.leads,
+            sampling_rate=arguments.sampling_rate,
+            units=arguments.units,
             limits=Limits(checksum="warn" if arguments.accept_bad_checksums else "refuse"),
         )
         if arguments.seed_file is not None and not arguments.seed_file.exists():

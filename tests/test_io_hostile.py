@@ -289,12 +289,9 @@ def test_folders_that_look_like_addresses_or_patterns(tmp_path, name, fmt):
 def test_foreign_formats_say_what_to_do(tmp_path):
     path = tmp_path / "x"
     for content, hint in (
-        (bytes(16) + b"SCPECG" + bytes(600), "SCP-ECG is not read; convert it to EDF"),
-        (b"ISHNE1.0" + bytes(600), "ISHNE Holter is not read"),
-        (b"<?xml version='1.0'?><AnnotatedECG/>", "HL7 aECG is not read"),
-        ("<?xml version='1.0'?><RestingECG/>".encode("utf-16"), "MUSE XML is not read"),
-        (b"<?xml version='1.0'?><restingecgdata/>", "Philips XML is not read"),
-        (b"<?xml version='1.0'?><!DOCTYPE x [<!ENTITY a 'b'>]><x>&a;</x>", "XML is not read"),
+        (b"GDF 2.20" + bytes(600), "GDF is not read; convert it to EDF"),
+        (b"<?xml version='1.0'?><CardiologyECG/>", "export it as DICOM"),
+        ("<?xml version='1.0'?><waveforms/>".encode("utf-16"), "export it as DICOM"),
     ):
         path.write_bytes(content)
         with pytest.raises(ECGReadError, match=hint) as caught:
@@ -512,9 +509,9 @@ def test_tables_that_are_none(tmp_path):
         ("time,II\n0,1\n-0.1,2\n-0.2,3\n", "bad_rate"),
         ("time,II\n0,1\n,2\n0.2,3\n", "bad_rate"),
         ("time\n0\n0.1\n", "bad_length"),
-        ("2020-01-01 10:00,II\n2020-01-01 10:01,1\n", "unknown_format"),
+        ("2020-01-01 10:00,II\n2020-01-01 10:01,1\n", "bad_rate"),
         ("1,2\n3,4\n", "unknown_format"),
-        ("time,II\n0,1\n0.01,2,9\n", "damaged"),
+        ("time,II\n0,1\n0.01,2,9\n", "bad_header"),
     ):
         path.write_text(text)
         assert reason_of(path) == reason, text

@@ -56,6 +56,10 @@ class RecordAnonymizer:
         Leads to keep, in order; by default all.
     annotator : str or None, default="atr"
         Extension of WFDB annotation files.
+    sampling_rate : float, optional
+        In Hz, for recordings that do not state theirs (tables, MATLAB files).
+    units : {"V", "mV", "uV", "nV"}, optional
+        For recordings that do not state theirs (tables, MATLAB files); by default mV.
     limits : Limits, optional
         How much a file may ask for.
 
@@ -91,6 +95,8 @@ class RecordAnonymizer:
         format: str | None = None,
         leads: Sequence[str] | None = None,
         annotator: str | None = "atr",
+        sampling_rate: float | None = None,
+        units: str | None = None,
         limits: Limits | None = None,
     ) -> None:
         if anonymizer is None:
@@ -104,6 +110,8 @@ class RecordAnonymizer:
             format,
             None if leads is None else tuple(leads),
             annotator,
+            sampling_rate,
+            units,
             limits or Limits(),
         )
 
@@ -312,6 +320,8 @@ def head_of(settings: Settings) -> dict[str, Any]:
         "detector": settings.detector,
         "format": settings.format,
         "leads": settings.leads and list(settings.leads),
+        "sampling_rate": settings.sampling_rate,
+        "units": settings.units,
     }
 
 

@@ -37,15 +37,20 @@ class Display:
         """Print a line."""
         self.console.print(sentence, markup=False)
 
-    def plan(self, plan: Plan) -> None:
+    def plan(self, plan: Plan, format: str | None = None) -> None:
         """Show what was found.
 
         Parameters
         ----------
         plan : Plan
             Of the archive.
+        format : str, optional
+            Format of all releases.
         """
-        kinds = ", ".join(f"{n} {format}" for format, n in plan.formats.items())
+        kinds = ", ".join(
+            f"{n} {name}" + (f" to {target}" if target != name else "")
+            for name, target, n in plan.conversions(format)
+        )
         kinds = f" ({kinds})" if kinds else ""
         self.say(f"recordings   {len(plan.jobs)}{kinds}, {plan.size / 1e6:.1f} MB")
         if plan.refused:

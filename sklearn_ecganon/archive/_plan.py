@@ -63,6 +63,20 @@ class Plan:
         n_files = Counter(job.format for job in self.jobs)
         return dict(sorted(n_files.items(), key=lambda item: (-item[1], item[0])))
 
+    def conversions(self, format: str | None) -> list[tuple[str, str, int]]:
+        """Return each format, that of its releases, and the number of files.
+
+        Parameters
+        ----------
+        format : str or None
+            Format of all releases; by default each recording keeps its own, where that can be
+            written.
+        """
+        return [
+            (name, format or FORMATS[name].release_format, n)
+            for name, n in self.formats.items()
+        ]
+
     @property
     def size(self) -> int:
         """Bytes of all recordings."""
@@ -70,9 +84,10 @@ class Plan:
 
     def place(self, job: Job, format: str | None) -> str:
         """Return the path of a release in the output folder."""
-        suffixes = FORMATS[format or job.format].suffixes
+        target = format or FORMATS[job.format].release_format
+        suffixes = FORMATS[target].suffixes
         suffix = Path(job.path).suffix.lower()
-        if suffix not in suffixes or format not in (None, job.format):
+        if suffix not in suffixes or target != job.format:
             suffix = suffixes[0]
         folder = f"{job.name[:2]}/" if len(self.jobs) > MOST_IN_A_FOLDER else ""
         return f"{folder}{job.name}{suffix}"

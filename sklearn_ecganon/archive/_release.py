@@ -56,6 +56,8 @@ class Settings:
     format: str | None = None
     leads: tuple[str, ...] | None = None
     annotator: str | None = "atr"
+    sampling_rate: float | None = None
+    units: str | None = None
     limits: Limits = field(default_factory=Limits)
 
 
@@ -95,12 +97,15 @@ def release_file(
             limits=settings.limits,
             leads=settings.leads,
             annotator=settings.annotator,
+            sampling_rate=settings.sampling_rate,
+            units=settings.units,
             index=index,
         )
 
     digest = settings.secret.hasher()
     with opened() as reader:
-        layout = reader.layout.in_format(settings.format or reader.layout.format)
+        release_format = FORMATS[reader.layout.format].release_format
+        layout = reader.layout.in_format(settings.format or release_format)
         n_records = reader.n_records
         if n_records == 1:
             notes, n_beats = _release_one(settings, reader, layout, target, digest, tell)

@@ -18,7 +18,8 @@ _OTHER_SIGNALS = re.compile(
     r"|ppg|abp|art|cvp|pap|icp|nibp|co2|etco2|temp(?:erature)?|pulse|pos(?:ition)?|snor(?:e|ing)"
     r"|(?:air ?)?flow|thor(?:ax|acic)?|abd(?:o|omen|ominal)?|chin|leg|acc(?:el(?:eration)?)?"
     r"|gyro|gsr|eda|marker|event|trigger|status|battery|annotations?|patient|subject|id|index"
-    r"|label|class|target|heart ?rate|hr|bpm|rr|impedance)(?![a-z])",
+    r"|label|class|target|age|sex|gender|height|weight|bmi|score|diagnos[ie]s|heart ?rate|hr"
+    r"|bpm|rr|impedance)(?![a-z])",
     re.IGNORECASE,
 )
 #: Electrodes of the 10-20 system with a reference: "C3-A2", "Fpz-Cz".

@@ -21,7 +21,7 @@ REASONS = {
     "bad_length": "it does not say how many samples it holds, or says 0",
     "bad_path": "its path or a name inside it is not that of a plain local file",
     "bad_rate": "it gives no finite sampling rate above 0 Hz",
-    "bad_units": "a lead is not in volts, millivolts or microvolts",
+    "bad_units": "the unit of a lead is no voltage, or does not fit its amplitudes",
     "damaged": "its content cannot be decoded",
     "missing_extra": "a library to read it is not installed",
     "missing_file": "it, or a file it names, is not there",

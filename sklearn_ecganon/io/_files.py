@@ -25,6 +25,7 @@ class Source:
     leads: tuple[str, ...] | None = None
     annotator: str | None = None
     sampling_rate: float | None = None
+    units: str | None = None
     index: int = 0
 
     @property

@@ -27,11 +27,16 @@ class Format(ABC):
         Name of the format, as users write it.
     suffixes : tuple of str
         Extensions of its files, in lower case; the first is the default.
-    writer : type of RecordWriter
-        Writes a file of this format.
+    writer : type of RecordWriter or None
+        Writes a file of this format; None for a format that is only read.
+    written_as : str, default=""
+        Format of the releases of recordings in this format, where it is only read.
     has_signature : bool, default=True
         Whether the first bytes prove the format. A file without a signature counts as part
         of another recording if the header of that recording names it.
+    has_common_suffix : bool, default=False
+        Whether files of other content often have its extensions, so that one of unknown
+        content is no recording.
     needs_suffix : bool, default=False
         Whether a file counts as a recording only if it also has one of `suffixes`. This is
         for content that is common elsewhere, such as tables of text.
@@ -46,12 +51,19 @@ class Format(ABC):
 
     name: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
-    writer: ClassVar[type[RecordWriter]]
+    writer: ClassVar[type[RecordWriter] | None]
+    written_as: ClassVar[str] = ""
     has_signature: ClassVar[bool] = True
+    has_common_suffix: ClassVar[bool] = False
     needs_suffix: ClassVar[bool] = False
     sidecar_suffixes: ClassVar[tuple[str, ...]] = ()
     claims_stem: ClassVar[bool] = False
     annotations_first: ClassVar[bool] = False
+
+    @property
+    def release_format(self) -> str:
+        """Name of the format in which recordings of this format are released."""
+        return self.written_as or self.name
 
     @abstractmethod
     def sniff(self, head: bytes) -> bool:

@@ -30,6 +30,7 @@ def open_record(
     leads: Sequence[str] | None = None,
     annotator: str | None = "atr",
     sampling_rate: float | None = None,
+    units: str | None = None,
     index: int = 0,
 ) -> RecordReader:
     r"""Open a recording of any known format, to read it a stretch at a time.
@@ -53,8 +54,11 @@ def open_record(
     annotator : str or None, default="atr"
         Extension of the WFDB annotation file to read where there is one; None for none.
     sampling_rate : float, optional
-        In Hz, for files that do not say: CSV and Parquet without a column ``time``, HDF5
-        in another shape than that of CODE-15 %.
+        In Hz, for files that do not state it: tables without a column of times, MATLAB
+        files, HDF5 in another shape than that of CODE-15 %. For tables it takes precedence
+        over a column of times.
+    units : {"V", "mV", "uV", "nV"}, optional
+        For tables and MATLAB files that do not state a unit; by default mV.
     index : int, default=0
         Which recording of a file that holds several (HDF5; `RecordReader.n_records`).
 
@@ -91,6 +95,7 @@ def open_record(
         leads=leads,
         annotator=annotator,
         sampling_rate=sampling_rate,
+        units=units,
         index=index,
     )
     with fenced():
@@ -152,6 +157,7 @@ def read_record(
     leads: Sequence[str] | None = None,
     annotator: str | None = "atr",
     sampling_rate: float | None = None,
+    units: str | None = None,
     index: int = 0,
 ) -> ECGRecord:
     """Read a recording of any known format.
@@ -170,7 +176,9 @@ def read_record(
     annotator : str or None, default="atr"
         Extension of the WFDB annotation file to read where there is one; None for none.
     sampling_rate : float, optional
-        In Hz, for files that do not say.
+        In Hz, for files that do not state it.
+    units : {"V", "mV", "uV", "nV"}, optional
+        For tables and MATLAB files that do not state a unit; by default mV.
     index : int, default=0
         Which recording of a file that holds several.
 
@@ -212,6 +220,7 @@ def read_record(
         leads=leads,
         annotator=annotator,
         sampling_rate=sampling_rate,
+        units=units,
         index=index,
     ) as reader:
         for code in reader.warnings:
@@ -274,11 +283,11 @@ def create_record(
     ...         print(reader.read(899, 900))
     [[-1.]]
     """
-    if layout.format not in FORMATS:
-        raise ValueError(f"format is {layout.format!r}; want one of {', '.join(FORMATS)}.")
-    return FORMATS[layout.format].writer(
-        Path(path).absolute(), layout, annotations, overwrite=overwrite
-    )
+    writers = {name: format.writer for name, format in FORMATS.items() if format.writer}
+    if layout.format not in writers:
+        raise ValueError(f"format is {layout.format!r}; want one of {', '.join(writers)}.")
+    writer = writers[layout.format]
+    return writer(Path(path).absolute(), layout, annotations, overwrite=overwrite)
 
 
 def write_record(
@@ -339,7 +348,11 @@ def write_record(
     """
     path = Path(path)
     if format is None:
-        format = template.layout.format if template else format_for_suffix(path)
+        format = (
+            FORMATS[template.layout.format].release_format
+            if template
+            else format_for_suffix(path)
+        )
     if template is None:
         layout = Layout.of(record, format)
         annotations = Annotations.of_beats(record.r_peaks, record.beat_labels)

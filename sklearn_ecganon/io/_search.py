@@ -178,9 +178,9 @@ def _format_of(path: Path, root: Path) -> Format:
 def format_for_suffix(path: Path) -> str:
     """Return the name of the format that an extension stands for."""
     for name, format in FORMATS.items():
-        if path.suffix.lower() in format.suffixes:
+        if format.writer is not None and path.suffix.lower() in format.suffixes:
             return name
     raise ValueError(
         f"extension {path.suffix!r} stands for no known format; give format=... "
-        f"({', '.join(FORMATS)})."
+        f"({', '.join(name for name, format in FORMATS.items() if format.writer)})."
     )

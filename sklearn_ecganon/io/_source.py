@@ -8,6 +8,7 @@ from pathlib import Path
 from sklearn_ecganon.io._errors import ECGReadError, fenced
 from sklearn_ecganon.io._files import PathLike, Source, regular_file
 from sklearn_ecganon.io._format import Format
+from sklearn_ecganon.io._layout import MILLIVOLTS
 from sklearn_ecganon.io._limits import Limits
 from sklearn_ecganon.io._registry import HEAD, recognize
 
@@ -20,6 +21,7 @@ def check_source(
     leads: Sequence[str] | None = None,
     annotator: str | None = None,
     sampling_rate: float | None = None,
+    units: str | None = None,
     index: int = 0,
 ) -> tuple[Source, Format]:
     """Return a regular file below the root, and its format."""
@@ -27,6 +29,8 @@ def check_source(
         raise ValueError(f"leads is a string; give a list, for example [{leads!r}].")
     if annotator is not None and not annotator.isidentifier():
         raise ValueError(f"annotator is {annotator!r}; give an extension like 'atr'.")
+    if units is not None and units.lower() not in MILLIVOLTS:
+        raise ValueError(f"units is {units!r}; give 'V', 'mV', 'uV' or 'nV'.")
     given = Path(path).absolute()
     with fenced():
         folder = given.parent if root is None else Path(root)
@@ -43,6 +47,7 @@ def check_source(
             None if leads is None else tuple(leads),
             annotator,
             sampling_rate,
+            units,
             index,
         )
         with given.open("rb") as file:

@@ -1,55 +1,57 @@
-"""Tables: one column a lead in mV, one row a moment; CSV and Parquet."""
+"""Read tables with one column a lead and one row a moment: CSV and Parquet."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_ecganon.io._amplitude import check_amplitude
 from sklearn_ecganon.io._channels import select_channels
 from sklearn_ecganon.io._errors import ECGReadError, fenced, load_extra
 from sklearn_ecganon.io._files import Source
 from sklearn_ecganon.io._format import Format
 from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._reader import RecordReader
-from sklearn_ecganon.io._writer import RecordWriter
+from sklearn_ecganon.io._table_layout import (
+    SECONDS,
+    Column,
+    TableLayout,
+    decoded,
+    split_name,
+    table_layout,
+)
+from sklearn_ecganon.io._table_writer import CSVWriter, ParquetWriter
 
-_TIME = re.compile(r"(?:time|t)(?:[ _]*[\[(]?(?:s|sec|seconds)[\])]?)?", re.IGNORECASE)
-_UNIT = re.compile(r"(?P<lead>.*?)[ _]*[\[(](?P<unit>[nuµμm]?V)[\])]", re.IGNORECASE)
-#: Variant of a table without a column of times.
-_UNTIMED = "no time"
-
-#: How far the steps of a column "time" may differ from one another.
+#: How far the steps of a column of times may differ from one another.
 _JITTER = 0.01
+#: s; from one row to the next, a clock that goes back by more has passed midnight.
+_HALF_A_DAY = 43_200.0
+#: Characters in which the layout of a table is looked for.
+_HEAD = 2**16
+_RATE_COLUMNS = frozenset(("sampling_rate", "samplingrate", "sample_rate", "fs", "sfreq"))
 
 
-def _timing(seconds: NDArray[np.float64]) -> float:
+def _rate_of_times(seconds: NDArray[np.float64]) -> float:
     """Return the rate of a column of times, in Hz."""
     steps = np.diff(seconds)
     if not len(steps) or not np.isfinite(steps).all():
-        raise ECGReadError("bad_rate", "its column time is no row of seconds")
+        raise ECGReadError("bad_rate", "its column of times has gaps or is too short")
     mean = (seconds[-1] - seconds[0]) / len(steps)
-    # Times are often written with few decimals: each may be off, the mean is not.
+    # Times are often written with few decimals: each may be off, their mean is not.
     resolution = 10.0 ** -_decimals(seconds)
     if not mean > 0 or np.abs(steps - mean).max() > _JITTER * mean + resolution:
-        raise ECGReadError("bad_rate", "the steps of its column time are not all the same")
+        raise ECGReadError("bad_rate", "the steps of its column of times are not all the same")
     rate = 1 / mean
     nearest = round(rate)
     # Where the decimals cannot tell 360 Hz from 359.9999, take the whole number.
-    unsure = rate * resolution / (seconds[-1] - seconds[0])
-    return float(nearest) if nearest and abs(rate - nearest) <= unsure else float(rate)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    uncertainty = rate * resolution / (seconds[-1] - seconds[0])
+    is_whole = nearest and abs(rate - nearest) <= uncertainty
+    return float(nearest) if is_whole else float(rate)
 
 
 def _decimals(values: NDArray[np.float64]) -> int:
@@ -57,110 +59,151 @@ def _decimals(values: NDArray[np.float64]) -> int:
     return next((n for n in range(7) if np.allclose(some, some.round(n), 0, 1e-9)), 7)
 
 
+def _seconds_of_clock(texts: Sequence[str]) -> NDArray[np.float64]:
+    """Return seconds since the first row from times of a clock, with or without a date."""
+    texts = [text.strip("[]'\" ").replace(",", ".") for text in texts]
+    seconds = np.empty(len(texts))
+    for row, text in enumerate(texts):
+        clock = next(part for part in re.split(r"[T ]", text) if ":" in part)
+        clock = re.sub(r"(?:Z|[-+]\d{2}:?\d{2})$", "", clock)
+        parts = [float(part) for part in clock.split(":")]
+        seconds[row] = sum(part * 60**i for i, part in enumerate(reversed(parts)))
+    # A day is added at each midnight. Dates are not needed for that, and are not kept.
+    days = np.cumsum(np.diff(seconds, prepend=seconds[:1]) < -_HALF_A_DAY)
+    return seconds + 86_400.0 * days
+
+
+def _times(
+    columns: Sequence[Column], values: dict[int, NDArray[np.float64]]
+) -> NDArray[np.float64] | None:
+    """Return the seconds of the finest column of times, None where there is none."""
+    candidates = []
+    for position, column in enumerate(columns):
+        if not column.is_time or position not in values or column.unit.lower() == "min":
+            continue
+        seconds = values[position] * SECONDS.get(column.unit.lower(), 1.0)
+        n_distinct = len(np.unique(seconds))
+        candidates.append((n_distinct, column.kind == "number", -position, seconds))
+    if not candidates:
+        return None
+    return max(candidates, key=lambda candidate: candidate[:3])[3]
+
+
 def _reader(
     format: str,
-    columns: Sequence[str],
-    values: NDArray[np.float64],
+    columns: Sequence[Column],
+    values: dict[int, NDArray[np.float64]],
+    rate: float | None,
     source: Source,
 ) -> RecordReader:
-    timed = bool(columns) and _TIME.fullmatch(columns[0].strip()) is not None
-    rate = _timing(values[:, 0]) if timed else source.sampling_rate
+    """Return a reader of columns of numbers, by their position."""
+    seconds = _times(columns, values)
+    if source.sampling_rate is not None:
+        rate = source.sampling_rate
+    elif seconds is not None:
+        rate = _rate_of_times(seconds)
+        if rate < 10 and not any(c.is_time and c.unit for c in columns):
+            raise ECGReadError(
+                "bad_rate",
+                "its column of times says that a sample takes longer than 0.1 s; name its unit "
+                "as in 'time [ms]', or give sampling_rate=...",
+            )
     if rate is None:
-        raise ECGReadError("bad_rate", "give sampling_rate=..., or a first column time")
-    if timed:
-        columns, values = columns[1:], values[:, 1:]
-    parts = [_UNIT.fullmatch(column.strip()) for column in columns]
-    labels = [part["lead"] if part else name for part, name in zip(parts, columns, strict=True)]
-    units = [part["unit"] if part else "mV" for part in parts]
+        raise ECGReadError("bad_rate", "give sampling_rate=..., or a column time")
+    positions = [
+        position
+        for position, column in enumerate(columns)
+        if position in values
+        and column.kind == "number"
+        and not column.is_time
+        and not column.is_index
+    ]
+    labels = [columns[position].name for position in positions]
+    units = [columns[position].unit or source.units or "mV" for position in positions]
     selection = select_channels(labels, units, source.leads)
-    layout = Layout(
-        format,
-        rate,
-        selection.names,
-        len(values),
-        variant="" if timed else _UNTIMED,
-    )
-    return RecordReader.of_array(
-        layout, values[:, selection.channels] * selection.scale, source.limits
-    )
-
-
-def _columns(writer: RecordWriter, signal: NDArray[np.float64]) -> dict[str, NDArray]:
-    # A table gets a column of times, without which nobody could tell its rate, unless it
-    # is made after one that has none.
-    columns = {lead: signal[:, i] for i, lead in enumerate(writer.layout.lead_names)}
-    if writer.layout.variant != _UNTIMED:
-        seconds = np.arange(len(signal)) / writer.layout.sampling_rate
-        return {"time": seconds.round(6)} | columns
-    return columns
-
-
-class CSVWriter(RecordWriter):
-    """Writes seconds and mV with six decimals."""
-
-    def _save(self, signal: NDArray[np.float64], part: Path) -> None:
-        import pandas as pd
-
-        table = pd.DataFrame(_columns(self, signal))
-        table.to_csv(part, index=False, float_format="%.6f", lineterminator="\n")
+    chosen = [positions[channel] for channel in selection.channels]
+    signal = np.column_stack([values[position] for position in chosen])
+    for unit in dict.fromkeys(units[channel] for channel in selection.channels):
+        same = [i for i, channel in enumerate(selection.channels) if units[channel] == unit]
+        check_amplitude(signal[:, same], unit)
+    signal *= selection.scale
+    layout = Layout(format, rate, selection.names, len(signal))
+    return RecordReader.of_array(layout, signal, source.limits, warnings=selection.warnings)
 
 
 class CSV(Format):
-    """Text with a line of names, then numbers."""
+    """Text with one line a moment."""
 
     name = "csv"
-    suffixes = (".csv",)
+    suffixes = (".csv", ".tsv", ".txt")
     writer = CSVWriter
     has_signature = False
     needs_suffix = True  # archives hold many other tables
 
     def sniff(self, head: bytes) -> bool:
-        """Look for a line of names over a line of as many numbers."""
-        lines = head.decode("utf-8-sig", errors="replace").splitlines()
-        if len(lines) < 2 or not lines[0].isprintable():
-            return False
-        names, first, *rest = (line.split(",") for line in lines)
-        if len(first) != len(names) or any(map(_is_number, names)):
-            return False
-        # The first moments may be a gap; but a title over an empty line is no table.
-        if not all(_is_number(field or "nan") for field in first):
-            return False
-        return any(_is_number(field) for row in (first, *rest) for field in row)
+        """Look for lines of numbers below names, units or titles of a recording."""
+        text = decoded(head)
+        return text is not None and table_layout(text, is_cut=len(head) >= 4096) is not None
 
     def open(self, source: Source) -> RecordReader:
         """Read the whole table."""
         # Each value takes two bytes at least.
         source.limits.check_memory(source.size // 2)
-        content = source.path.read_bytes()
-        first = content.partition(b"\n")[0]
-        if first.count(b",") > source.limits.max_leads:
+        text = decoded(source.path.read_bytes())
+        layout = None if text is None else table_layout(text[:_HEAD], is_cut=len(text) > _HEAD)
+        if text is None or layout is None:
+            raise ECGReadError("bad_header", "its lines do not all have the same columns")
+        if len(layout.columns) > source.limits.max_leads + 1:
             raise ECGReadError("too_large", f"more than {source.limits.max_leads} leads")
-        import pandas as pd
-
-        with fenced():
-            table = pd.read_csv(
-                io.BytesIO(content), dtype=np.float64, encoding="utf-8-sig", header=None,
-                skiprows=1,
-            )  # fmt: skip
-        columns = first.decode("utf-8-sig", errors="replace").strip().split(",")
-        columns = [column.strip().strip('"') for column in columns]
-        # Lines that are too short would be filled up silently.
-        if content.count(b",") != (len(columns) - 1) * (len(table) + 1):
-            raise ECGReadError("bad_header", "not all its lines have one value a column")
-        return _reader(self.name, columns, table.to_numpy(), source)
+        values = _numbers(text, layout)
+        return _reader(self.name, layout.columns, values, layout.sampling_rate, source)
 
 
-class ParquetWriter(RecordWriter):
-    """Writes columns of float64 without any metadata."""
+def _numbers(text: str, layout: TableLayout) -> dict[int, NDArray[np.float64]]:
+    """Return the columns of numbers and times, by position."""
+    import pandas as pd
 
-    def _save(self, signal: NDArray[np.float64], part: Path) -> None:
-        arrow = load_extra("pyarrow", "parquet")
-        parquet = load_extra("pyarrow.parquet", "parquet")
-        parquet.write_table(arrow.table(_columns(self, signal)), part)
+    used = [i for i, c in enumerate(layout.columns) if c.kind in ("number", "clock")]
+    kinds = {
+        i: np.float64 if layout.columns[i].kind == "number" else str  # type: ignore[misc]
+        for i in used
+    }
+    body = text.split("\n", layout.n_skipped)[-1] if layout.n_skipped else text
+    n_fields = len(layout.columns)
+    _check_widths(body, layout.delimiter, n_fields)
+    with fenced():
+        table: Any = pd.read_csv(
+            io.StringIO(body),
+            sep=r"\s+" if layout.delimiter == " " else layout.delimiter or "\x01",
+            decimal=layout.decimal,
+            header=None,
+            names=range(n_fields),
+            index_col=False,
+            usecols=used,
+            dtype=kinds,
+            quotechar="'" if body.lstrip().startswith("'") else '"',
+            skipinitialspace=True,
+            na_values=["-"],
+        )
+        return {
+            i: _seconds_of_clock(table[i].tolist())
+            if layout.columns[i].kind == "clock"
+            else table[i].to_numpy(np.float64)
+            for i in used
+        }
+
+
+def _check_widths(body: str, delimiter: str, n_fields: int) -> None:
+    """Refuse lines that are too short, which pandas would fill up silently."""
+    if delimiter in ("", " ") or '"' in body:
+        return
+    n_lines = sum(1 for line in body.splitlines() if line.strip())
+    if body.count(delimiter) != (n_fields - 1) * n_lines:
+        raise ECGReadError("bad_header", "not all its lines have one value a column")
 
 
 class Parquet(Format):
-    """Columns of numbers in a Parquet file."""
+    """Columns of numbers in a Parquet file, or one row of lists a recording."""
 
     name = "parquet"
     suffixes = (".parquet",)
@@ -173,17 +216,73 @@ class Parquet(Format):
     def open(self, source: Source) -> RecordReader:
         """Read the whole table after checking its size."""
         parquet = load_extra("pyarrow.parquet", "parquet")
+        types = load_extra("pyarrow.types", "parquet")
         with source.path.open("rb") as stream:
             file = parquet.ParquetFile(stream)
             schema = file.schema_arrow
-            source.limits.check_memory(file.metadata.num_rows * len(schema.names))
+            n_values = sum(
+                file.metadata.row_group(group).column(column).num_values
+                for group in range(file.metadata.num_row_groups)
+                for column in range(file.metadata.num_columns)
+            )
+            source.limits.check_memory(max(n_values, file.metadata.num_rows))
             if len(schema.names) > source.limits.max_leads + 1:
                 raise ECGReadError("too_large", f"more than {source.limits.max_leads} leads")
-            kinds = {str(kind) for kind in schema.types}
-            if not kinds <= {"double", "float", "int16", "int32", "int64"}:
-                raise ECGReadError("bad_header", "want columns of numbers")
+            lists = [
+                field.name
+                for field in schema
+                if types.is_list(field.type)
+                or (types.is_large_list(field.type) or types.is_fixed_size_list(field.type))
+            ]
             table = file.read()
-        values = np.column_stack(
-            [np.asarray(column.to_numpy(), np.float64) for column in table.columns]
-        )
-        return _reader(self.name, schema.names, values, source)
+        if lists:
+            return _nested(self.name, table, lists, source)
+        columns, values = [], {}
+        for position, field in enumerate(schema):
+            column = _column(field.name, "number")
+            if types.is_temporal(field.type):
+                column = Column(column.name or "time", "ns", "number")
+                stamps = table.column(position).to_numpy().astype("datetime64[ns]")
+                values[position] = (stamps - stamps[:1]).astype(np.int64).astype(np.float64)
+            elif types.is_floating(field.type) or types.is_integer(field.type):
+                values[position] = table.column(position).to_numpy().astype(np.float64)
+            else:
+                column = Column(column.name, "", "text")
+            columns.append(column)
+        if not values:
+            raise ECGReadError("bad_header", "want columns of numbers")
+        return _reader(self.name, columns, values, None, source)
+
+
+def _column(text: str, kind: str) -> Column:
+    """Return a column whose name may hold a unit."""
+    return Column(*split_name(text), kind)
+
+
+def _nested(format: str, table: Any, lists: list[str], source: Source) -> RecordReader:
+    """Read one row, whose lists are leads, or a list of leads."""
+    n_records = table.num_rows
+    if not 0 <= source.index < n_records:
+        raise ECGReadError("no_lead", f"it holds {n_records} recordings")
+    row = table.slice(source.index, 1)
+    rate = None
+    for name in table.column_names:
+        if name.lower() in _RATE_COLUMNS:
+            rate = float(row.column(name)[0].as_py())
+    columns: list[Column] = []
+    values: dict[int, NDArray[np.float64]] = {}
+    for name in lists:
+        array = np.array(row.column(name)[0].as_py(), np.float64)
+        if array.ndim == 2:
+            array = array.T if array.shape[0] < array.shape[1] else array
+            leads = list(array.T)
+        else:
+            leads = [array]
+        for lead in leads:
+            values[len(columns)] = lead
+            columns.append(_column(name, "number"))
+    if len({len(lead) for lead in values.values()}) != 1:
+        raise ECGReadError("bad_header", "its lists have different lengths")
+    reader = _reader(format, columns, values, rate, source)
+    reader.n_records = n_records
+    return reader

@@ -19,13 +19,17 @@ from sklearn_ecganon.io._identity import IdentityFacts
 from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._limits import Limits
 from sklearn_ecganon.io._reader import RecordReader
-from sklearn_ecganon.io._wfdb_header import Header, parse_header, parse_identity
+from sklearn_ecganon.io._wfdb_header import Header, named_files, parse_header, parse_identity
 from sklearn_ecganon.io._wfdb_marks import decode_marks
 from sklearn_ecganon.io._wfdb_segment import Segment, open_segment
 from sklearn_ecganon.io._wfdb_writer import WFDBWriter
 
 #: A first line that looks like a record line; the strict parser decides.
 _FIRST_LINE = re.compile(rb"[-A-Za-z0-9_]+(?:/\d+)?[ \t]+\d+(?:[ \t]+[-+.\w/()]+.*)?[ \t\r]*")
+
+#: What the second line begins with: a file or segment, then a number. Tables of numbers have a
+#: number first.
+_NEXT_LINE = re.compile(rb"(?:~|(?![-+.]*[0-9][-+.0-9]*[ \t])[^ \t]+)[ \t]+[0-9]|[^ \t]+$")
 
 
 def _header_bytes(path: Path, limits: Limits) -> bytes:
@@ -158,11 +162,13 @@ class WFDB(Format):
     claims_stem = True  # annotation files
 
     def sniff(self, head: bytes) -> bool:
-        """Look for a record line."""
-        for line in head.splitlines():
-            if line.strip() and not line.lstrip().startswith(b"#"):
-                return _FIRST_LINE.fullmatch(line.strip()) is not None
-        return False
+        """Look for a record line, and below it a line of a signal or segment."""
+        lines = [line.strip() for line in head.splitlines()]
+        lines = [line for line in lines if line and not line.startswith(b"#")]
+        if not lines or _FIRST_LINE.fullmatch(lines[0]) is None:
+            return False
+        has_segments = b"/" in lines[0].split()[0]
+        return has_segments or len(lines) == 1 or _NEXT_LINE.match(lines[1]) is not None
 
     def open(self, source: Source) -> RecordReader:
         """Open a record of one segment or of several."""
@@ -208,12 +214,11 @@ class WFDB(Format):
     def sidecars(self, path: Path) -> tuple[Path, ...]:
         """Return the signal files and the headers of segments that a header names."""
         try:
-            header = _read_header(path, Limits())
+            content = _header_bytes(path, Limits())
         except (ECGReadError, OSError):
             return ()  # `open` refuses the record with a reason
-        names = {signal.file for signal in header.signals if signal.file != "~"}
-        names |= {f"{name}.hea" for name, _ in header.segments if name != "~"}
-        files = (path.with_name(name) for name in sorted(names))
+        # A header that is refused keeps its signal files, so that they are counted once.
+        files = (path.with_name(name) for name in sorted(named_files(content)))
         return tuple(file for file in files if file.is_file() and file != path)
 
     def identity(self, source: Source) -> IdentityFacts:

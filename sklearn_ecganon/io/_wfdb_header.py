@@ -134,6 +134,20 @@ def parse_header(content: bytes, limits: Limits) -> Header:
     return Header(*common, signals=signals)
 
 
+def named_files(content: bytes) -> set[str]:
+    """Return the plain file names at the beginnings of lines, also in a faulty header.
+
+    Parameters
+    ----------
+    content : bytes
+        Content of the header file.
+    """
+    lines = [line.split() for line in _lines(content) if not line.startswith("#")]
+    suffix = ".hea" if lines and "/" in lines[0][0] else ""
+    names = {line[0] for line in lines[1:] if _FILE.fullmatch(line[0])}
+    return {name + suffix for name in names}
+
+
 def parse_identity(content: bytes) -> IdentityFacts:
     """Return the date and the comments of a header.
 
