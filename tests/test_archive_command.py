@@ -416,6 +416,7 @@ def test_info_shows_no_more_than_is_kept(tmp_path, capsys):
     assert "missing_file" in capsys.readouterr().err
 
 
+@pytest.mark.trains
 def test_a_model_of_ones_own(archive, tmp_path, capsys):
     model = tmp_path / "model"
     assert main(["fit", str(archive), "-o", str(model), "--epochs", "1"]) == 0

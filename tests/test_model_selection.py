@@ -23,6 +23,8 @@ from sklearn_ecganon.model_selection import (
 )
 from sklearn_ecganon.utility import UtilityScorer
 
+pytestmark = pytest.mark.trains
+
 GRID = {"identity__strength": [0.0, 1.0]}
 
 

@@ -148,6 +148,7 @@ def test_short_windows_cannot_keep_measurements(bunch):
         model.transform(beats)
 
 
+@pytest.mark.trains
 def test_a_record_without_beats_teaches_nothing(beats):
     empty = one_record(0, leads=beats.lead_names[0], rate=beats.sampling_rate)
     empty = replace(empty, names=("empty",), beats=np.empty((0, *beats.beats.shape[1:])))

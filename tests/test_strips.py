@@ -19,6 +19,8 @@ from sklearn_ecganon.networks._strip import (
 from sklearn_ecganon.segmentation import cut_strips
 from sklearn_ecganon.training import ArcFace, StripSize, apply_strip_net
 
+pytestmark = pytest.mark.trains
+
 TINY = StripSize(8, 2000, 1, 60)
 UNTRAINED = StripSize(4, 10, 1, 1)
 
