@@ -1,20 +1,19 @@
-"""Measure the judges of beat classes on MIT-BIH: train on DS1, test on DS2, originals only.
+"""Measure the classifiers of beats on MIT-BIH: train on DS1, test on DS2, originals only.
 
-De Chazal's inter-patient split. Published figures stand beside ours.
+De Chazal's inter-patient split. The published figures stand below ours.
 
-    OMP_NUM_THREADS=1 python benchmarks/beat_class.py [--seeds 3]
+    OMP_NUM_THREADS=1 python -m benchmarks.beat_class [--seeds 3]
 """
 
 from __future__ import annotations
 
-import argparse
-from datetime import date
-from time import perf_counter
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from benchmarks._results import Results, load, make_parser, print_header, table
 from sklearn_ecganon import QRSSegmenter
-from sklearn_ecganon.datasets import DS1, DS2, fetch_mitdb
 from sklearn_ecganon.utility import BeatClassUtility
 
 COLUMNS = {
@@ -35,34 +34,48 @@ PUBLISHED = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-home", help="holds mitdb; default: SKLEARN_ECGANON_DATA")
-    parser.add_argument("--judges", nargs="+", default=["conv", "forest"])
+def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    parser = make_parser(__doc__)
+    parser.add_argument("--classifiers", nargs="+", default=["conv", "forest"])
     parser.add_argument("--seeds", type=int, default=3)
-    args = parser.parse_args()
-    records = fetch_mitdb(data_home=args.data_home, records=[*DS1, *DS2]).data
-    beats = QRSSegmenter("annotated").fit_transform(records)
+    arguments = parser.parse_args(argv)
+    classes = ("N", "S", "V", "F")
+    if arguments.quick:
+        arguments.classifiers, arguments.seeds, classes = ["forest"], 1, ("N", "V")
+    print_header(arguments)
+    protocol = load("mitdb-ds1-ds2", arguments, n_sessions=1, duration=40.0)
+    beats = QRSSegmenter(**protocol.segmenter).fit_transform(protocol.records)
+    train = protocol.train if not arguments.quick else np.arange(len(beats)) % 2 == 0
+    # Records, not subjects: 201 and 202 are one person, on both sides of the split.
+    groups = np.array(beats.names)
+    sides = {"train": groups[train], "test": groups[~train]}
     counts = dict(zip(*np.unique(beats.labels, return_counts=True), strict=True))
-    print(f"{date.today()}: {beats}; {', '.join(f'{n} {k}' for k, n in counts.items())}\n")
-    print(
-        f"{'judge':22s}" + "".join(f"{name:>10s}" for name in COLUMNS.values()) + "         s"
-    )
-    for name in args.judges:
-        rows = []
-        for seed in range(args.seeds):
-            start = perf_counter()
-            judge = BeatClassUtility(name, crossings=["trtr"], random_state=seed)
-            figures = judge.evaluate(beats, beats)
-            rows.append([figures[f"trtr_{key}"] for key in COLUMNS])
-            show(f"{name}, seed {seed}", rows[-1], perf_counter() - start)
-        show(f"{name}, mean", np.mean(rows, axis=0))
+    print(f"{beats}; {', '.join(f'{n} {name}' for name, n in counts.items())}\n", flush=True)
+    results, rows = Results(arguments.out), []
+    for name in arguments.classifiers:
+        for seed in range(arguments.seeds):
+            utility = BeatClassUtility(
+                name, classes=classes, crossings=["trtr"], random_state=seed
+            )
+            row = results.measure(
+                {"protocol": protocol.name, "classifier": name, "seed": seed},
+                lambda utility=utility: utility.evaluate(beats, beats, groups, **sides),
+            )
+            rows.append(row)
+    header = ["classifier", *COLUMNS.values(), "s"]
+    figures = {
+        name: [row for row in rows if row["key"]["classifier"] == name]
+        for name in arguments.classifiers
+    }
+    lines = []
+    for name, of_name in figures.items():
+        values = [[row.get(f"trtr_{key}", np.nan) for key in COLUMNS] for row in of_name]
+        for row, numbers in zip(of_name, values, strict=True):
+            lines.append((f"{name}, seed {row['key']['seed']}", *numbers, row["seconds"]))
+        lines.append((f"{name}, mean", *np.mean(values, axis=0).tolist(), None))
+    print(table(header, lines))
     print("\nPublished: " + "; ".join(f"{who}: {what}" for who, what in PUBLISHED.items()))
-
-
-def show(name: str, row: list[float] | np.ndarray, seconds: float | None = None) -> None:
-    taken = "" if seconds is None else f"{seconds:10.0f}"
-    print(f"{name:22s}" + "".join(f"{value:10.3f}" for value in row) + taken, flush=True)
+    return rows
 
 
 if __name__ == "__main__":
