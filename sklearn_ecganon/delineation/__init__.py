@@ -2,5 +2,6 @@
 
 from sklearn_ecganon.delineation._delineation import POINTS, WAVES, Delineation
 from sklearn_ecganon.delineation._delineator import Delineator
+from sklearn_ecganon.delineation._train import train_delineator
 
-__all__ = ["POINTS", "WAVES", "Delineation", "Delineator"]
+__all__ = ["POINTS", "WAVES", "Delineation", "Delineator", "train_delineator"]

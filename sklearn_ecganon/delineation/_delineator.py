@@ -40,7 +40,7 @@ class Delineator:
     method : {"unet", "prominence", "dwt"}, default="unet"
         Who delineates.
     weights : str or path-like, optional
-        A safetensors file for ``"unet"``, written by ``benchmarks/delineation.py``; those
+        A safetensors file for ``"unet"``, written by `train_delineator`; those
         of the package by default.
 
     See Also

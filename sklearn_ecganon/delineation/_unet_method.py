@@ -22,7 +22,7 @@ SHIPPED = Path(str(files("sklearn_ecganon") / "models" / "delineator.safetensors
 
 _CHUNK = 8192  # samples of one window of a long signal, a multiple of the net's stride
 _MARGIN = 768  # more than the net sees to either side, 1.9 s: windows join without a seam
-_HIGHPASS = butter(2, 0.5, btype="highpass", fs=NET_RATE, output="sos")
+HIGHPASS = butter(2, 0.5, btype="highpass", fs=NET_RATE, output="sos")
 
 # Pieces of one wave that lie closer than this are one, and shorter ones are none, in ms.
 _JOIN_MS = (40.0, 40.0, 60.0)
@@ -47,7 +47,7 @@ def load_net(path: Path) -> UNet1d:
     if {key: value.shape for key, value in weights.items()} != wanted:
         raise ValueError(
             f"{path}: holds no weights of the delineator's net; give a file that "
-            "benchmarks/delineation.py --weights wrote."
+            "tools/train_delineator.py wrote."
         )
     net.load_state_dict(state | weights)
     return net.eval()
@@ -82,7 +82,7 @@ def prepare(signal: NDArray, rate: float) -> tuple[NDArray[np.float32], NDArray[
             continue
         trace = np.interp(np.arange(len(trace)), known, trace[known])
         trace = resample_poly(trace, ratio.numerator, ratio.denominator, padtype="line")
-        trace = sosfiltfilt(_HIGHPASS, trace)
+        trace = sosfiltfilt(HIGHPASS, trace)
         row[:] = trace / _typical_swing(trace)
     return rows, missing
 
