@@ -77,8 +77,9 @@ def run_command(source: Path, out: str, method: str) -> tuple[float, float, floa
     process = subprocess.Popen([*command, "--method", method])
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - start
-    if status:
-        raise SystemExit(f"the command ended with {status}")
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"the command ended with {process.returncode}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return wall, cpu or usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024

@@ -42,14 +42,10 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
             f"{perf_counter() - start:.0f} s, ELBO {-model.history_['train_loss'][-1]:.1f}"
         )
         scorer = ReidentificationScorer(arguments.attackers, random_state=arguments.seed)
-        result = scorer.evaluate(
-            model, beats, protocol.subjects, sessions=protocol.sessions
-        )
+        result = scorer.evaluate(model, beats, protocol.subjects, sessions=protocol.sessions)
         print(result, flush=True)
         rows += [{"region": region, "split": "time", **row} for row in result.to_records()]
-        scorer = ReidentificationScorer(
-            published, split="random", random_state=arguments.seed
-        )
+        scorer = ReidentificationScorer(published, split="random", random_state=arguments.seed)
         result = scorer.evaluate(model, beats, protocol.subjects)
         print(f"published protocol:\n{result}\n", flush=True)
         rows += [{"region": region, "split": "random", **row} for row in result.to_records()]

@@ -48,7 +48,7 @@ def r_peaks_of(beats: BeatSet) -> list[NDArray]:
 
 
 def detect(records: list[ECGRecord]) -> list[NDArray]:
-    """Return what sleepecg alone detects, in the first lead, which is MLII where there is one."""
+    """Return what sleepecg alone detects in the first lead, MLII where there is one."""
     return [sleepecg.detect_heartbeats(r.signal[:, 0], r.sampling_rate) for r in records]
 
 

@@ -9,7 +9,8 @@ import pytest
 from scipy.signal import resample_poly
 
 from sklearn_ecganon import ECGRecord, make_ecg_records
-from sklearn_ecganon.delineation import Delineation, Delineator
+from sklearn_ecganon.datasets import WaveAnnotations
+from sklearn_ecganon.delineation import Delineation, Delineator, train_delineator
 from sklearn_ecganon.delineation import _unet_method as unet
 
 
@@ -290,3 +291,52 @@ def test_shipped_weights_on_ludb():
     assert np.mean(np.array(moved) <= 150) >= 0.99
     assert np.median(upside_down) <= 6
     assert np.median(halved) <= 2
+
+
+def annotated_records():
+    """Records whose annotations are the answers of the shipped net."""
+    bunch = make_ecg_records(3, n_sessions=1, duration=10.0, n_leads=12, random_state=0)
+    waves = []
+    for record in bunch.data:
+        positions = Delineator().delineate(record).positions
+        leads = {}
+        for i, lead in enumerate(record.lead_names):
+            rows = [w[np.isfinite(w).all(axis=1)] for w in np.moveaxis(positions[:, i], 1, 0)]
+            edges = np.concatenate(rows)
+            leads[lead] = WaveAnnotations(*rows, extent=(int(edges.min()), int(edges.max())))
+        waves.append(leads)
+    return bunch.data, waves
+
+
+def test_a_net_is_trained_through_the_public_function(tmp_path):
+    records, waves = annotated_records()
+    rng = np.random.default_rng(0)
+    noise = {"wander": rng.standard_normal(3000).cumsum(), "muscle": rng.standard_normal(3000)}
+    path, again = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    losses = train_delineator(records, waves, path, max_epochs=2, **noise)
+    assert losses.shape == (2,)
+    assert np.isfinite(losses).all()
+    train_delineator(records, waves, again, max_epochs=2, **noise)
+    assert path.read_bytes() == again.read_bytes()
+    assert Delineator(weights=path).delineate(records[0]).positions.shape[1:] == (12, 3, 3)
+
+
+def test_training_refuses_what_does_not_fit(tmp_path):
+    records, waves = annotated_records()
+    long = np.random.default_rng(0).standard_normal(3000)
+    path = tmp_path / "weights.safetensors"
+    with pytest.raises(ValueError, match="2 entries for 3 records"):
+        train_delineator(records, waves[:2], path, wander=long, muscle=long)
+    with pytest.raises(ValueError, match="muscle has shape"):
+        train_delineator(records, waves, path, wander=long, muscle=long[:100])
+    with pytest.raises(ValueError, match="lead 'I' has no annotations"):
+        train_delineator(records, [{}] * 3, path, wander=long, muscle=long)
+    with pytest.raises(ValueError, match="differ in length"):
+        train_delineator(
+            [records[0], records[1].crop(0, 1000), records[2]],
+            waves,
+            path,
+            wander=long,
+            muscle=long,
+        )
+    assert not path.exists()

@@ -113,7 +113,11 @@ class Examples:
         """Return signals (n, LENGTH), targets (n, 4, LENGTH) and what counts (n, LENGTH)."""
         n = len(which)
         x, y, counts, inside = self._stretched(which, rng)
-        x = x * torch.exp(0.25 * torch.randn(n, 1, generator=rng)) * (1 - 2 * _one_in(3, n, rng))
+        x = (
+            x
+            * torch.exp(0.25 * torch.randn(n, 1, generator=rng))
+            * (1 - 2 * _one_in(3, n, rng))
+        )
         smooth = F.avg_pool1d(F.pad(x[:, None], (1, 1), mode="replicate"), 3, 1)[:, 0]
         x = torch.where(_one_in(5, n, rng) > 0, smooth, x)
         for name, chance, largest in NOISE:

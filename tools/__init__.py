@@ -1,0 +1,1 @@
+"""Commands that train the weights that come with the package, through its public API."""
