@@ -1,255 +1,309 @@
-"""What the shipped pseudo-identities leave to attackers, and what they keep for use.
+"""Measure what the shipped pseudo-identities leave to attackers, and what they keep for use.
 
-    OMP_NUM_THREADS=1 python benchmarks/pseudo_identity.py [--data-home DIR]
-        [--parts ladder utility salts speed ecgid front channels]
-        [--contracts diagnostic measurement] [--weights FILE] [--seed 0]
+    OMP_NUM_THREADS=1 python -m benchmarks.pseudo_identity [--parts ladder utility ...]
+        [--contracts diagnostic measurement] [--weights FILE] [--attackers default]
 
-ladder   MIT-BIH, 47 subjects, 60 s records of the first 45 % of each recording against the
-         last 45 %: waveform, rhythm and both, informed attackers retrain; the contract's
-         floor beside it. Closed: the shipped model has seen these subjects. Open: give
-         ``--weights`` of ``train_pseudo_identity.py --leave-out mitdb``.
-ecgid    ECG-ID, same day and across days.
-utility  beat classes (DS1/DS2, train and test on real and synthetic), R peaks found again,
+ladder   MIT-BIH in time: waveform, rhythm and both; informed attackers retrain. The contract's
+         floor stands beside it. Closed: the shipped model has seen these subjects. Open: give
+         ``--weights`` that ``tools/train_pseudo_identity.py --leave-out mitdb`` wrote.
+ecgid    The same on ECG-ID, on the same day and across days.
+utility  Beat classes (DS1/DS2, train and test on real and on released), R peaks detected again,
          categories and intervals kept, two-sample AUC of beats.
-salts    the same for a forest, over five salts: how much depends on the draw.
-speed    beats a second.
-front    worst rank-1 (waveform) and share of the contract kept, by strength.
-channels what level, wander, noise, size, jitter and polarity give away, each alone.
+salts    Beat classes by a forest over five salts: how much depends on the draw.
+speed    Beats a second.
+front    Worst rank-1 (waveform) and the fraction of the contract that is kept, by strength.
+channels What baseline, wander, noise, amplitude, jitter and polarity give away, each alone.
 """
 
+from __future__ import annotations
+
 import argparse
-import time
-from dataclasses import replace
-from datetime import date
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.utils import Bunch
+from sklearn_ecganon.evaluation import evaluate
+from sklearn_ecganon.releases import Release
 
-from sklearn_ecganon import QRSSegmenter, ReidentificationScorer
+from benchmarks._results import Results, load, make_parser, print_header
+from sklearn_ecganon import BeatSet, QRSSegmenter
 from sklearn_ecganon.anonymizers import PseudoIdentityAnonymizer
 from sklearn_ecganon.contracts import measure
-from sklearn_ecganon.datasets import DS1, DS2, fetch_ecgid, fetch_mitdb, time_split
-from sklearn_ecganon.evaluation import evaluate
 from sklearn_ecganon.metrics import precision_recall_density_coverage, two_sample_auc
-from sklearn_ecganon.utility import (
-    BeatClassUtility,
-    DetectionUtility,
-)
+from sklearn_ecganon.utility import BeatClassUtility, DetectionUtility
 
-PANEL = ["default"]
-N_EVIDENCE = 50  # beats of a probe, where one channel is looked at
+EVIDENCE = 50  # beats of a probe, where one channel is looked at
 N_BEATS = 40  # of a record and class, in two-sample tests
+N_FOLDS = 5  # of records, in two-sample tests
+STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-home")
-    parser.add_argument("--parts", nargs="+", default=["ladder", "utility", "speed"])
-    parser.add_argument("--contracts", nargs="+", default=["diagnostic", "measurement"])
-    parser.add_argument("--attackers", nargs="+", default=PANEL)
-    parser.add_argument("--weights")
-    parser.add_argument("--n-jobs", type=int)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    if len(arguments.attackers) == 1:
-        [arguments.attackers] = arguments.attackers  # a panel, or one attacker
-    parts = {
-        "ladder": ladder,
-        "ecgid": ecgid,
-        "utility": utility,
-        "speed": speed,
-        "front": front,
-        "channels": channels,
-        "salts": salts,
-    }
-    for contract in arguments.contracts:
+class Study:
+    """One contract of the shipped model.
 
-        def model(strength=1.0, contract=contract):
-            return PseudoIdentityAnonymizer.from_pretrained(
-                strength,
-                weights=arguments.weights,
-                contract=contract,
-                random_state=arguments.seed,
-            )
+    Parameters
+    ----------
+    contract : str
+        ``"diagnostic"`` or ``"measurement"``.
+    arguments : argparse.Namespace
+        The settings of the run.
+    """
 
-        for part in arguments.parts:
-            start = time.perf_counter()
-            print(f"\n{date.today()}, {part}, contract {contract!r}, seed {arguments.seed}")
-            parts[part](model, arguments)
-            print(f"({time.perf_counter() - start:.0f} s)", flush=True)
+    def __init__(self, contract: str, arguments: argparse.Namespace) -> None:
+        self.contract = contract
+        self.arguments = arguments
 
-
-def minutes(data_home):
-    records = time_split(fetch_mitdb(data_home=data_home).data)
-    beats = QRSSegmenter("annotated", leads=[0]).fit_transform(records)
-    subjects = np.array([record.subject for record in records])
-    return beats, subjects, np.array([record.session for record in records])
-
-
-def ladder(model, arguments):
-    beats, subjects, sessions = minutes(arguments.data_home)
-    judge = ReidentificationScorer(
-        arguments.attackers,
-        contract=model().contract,
-        n_jobs=arguments.n_jobs,
-        random_state=arguments.seed,
-    )
-    print(judge.evaluate(model(), beats, subjects, sessions=sessions))
-
-
-def front(model, arguments):
-    beats, subjects, sessions = minutes(arguments.data_home)
-    judge = ReidentificationScorer(
-        ["lda", "trees"], knowledge=["semi-informed"], random_state=arguments.seed
-    )
-    for strength in (0.25, 0.5, 0.75, 1.0):
-        release = judge.release(model(strength), beats, subjects, sessions=sessions)
-        evaluation = evaluate(release, judge)
-        worst = evaluation.worst
-        print(
-            f"strength {strength}: {100 * worst.rank1:.1f} %, EER {100 * worst.eer:.1f} %, "
-            f"contract kept {evaluation.utility:.3f}",
-            flush=True,
+    def model(self, strength: float = 1.0) -> PseudoIdentityAnonymizer:
+        """Return the fitted model at a strength."""
+        return PseudoIdentityAnonymizer.from_pretrained(
+            strength,
+            weights=self.arguments.weights,
+            contract=self.contract,
+            random_state=self.arguments.seed,
         )
 
+    def load(self, name: str, **quick: Any) -> tuple[Bunch, BeatSet]:
+        """Return a protocol and its beats."""
+        protocol = load(name, self.arguments, **quick)
+        return protocol, QRSSegmenter(**protocol.segmenter).fit_transform(protocol.records)
 
-def channels(model, arguments):
-    """Print what each residual channel alone gives away, before and after."""
-    beats, subjects, sessions = minutes(arguments.data_home)
-    early = sessions == "1 early"
-    gallery, probes = np.flatnonzero(early), np.flatnonzero(~early)
-    release = model()
-    views = [release.resalt(1000 + s).transform(beats[gallery]) for s in range(3)]
-    released = release.transform(beats[probes])
-    print(f"{'channel':<10}{'original':>9}{'released':>9}   rank-1 in %, {N_EVIDENCE} beats")
-    for name in residuals(beats[:1]):
-        before = one_channel(name, [beats[gallery]], beats[probes], subjects, early)
-        after = one_channel(name, views, released, subjects, early)
-        print(f"{name:<10}{100 * before:9.1f}{100 * after:9.1f}")
+    def attack(
+        self, protocol: str, strength: float = 1.0, attackers: Any = None, **settings: Any
+    ) -> dict[str, Any]:
+        """Print and return the evaluation of a release of a protocol's records."""
+        description, beats = self.load(protocol)
+        release = Release.by(
+            self.model(strength),
+            beats,
+            description.subjects,
+            sessions=description.sessions,
+            split="session",
+            random_state=self.arguments.seed,
+        )
+        evaluation = evaluate(
+            release,
+            attackers or self.arguments.attackers,
+            self.contract,
+            n_jobs=self.arguments.n_jobs,
+            **settings,
+        )
+        print(f"{description.DESCR}, strength {strength:g}\n{evaluation}\n", flush=True)
+        figures = evaluation.to_dict()
+        return {"protocol": description.name, "strength": strength, **figures}
+
+    def ladder(self) -> list[dict[str, Any]]:
+        """Attack MIT-BIH."""
+        return [self.attack("mitdb-time")]
+
+    def ecgid(self) -> list[dict[str, Any]]:
+        """Attack ECG-ID."""
+        return [self.attack(f"ecgid-{days}-day") for days in ("across", "same")]
+
+    def front(self) -> list[dict[str, Any]]:
+        """Attack MIT-BIH at several strengths, with two quick attackers."""
+        quick = {"attackers": ["lda", "trees"], "knowledge": ["semi-informed"]}
+        return [self.attack("mitdb-time", strength, **quick) for strength in STRENGTHS]
+
+    def channels(self) -> list[dict[str, Any]]:
+        """Print what each residual channel alone gives away, before and after."""
+        protocol, beats = self.load("mitdb-time")
+        gallery, probes = np.flatnonzero(protocol.gallery), np.flatnonzero(~protocol.gallery)
+        release, rows = self.model(), []
+        views = [release.resalt(1000 + s).transform(beats[gallery]) for s in range(3)]
+        released = release.transform(beats[probes])
+        sides = protocol.subjects, protocol.gallery
+        print(f"{'channel':<10}{'original':>9}{'released':>9}   rank-1 in %, {EVIDENCE} beats")
+        for name in residual_channels(beats[:1]):
+            before = identify_by_channel(name, [beats[gallery]], beats[probes], *sides)
+            after = identify_by_channel(name, views, released, *sides)
+            print(f"{name:<10}{100 * before:9.1f}{100 * after:9.1f}", flush=True)
+            rows.append({"channel": name, "original": before, "released": after})
+        return rows
+
+    def _classified(self) -> tuple[BeatSet, dict[str, Any], dict[str, Any]]:
+        """Return beats with classes, the sides of DS1/DS2, and parameters of the classifier."""
+        protocol, beats = self.load("mitdb-ds1-ds2", n_sessions=1, duration=40.0)
+        names = np.array(beats.names)
+        if self.arguments.quick:
+            train, classes = np.arange(len(names)) < len(names) // 2, ("N", "V")
+        else:
+            train, classes = protocol.train, ("N", "S", "V", "F")
+        return beats, {"train": names[train], "test": names[~train]}, {"classes": classes}
+
+    def salts(self) -> list[dict[str, Any]]:
+        """Print the mean and the spread over salts of the classes that a forest learns."""
+        before, sides, settings = self._classified()
+        utility, rows = BeatClassUtility("forest", **settings), []
+        for salt in range(2 if self.arguments.quick else 5):
+            after = self.model().resalt(self.arguments.seed + salt).transform(before)
+            rows.append({"salt": salt, **utility.evaluate(before, after, **sides)})
+        for name in list(rows[0])[1:]:
+            values = [row[name] for row in rows]
+            print(f"{name:<26}{np.mean(values):.3f} +- {np.std(values, ddof=1):.3f}")
+        return rows
+
+    def utility(self) -> list[dict[str, Any]]:
+        """Print what whole recordings of MIT-BIH are still good for."""
+        before, sides, settings = self._classified()
+        after = self.model().transform(before)
+        figures: dict[str, float] = {}
+        for name in ("forest",) if self.arguments.quick else ("conv", "forest"):
+            classified = BeatClassUtility(name, **settings).evaluate(before, after, **sides)
+            figures |= {
+                f"{name}, {key}": value
+                for key, value in classified.items()
+                if key.endswith("macro_f1")
+            }
+        figures |= DetectionUtility().evaluate(before, after)
+        old, new = measure(before), measure(after)
+        categories = old.categories(), new.categories()
+        for name, values in categories[0].items():
+            figures[f"kept, {name}"] = float(np.mean(values == categories[1][name]))
+        for name, values in old.medians().items():
+            error = np.abs(values - new.medians()[name])
+            figures[f"median error, {name}"] = float(np.nanmedian(error))
+        for label in ("N", "V"):
+            real, released = (sample(x, label, self.arguments.seed) for x in (before, after))
+            if len(np.unique(real[1])) < N_FOLDS:
+                continue
+            figures[f"two-sample AUC, {label}"] = two_sample_auc(
+                real[0], released[0], real[1], released[1], random_state=self.arguments.seed
+            )
+        real, released = median_beats(before), median_beats(after)
+        for name, pair in {
+            "released": (real, released),
+            "real": (real[::2], real[1::2]),
+        }.items():
+            if len(pair[0]) > 5:  # the neighbors that the figures look at
+                scores = precision_recall_density_coverage(*pair)._asdict()
+                figures |= {f"{name} median beats, {key}": v for key, v in scores.items()}
+        for name, value in figures.items():
+            print(f"{name:<40}{value:8.3f}")
+        return [figures]
+
+    def speed(self) -> list[dict[str, Any]]:
+        """Print how many beats a second are released."""
+        _, beats = self.load("mitdb-time")
+        model, start = self.model(), perf_counter()
+        model.transform(beats)
+        seconds = perf_counter() - start
+        print(f"{len(beats.beats)} beats of one lead in {seconds:.1f} s")
+        return [{"beats/s": len(beats.beats) / seconds}]
 
 
-def residuals(beats):
-    """Return numbers of each beat that tell of electrode and device: (n_beats, n_numbers)."""
+PARTS: dict[str, Callable[[Study], list[dict[str, Any]]]] = {
+    "ladder": Study.ladder,
+    "ecgid": Study.ecgid,
+    "utility": Study.utility,
+    "speed": Study.speed,
+    "front": Study.front,
+    "channels": Study.channels,
+    "salts": Study.salts,
+}
+
+
+def residual_channels(beats: BeatSet) -> dict[str, NDArray[np.float64]]:
+    """Return numbers of each beat that electrodes and devices leave: (n_beats, n_numbers)."""
     windows, rate = beats.beats[:, 0], beats.sampling_rate
     middle = windows.shape[1] // 2
     level = np.median(windows, axis=1)
     step = np.diff(level, prepend=level[0])
     quiet = np.diff(windows[:, middle - round(0.33 * rate) : middle - round(0.24 * rate)])
     spread = quiet.std(axis=1) + 1e-6
-    colour = (quiet[:, 1:] * quiet[:, :-1]).mean(axis=1) / spread**2
+    color = (quiet[:, 1:] * quiet[:, :-1]).mean(axis=1) / spread**2
     a, b, c = np.abs(windows[:, middle - 1 : middle + 2] - level[:, np.newaxis]).T
     bend = a - 2 * b + c
     offset = np.where(np.abs(bend) > 1e-9, (a - c) / (2 * np.where(bend, bend, 1)), 0)
     columns = {
         "baseline": [level],
         "wander": [step, np.abs(step)],
-        "noise": [np.log(spread), colour],
-        "size": [np.log(np.ptp(windows, axis=1))],
+        "noise": [np.log(spread), color],
+        "amplitude": [np.log(np.ptp(windows, axis=1))],
         "jitter": [offset.clip(-1, 1)],
         "polarity": [np.sign(windows[:, middle] - level)],
     }
     return {name: np.stack(values, axis=1) for name, values in columns.items()}
 
 
-def one_channel(name, views, probes, subjects, early):
-    """Return the share of subjects' probes that trees name from one channel."""
-    known, asked = subjects[early], subjects[~early]
+def identify_by_channel(
+    name: str,
+    views: list[BeatSet],
+    probes: BeatSet,
+    subjects: NDArray,
+    gallery: NDArray[np.bool_],
+) -> float:
+    """Return the rank-1, mean over subjects, of trees that see one channel."""
+    known, probed = subjects[gallery], subjects[~gallery]
     trees = ExtraTreesClassifier(100, min_samples_leaf=5, random_state=0)
     trees.fit(
-        np.concatenate([residuals(view)[name] for view in views]),
+        np.concatenate([residual_channels(view)[name] for view in views]),
         np.concatenate([known[view.record] for view in views]),
     )
-    scores = np.log(trees.predict_proba(residuals(probes)[name]) + 1e-3)
+    scores = np.log(trees.predict_proba(residual_channels(probes)[name]) + 1e-3)
     right = []
-    for i, subject in enumerate(asked):
-        own = scores[probes.record == i][:N_EVIDENCE]
-        right.append(trees.classes_[own.sum(axis=0).argmax()] == subject)
-    return float(np.mean([np.mean(np.array(right)[asked == s]) for s in np.unique(asked)]))
+    for i, subject in enumerate(probed):
+        of_probe = scores[probes.record == i][:EVIDENCE]
+        right.append(trees.classes_[of_probe.sum(axis=0).argmax()] == subject)
+    of_subject = [np.mean(np.array(right)[probed == s]) for s in np.unique(probed)]
+    return float(np.mean(of_subject))
 
 
-def ecgid(model, arguments):
-    bunch = fetch_ecgid(data_home=arguments.data_home)
-    beats = QRSSegmenter(leads=[0]).fit_transform(bunch.data)
-    dates = np.asarray(bunch.session)
-    earliest = {s: np.sort(dates[bunch.subject == s])[0] for s in np.unique(bunch.subject)}
-    first = dates == np.array([earliest[s] for s in bunch.subject])
-    judge = ReidentificationScorer(
-        arguments.attackers,
-        contract=model().contract,
-        min_original=0.8,
-        split="session",
-        n_jobs=arguments.n_jobs,
-        random_state=arguments.seed,
-    )
-    print("across days")
-    print(judge.evaluate(model(), beats, bunch.subject, sessions=dates))
-    same = np.flatnonzero(first)
-    several = [s for s in np.unique(bunch.subject) if (bunch.subject[same] == s).sum() > 1]
-    same = same[np.isin(bunch.subject[same], several)]
-    print("same day")
-    print(judge.set_params(split="time").evaluate(model(), beats[same], bunch.subject[same]))
-
-
-def salts(model, arguments):
-    before, rows = classified(arguments.data_home), []
-    for salt in range(5):
-        after = model().resalt(arguments.seed + salt).transform(before)
-        rows.append(BeatClassUtility("forest").evaluate(before, after))
-    for name in rows[0]:
-        values = [row[name] for row in rows]
-        print(f"{name:<26}{np.mean(values):.3f} +- {np.std(values, ddof=1):.3f}")
-
-
-def classified(data_home):
-    bunch = fetch_mitdb(data_home=data_home, records=[*DS1, *DS2])
-    return QRSSegmenter("annotated").fit_transform(bunch.data)
-
-
-def utility(model, arguments):
-    before = classified(arguments.data_home)
-    after = model().transform(before)
-    for judge in ("conv", "forest"):
-        figures = BeatClassUtility(judge).evaluate(before, after)
-        shown = {k: round(v, 3) for k, v in figures.items() if k.endswith("macro_f1")}
-        print(judge, shown)
-    found = DetectionUtility().evaluate(before, after)
-    print({k: round(v, 4) for k, v in found.items() if "f1" in k})
-    old, new = measure(before), measure(after)
-    kept, said = old.categories(), new.categories()
-    print("categories kept", {k: round(float(np.mean(kept[k] == said[k])), 3) for k in kept})
-    a, b = old.medians(), new.medians()
-    print("median error", {k: round(float(np.nanmedian(abs(a[k] - b[k]))), 3) for k in a})
-    for kind in ("N", "V"):
-        real, made = (sample(x, kind, arguments.seed) for x in (before, after))
-        auc = two_sample_auc(real[0], made[0], real[1], made[1], random_state=arguments.seed)
-        print(f"two-sample AUC of {kind} beats: {auc:.3f}")
-    usual = [
-        np.array([np.median(x.beats[(x.record == i) & (x.labels == "N")], axis=0)
-                  for i in range(len(x)) if ((x.record == i) & (x.labels == "N")).any()])
-        for x in (before, after)
-    ]  # fmt: skip
-    print("usual beats", precision_recall_density_coverage(*usual))
-    real = usual[0]
-    print("real against real", precision_recall_density_coverage(real[::2], real[1::2]))
-
-
-def sample(beats, kind, seed):
+def sample(beats: BeatSet, label: str, seed: int) -> tuple[NDArray, NDArray]:
+    """Return some beats of a class of each record, and their record."""
     rng, rows = np.random.default_rng(seed), []
     for i in range(len(beats)):
-        own = np.flatnonzero((beats.record == i) & (beats.labels == kind))
-        rows.append(rng.permutation(own)[:N_BEATS])
-    rows = np.concatenate(rows)
-    return beats.beats[rows], beats.record[rows]
+        of_record = np.flatnonzero((beats.record == i) & (beats.labels == label))
+        rows.append(rng.permutation(of_record)[:N_BEATS])
+    chosen = np.concatenate(rows)
+    return beats.beats[chosen], beats.record[chosen]
 
 
-def speed(model, arguments):
-    bunch = fetch_mitdb(data_home=arguments.data_home)
-    beats = QRSSegmenter("annotated", leads=[0]).fit_transform(bunch.data)
-    beats = replace(beats, beats=np.ascontiguousarray(beats.beats))
-    fitted, start = model(), time.perf_counter()
-    fitted.transform(beats)
-    seconds = time.perf_counter() - start
-    print(f"{len(beats.beats)} beats of one lead in {seconds:.1f} s")
+def median_beats(beats: BeatSet) -> NDArray[np.float64]:
+    """Return the median normal beat of each record that has one."""
+    normal = [(beats.record == i) & (beats.labels == "N") for i in range(len(beats))]
+    return np.array([np.median(beats.beats[rows], axis=0) for rows in normal if rows.any()])
+
+
+def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    parser = make_parser(__doc__)
+    parser.add_argument(
+        "--parts", nargs="+", default=["ladder", "utility", "speed"], choices=PARTS
+    )
+    parser.add_argument("--contracts", nargs="+", default=["diagnostic", "measurement"])
+    parser.add_argument("--attackers", nargs="+", default=["default"])
+    parser.add_argument("--weights")
+    parser.add_argument("--n-jobs", type=int)
+    arguments = parser.parse_args(argv)
+    if arguments.quick:
+        arguments.parts = ["ladder", "utility", "speed", "channels"]
+        arguments.contracts, arguments.attackers = ["diagnostic"], ["lda"]
+    if len(arguments.attackers) == 1:
+        [arguments.attackers] = arguments.attackers  # a panel, or one attacker
+    print_header(arguments)
+    results = Results(arguments.out)
+    rows = []
+    for contract in arguments.contracts:
+        study = Study(contract, arguments)
+        for part in arguments.parts:
+            print(f"\n{part}, contract {contract!r}", flush=True)
+            key = {
+                "part": part,
+                "contract": contract,
+                "weights": arguments.weights,
+                "attackers": arguments.attackers,
+                "seed": arguments.seed,
+                "quick": arguments.quick,
+            }
+            row = results.measure(
+                key, lambda part=part, study=study: {"figures": PARTS[part](study)}
+            )
+            print(f"({row['seconds']:.0f} s)", flush=True)
+            rows += [{"part": part, "contract": contract, **one} for one in row["figures"]]
+    return rows
 
 
 if __name__ == "__main__":
