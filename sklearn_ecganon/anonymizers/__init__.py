@@ -4,7 +4,10 @@ from sklearn_ecganon.anonymizers._cyclegan import CycleGANAnonymizer
 from sklearn_ecganon.anonymizers._gan_image import GANImageAnonymizer, GANTrainingWarning
 from sklearn_ecganon.anonymizers._non_qrs_vae import NonQRSVAEAnonymizer
 from sklearn_ecganon.anonymizers._perturbation import FlowFieldAnonymizer, NoiseFieldAnonymizer
-from sklearn_ecganon.anonymizers._pseudo_identity import PseudoIdentityAnonymizer
+from sklearn_ecganon.anonymizers._pseudo_identity import (
+    PseudoIdentityAnonymizer,
+    TrainingSource,
+)
 from sklearn_ecganon.anonymizers.baselines import (
     BlockAverageAnonymizer,
     KSameAnonymizer,
@@ -26,4 +29,5 @@ __all__ = [
     "NonQRSVAEAnonymizer",
     "PseudoIdentityAnonymizer",
     "TimeWarpAnonymizer",
+    "TrainingSource",
 ]

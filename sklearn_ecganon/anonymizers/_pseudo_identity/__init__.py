@@ -1,5 +1,6 @@
 """A new heart's handwriting for each record."""
 
 from sklearn_ecganon.anonymizers._pseudo_identity._anonymizer import PseudoIdentityAnonymizer
+from sklearn_ecganon.anonymizers._pseudo_identity._sources import TrainingSource
 
-__all__ = ["PseudoIdentityAnonymizer"]
+__all__ = ["PseudoIdentityAnonymizer", "TrainingSource"]

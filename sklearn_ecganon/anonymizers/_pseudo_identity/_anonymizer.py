@@ -48,6 +48,7 @@ from sklearn_ecganon.anonymizers._pseudo_identity._population import (
     learn_population,
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._retiming import retime
+from sklearn_ecganon.anonymizers._pseudo_identity._sources import SourcesMixin
 from sklearn_ecganon.contracts import CONTRACTS, TOLERANCES, category, measure
 from sklearn_ecganon.core import BaseAnonymizer, Draws
 from sklearn_ecganon.metrics import detection_scores
@@ -114,7 +115,7 @@ class Hand(NamedTuple):
     size: NDArray[np.float64]  # log size of the record's leads, by lead of the model
 
 
-class PseudoIdentityAnonymizer(NetStateMixin, BaseAnonymizer):
+class PseudoIdentityAnonymizer(SourcesMixin, NetStateMixin, BaseAnonymizer):
     """Write each record anew in the handwriting of a heart that does not exist.
 
     A variational autoencoder turns beats of any leads into a latent. In it, the mean of a
