@@ -52,12 +52,12 @@ docs: install
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 benchmarks: install
-	$(BIN)/python benchmarks/segmentation.py
-	$(BIN)/python benchmarks/training.py
-	$(BIN)/python benchmarks/ladder.py
-	$(BIN)/python benchmarks/non_qrs_vae.py
-	$(BIN)/python benchmarks/delineation.py
-	$(BIN)/python benchmarks/beat_class.py
+	$(BIN)/python -m benchmarks.segmentation
+	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.leaderboard
+	$(BIN)/python -m benchmarks.non_qrs_vae
+	$(BIN)/python -m benchmarks.delineation
+	$(BIN)/python -m benchmarks.beat_class
 
 clean:
 	rm -rf $(VENV) docs/_build docs/auto_examples docs/generated figures

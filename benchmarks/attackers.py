@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample
-from sklearn_ecganon.evaluation import evaluate
-from sklearn_ecganon.releases import Release
 
 from benchmarks._results import Results, load, make_parser, print_header, table
 from sklearn_ecganon import BeatSet, QRSSegmenter
+from sklearn_ecganon.evaluation import evaluate
+from sklearn_ecganon.releases import Release
 
 EVIDENCE = {
     "mitdb-time": (1, 20, 50),

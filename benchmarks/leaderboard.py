@@ -22,8 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from sklearn.utils import Bunch
-from sklearn_ecganon.evaluation import evaluate
-from sklearn_ecganon.releases import Release
 
 from benchmarks._results import Results, load, make_parser, print_header, table
 from sklearn_ecganon import BeatSet, NonQRSVAEAnonymizer, QRSSegmenter
@@ -39,6 +37,8 @@ from sklearn_ecganon.anonymizers import (
     PseudoIdentityAnonymizer,
     TimeWarpAnonymizer,
 )
+from sklearn_ecganon.evaluation import evaluate
+from sklearn_ecganon.releases import Release
 from sklearn_ecganon.utility import UtilityScorer
 
 CONTRACTS = ("diagnostic", "measurement")

@@ -26,14 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.utils import Bunch
-from sklearn_ecganon.evaluation import evaluate
-from sklearn_ecganon.releases import Release
 
 from benchmarks._results import Results, load, make_parser, print_header
 from sklearn_ecganon import BeatSet, QRSSegmenter
 from sklearn_ecganon.anonymizers import PseudoIdentityAnonymizer
 from sklearn_ecganon.contracts import measure
+from sklearn_ecganon.evaluation import evaluate
 from sklearn_ecganon.metrics import precision_recall_density_coverage, two_sample_auc
+from sklearn_ecganon.releases import Release
 from sklearn_ecganon.utility import BeatClassUtility, DetectionUtility
 
 EVIDENCE = 50  # beats of a probe, where one channel is looked at

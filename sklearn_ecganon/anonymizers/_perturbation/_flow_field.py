@@ -136,8 +136,8 @@ class FlowFieldAnonymizer(BasePerturbation):
       U-Net is trained to the identity.
 
     **What it is worth.** Time warps leave most people recognizable (58 % of 89 on ECG-ID by
-    the strongest retrained attacker; ``benchmarks/perturbation.py``, 2026-11-22), because
-    the shape of the waves stays.
+    the strongest retrained attacker; ``benchmarks/leaderboard.py --methods field``,
+    2026-11-22), because the shape of the waves stays.
 
     References
     ----------

@@ -120,7 +120,7 @@ class NoiseFieldAnonymizer(BasePerturbation):
 
     **What it is worth.** The strongest retrained attacker on ECG-ID still identifies 22 % of
     89 people, nearly all of them by the rhythm, but only a third of what a diagnosis needs
-    is left (``benchmarks/perturbation.py``, 2026-11-22).
+    is left (``benchmarks/leaderboard.py --methods field``, 2026-11-22).
 
     Source: the learned noise that [1]_ and its successors compare their flow field with.
     Deviations: the draw beside the input, no normalization over a batch, small nets from

@@ -1,0 +1,1 @@
+"""Measurements on X-rays and MRI."""
