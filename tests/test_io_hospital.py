@@ -15,6 +15,7 @@ from sklearn_ecganon.io import (
     create_record,
     find_recordings,
     open_record,
+    read_identity,
     read_record,
     write_record,
 )
@@ -151,6 +152,14 @@ def test_a_lead_that_fell_off_is_a_gap(tmp_path):
     gaps = np.isnan(read_record(path).signal)
     assert gaps[-1, 0]
     assert gaps.sum() == 1
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_data_sets_may_ask_for_the_date(tmp_path, name):
+    """An audit groups recordings by day. No reader has these facts."""
+    facts = read_identity(write(tmp_path, name))
+    assert facts.acquired.isoformat() == "2019-08-23"
+    assert hits("\n".join(facts.comments).encode())
 
 
 # ---------------------------------------------------------------- files that lie

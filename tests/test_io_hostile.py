@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 
 from sklearn_ecganon import ECGRecord
-from sklearn_ecganon.io import ECGReadError, Limits, open_record, read_record, write_record
+from sklearn_ecganon.io import (
+    ECGReadError,
+    Limits,
+    find_recordings,
+    open_record,
+    read_record,
+    write_record,
+)
 from sklearn_ecganon.io._errors import REASONS
 from sklearn_ecganon.io._files import regular_file
 from sklearn_ecganon.io._limits import Limits as _Limits
@@ -281,6 +288,31 @@ def test_folders_that_look_like_addresses_or_patterns(tmp_path, name, fmt):
     signal = read_record(path).signal[:, 0]
     stored = np.arange(5) if fmt == "16" else np.array([np.nan, np.nan, -127, np.nan, -126])
     np.testing.assert_allclose(signal, stored / 200)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "a 2 62.5 100\na_e.dat 16x4 200/mV 16 0 0 0 0 II\na_p.dat 16 1/mmHg 16 0 0 0 0 ABP\n",
+        "a 2 -5 100\na_e.dat 16 200/mV 16 0 0 0 0 II\na_p.dat 16 200/mV 16 0 0 0 0 V1\n",
+        "a/2 1 250 20\ns1 ten\ns2 10\n",
+    ],
+)
+def test_a_header_that_is_refused_keeps_its_signal_files(tmp_path, header):
+    """One recording is refused, not one for each of its files."""
+    (tmp_path / "a.hea").write_text(header)
+    if header.startswith("a/"):
+        for name in ("s1", "s2"):
+            (tmp_path / f"{name}.hea").write_text(f"{name} 1 250 10\n{name}.dat 16 0/mV\n")
+            (tmp_path / f"{name}.dat").write_bytes(bytes(20))
+    else:
+        for name in ("a_e.dat", "a_p.dat"):
+            (tmp_path / name).write_bytes(bytes(800))
+    contents = find_recordings(tmp_path)
+    assert [file.path for file in contents.recordings] == ["a.hea"]
+    assert contents.refused == []
+    with pytest.raises(ECGReadError):
+        open_record(tmp_path / "a.hea")
 
 
 # ---------------------------------------------------------------- other formats

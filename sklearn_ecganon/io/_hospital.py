@@ -23,6 +23,7 @@ from sklearn_ecganon.io._channels import select_channels
 from sklearn_ecganon.io._errors import ECGReadError, load_extra
 from sklearn_ecganon.io._files import Source
 from sklearn_ecganon.io._format import Format
+from sklearn_ecganon.io._identity import IdentityFacts
 from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._limits import Limits
 from sklearn_ecganon.io._reader import RecordReader
@@ -239,6 +240,24 @@ class HospitalFormat(Format):
 
     def open(self, source: Source) -> RecordReader:
         """Read the rhythm of a recording."""
+        record, messages = self._parse(source)
+        return self._reader(record, source, _codes(messages, source))
+
+    def identity(self, source: Source) -> IdentityFacts:
+        """Read the date of acquisition, and who the recording is of."""
+        record, _ = self._parse(source)
+        date, patient = record.recording.date, record.patient
+        facts = {
+            "patient": patient.patient_id,
+            "name": f"{patient.first_name} {patient.last_name}".strip(),
+            "age": patient.age,
+            "sex": patient.sex,
+        }
+        comments = tuple(f"{name}: {value}" for name, value in facts.items() if value)
+        return IdentityFacts(None if date is None else date.date(), comments)
+
+    def _parse(self, source: Source) -> tuple[Any, list[warnings.WarningMessage]]:
+        """Let the library decode a file that has passed all checks."""
         load_extra("ecgdatakit", "hospital")
         if source.size > self.max_bytes:
             raise ECGReadError("too_large", f"more than {self.max_bytes} bytes")
@@ -250,7 +269,7 @@ class HospitalFormat(Format):
         with warnings.catch_warnings(record=True) as messages:
             warnings.simplefilter("always")
             record = parser().parse(source.path)
-        return self._reader(record, source, _codes(messages, source))
+        return record, messages
 
     def _reader(self, record: Any, source: Source, codes: tuple[str, ...]) -> RecordReader:
         leads = record.leads

@@ -17,6 +17,7 @@ from sklearn_ecganon.io._channels import select_channels
 from sklearn_ecganon.io._errors import ECGReadError
 from sklearn_ecganon.io._files import Source
 from sklearn_ecganon.io._format import Format
+from sklearn_ecganon.io._identity import IdentityFacts, date_or_none
 from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._reader import RecordReader
 
@@ -100,6 +101,19 @@ class ISHNE(Format):
             gain=tuple((1 / scale).tolist()),
             warnings=(*selection.warnings, *warnings),
         )
+
+    def identity(self, source: Source) -> IdentityFacts:
+        """Read the date of recording, and the fields about the person."""
+        with source.path.open("rb") as file:
+            header = file.read(_FIXED_BYTES)
+        day, month, year = struct.unpack_from("<3h", header, 138)
+        fields = {"first name": (28, 40), "last name": (68, 40), "id": (108, 20)}
+        comments = []
+        for name, (place, width) in fields.items():
+            text = header[place : place + width].split(b"\0")[0].decode("latin-1").strip()
+            if text:
+                comments.append(f"{name}: {text}")
+        return IdentityFacts(date_or_none(year, month, day), tuple(comments))
 
 
 def _checked(covered: bytes, checksum: int, source: Source) -> tuple[str, ...]:
