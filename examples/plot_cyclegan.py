@@ -3,9 +3,9 @@ One scan made into another
 ==========================
 
 Two networks translate between two kinds of images, without ever seeing a pair, and each
-undoes the other. :class:`~sklearn_ecganon.anonymizers.CycleGANAnonymizer` turns contrasts
-of a scanner into each other, or the beats of one group of people into those of another. What
-that hides is another question, asked at the end.
+undoes the other. :class:`~sklearn_ecganon.images.CycleGANTranslator` turns contrasts of
+a scanner into each other; :class:`~sklearn_ecganon.anonymizers.CycleGANAnonymizer` does it with
+the beats of two groups of people. What that hides is another question, asked at the end.
 """
 
 # %%
@@ -19,9 +19,7 @@ import tempfile
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sklearn_ecganon.anonymizers import CycleGANAnonymizer
-from sklearn_ecganon.images import load_mri_slices
-from sklearn_ecganon.plot import PreviewGrid
+from sklearn_ecganon.images import CycleGANTranslator, PreviewGrid, load_mri_slices
 
 
 def made_heads(n_patients=3, n_slices=24):
@@ -61,9 +59,7 @@ seen = patient < patient.max()
 # --------
 # The domain of each image is handed to `fit`. Which T1 belongs to which T2 is not. A callback
 # has a preview written: examples of each domain, translated, and back again.
-gan = CycleGANAnonymizer(
-    image_shape=(48, 48), n_filters=8, batch_size=4, lr=5e-4, max_epochs=32, random_state=0
-)
+gan = CycleGANTranslator(n_filters=8, batch_size=4, lr=5e-4, max_epochs=32, random_state=0)
 X = np.concatenate([t1[seen], t2[seen]])
 domain = np.repeat(["T1", "T2"], seen.sum())
 with tempfile.TemporaryDirectory() as folder:

@@ -40,11 +40,11 @@ from sklearn.model_selection import GroupShuffleSplit
 from verification import correlation, smaller
 
 from sklearn_ecganon.anonymizers import (
-    CycleGANAnonymizer,
     GANImageAnonymizer,
     KSameAnonymizer,
 )
 from sklearn_ecganon.images import (
+    CycleGANTranslator,
     FakeTest,
     FlowFieldPerturbation,
     NoiseFieldPerturbation,
@@ -244,7 +244,7 @@ def other(method, shape, arguments, strength):
         return KSameAnonymizer(k=10, **common)
     learnt = common | {"image_shape": shape, "max_epochs": arguments.epochs}
     if method == "cyclegan":
-        return CycleGANAnonymizer(
+        return CycleGANTranslator(
             batch_size=16,
             lr=4e-4,
             discriminator_lr=4e-4,

@@ -4,6 +4,7 @@ All arrays are (n, h, w). This room is a wing of its own: nothing in it is about
 """
 
 from sklearn_ecganon.exceptions import WeakAttackWarning
+from sklearn_ecganon.images._cyclegan import CycleGANTranslator
 from sklearn_ecganon.images._fake_test import FakeTest, FakeTestMonitor, FakeTestRow
 from sklearn_ecganon.images._flow_field import FlowFieldPerturbation
 from sklearn_ecganon.images._load_kermany import load_kermany_chest_xrays
@@ -11,16 +12,19 @@ from sklearn_ecganon.images._load_mri import load_mri_slices
 from sklearn_ecganon.images._load_nih import load_nih_chest_xrays
 from sklearn_ecganon.images._noise_field import NoiseFieldPerturbation
 from sklearn_ecganon.images._pairs import verification_pairs
+from sklearn_ecganon.images._preview_grid import PreviewGrid
 from sklearn_ecganon.images._release import VerificationResult, verify_release
 from sklearn_ecganon.images._segmenter import UNetSegmenter
 from sklearn_ecganon.images._verifier import SiameseVerifier, VerificationRow
 
 __all__ = [
+    "CycleGANTranslator",
     "FakeTest",
     "FakeTestMonitor",
     "FakeTestRow",
     "FlowFieldPerturbation",
     "NoiseFieldPerturbation",
+    "PreviewGrid",
     "SiameseVerifier",
     "UNetSegmenter",
     "VerificationResult",

@@ -1,9 +1,9 @@
 """What a CycleGAN translates, what it costs, and whether it hides anybody.
 
-    OMP_NUM_THREADS=1 python benchmarks/cyclegan.py mri [--epochs 150] [--filters 32]
-    OMP_NUM_THREADS=1 python benchmarks/cyclegan.py xray [--epochs 60]
-    OMP_NUM_THREADS=1 python benchmarks/cyclegan.py ecg [--data mitdb | ecgid] [--epochs 60]
-    OMP_NUM_THREADS=1 python benchmarks/cyclegan.py speed [--device cuda]
+    OMP_NUM_THREADS=1 python benchmarks/images/cyclegan.py mri [--epochs 150] [--filters 32]
+    OMP_NUM_THREADS=1 python benchmarks/images/cyclegan.py xray [--epochs 60]
+    OMP_NUM_THREADS=1 python benchmarks/images/cyclegan.py ecg [--data ecgid] [--epochs 60]
+    OMP_NUM_THREADS=1 python benchmarks/images/cyclegan.py speed [--device cuda]
 
 ``mri``    T1 to T2 of `mni_paired`: learnt from two patients and tested on the third, in turn.
            Every slice is trained on as it is and mirrored, 192 images, about as many as in
@@ -43,6 +43,7 @@ from sklearn_ecganon import QRSSegmenter, ReidentificationScorer
 from sklearn_ecganon.anonymizers import CycleGANAnonymizer
 from sklearn_ecganon.datasets import fetch_ecgid, fetch_mitdb, time_split
 from sklearn_ecganon.images import (
+    CycleGANTranslator,
     SiameseVerifier,
     WeakAttackWarning,
     load_mri_slices,
@@ -80,7 +81,9 @@ def main() -> None:
     {"mri": mri, "xray": xray, "ecg": ecg, "speed": speed}[arguments.what](arguments)
 
 
-def model(arguments: argparse.Namespace, **parameters: object) -> CycleGANAnonymizer:
+def model(
+    arguments: argparse.Namespace, **parameters: object
+) -> CycleGANAnonymizer | CycleGANTranslator:
     settings = {
         "n_filters": arguments.filters,
         "batch_size": arguments.batch_size,
@@ -90,9 +93,8 @@ def model(arguments: argparse.Namespace, **parameters: object) -> CycleGANAnonym
         "device": arguments.device,
         "random_state": arguments.seed,
     }
-    if arguments.what != "ecg":
-        settings["image_shape"] = (arguments.side, arguments.side)
-    return CycleGANAnonymizer(**settings | parameters)
+    translator = CycleGANAnonymizer if arguments.what == "ecg" else CycleGANTranslator
+    return translator(**settings | parameters)
 
 
 def smaller(images: np.ndarray, side: int) -> np.ndarray:
@@ -357,7 +359,7 @@ def speed(arguments: argparse.Namespace) -> None:
     )
 
 
-def plain_loop(gan: CycleGANAnonymizer, images: np.ndarray, epochs: int) -> float:
+def plain_loop(gan: CycleGANTranslator, images: np.ndarray, epochs: int) -> float:
     """Train the same nets as the published code does, and return seconds."""
     with seeded(0):
         net = gan._build_net()
