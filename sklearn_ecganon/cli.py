@@ -1,4 +1,4 @@
-"""The ``ecganon`` command: a thin skin over the package."""
+"""The ``ecganon`` command: each subcommand parses, calls one public function, and shows."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from sklearn_ecganon.archive import METHODS
+from sklearn_ecganon.io import FORMATS, Limits, open_record
+
 DATA = ("mitdb", "ecgid", "synthetic")
-METHODS = ("pseudo-identity", "noise", "low-pass", "time-warp")
-FORMATS = ("wfdb", "edf", "dicom", "csv", "parquet", "hdf5", "npz")
+# `contracts` takes seconds to import; a test compares the two.
 CONTRACTS = ("diagnostic", "measurement")
+WRITABLE = tuple(name for name, format in FORMATS.items() if format.writer is not None)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     status : int
-        0; 1 where some recordings were refused, or an audit found more than the accepted
-        risk; 2 after an error that was told on stderr.
+        0 if all is well; 1 if some recordings were refused, or if an audit found more than
+        the accepted risk; 2 after an error, which is printed on stderr.
 
     Examples
     --------
@@ -49,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="ecganon", description="Share ECGs, not identities, and measure what is left."
+        prog="ecganon", description="Share ECGs, not identities, and measure what remains."
     )
     parser.add_argument(
         "--version", action="version", version=f"ecganon {version('sklearn-ecganon')}"
@@ -66,9 +70,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_anonymize(commands: Any) -> None:
     anonymize = commands.add_parser(
         "anonymize",
-        help="turn an archive into one that can be shared",
+        help="anonymize all recordings of a folder",
         description="Anonymize all recordings of IN, whatever their format, into OUT under "
-        "opaque names: waveforms, marks, headers. What was done stands in OUT/manifest.jsonl. "
+        "opaque names: waveforms, annotations, headers. OUT/manifest.jsonl lists the outcomes. "
         "Ends with 0 if all recordings were done, 1 if some were refused, 2 after an error.",
     )
     anonymize.add_argument("source", type=Path, metavar="IN", help="folder, or one recording")
@@ -83,10 +87,10 @@ def _add_anonymize(commands: Any) -> None:
         "--strength",
         type=float,
         default=1.0,
-        help="from 0, which changes nothing, to 1, which removes most (%(default)s)",
+        help="from 0, which changes nothing, to 1, which removes the most (%(default)s)",
     )
     anonymize.add_argument(
-        "--contract", choices=CONTRACTS, help="what survives (default: diagnostic)"
+        "--contract", choices=CONTRACTS, help="what must survive (default: diagnostic)"
     )
     anonymize.add_argument(
         "--model", type=Path, metavar="FILE", help="weights written by `ecganon fit`"
@@ -95,23 +99,23 @@ def _add_anonymize(commands: Any) -> None:
         "--seed-file",
         type=Path,
         metavar="FILE",
-        help="the secret that names and pseudo-identities come from; made, for your eyes "
-        "only, if it is not there. Needed to --resume. Never share it",
+        help="the secret that names and pseudo-identities are derived from; created if it "
+        "does not exist. Needed to --resume. Never share it",
     )
     anonymize.add_argument(
         "--key-file",
         type=Path,
         metavar="FILE",
-        help="write which recording became which, for your eyes only",
+        help="write which recording became which. Never share it",
     )
     anonymize.add_argument(
-        "--resume", action="store_true", help="go on with a run that was cut off"
+        "--resume", action="store_true", help="continue a run that was cut off"
     )
     anonymize.add_argument(
-        "--dry-run", action="store_true", help="show what would be done, and write nothing"
+        "--dry-run", action="store_true", help="show what would be done, but write nothing"
     )
     anonymize.add_argument(
-        "--format", choices=FORMATS, help="format to write; default: that of each recording"
+        "--format", choices=WRITABLE, help="format to write; default: that of each recording"
     )
     anonymize.add_argument(
         "--leads", nargs="+", metavar="LEAD", help="leads to keep; default: all"
@@ -131,14 +135,14 @@ def _add_anonymize(commands: Any) -> None:
         "--detector",
         choices=("sleepecg", "neurokit", "xqrs", "gqrs", "annotated"),
         default="sleepecg",
-        help="who finds the beats (%(default)s)",
+        help="method that finds the beats (%(default)s)",
     )
-    _add_accept_bad_checksums(anonymize, "take", "; the manifest notes it")
-    anonymize.add_argument("--n-jobs", type=int, help="recordings at the same time")
+    _add_accept_bad_checksums(anonymize, "accept", "; the manifest notes it")
+    anonymize.add_argument("--n-jobs", type=int, help="number of recordings at the same time")
     anonymize.add_argument(
         "--scheduler",
         metavar="ADDRESS",
-        help="Dask scheduler, for example tcp://host:8786, whose workers see IN and OUT "
+        help="Dask scheduler, for example tcp://host:8786. Its workers must see IN and OUT "
         "under the same paths",
     )
     anonymize.set_defaults(run=_anonymize)
@@ -155,9 +159,9 @@ def _add_accept_bad_checksums(command: Any, verb: str, more: str) -> None:
 def _add_info(commands: Any) -> None:
     info = commands.add_parser(
         "info",
-        help="show how a recording is laid out, and nothing of whom",
+        help="show the layout of a recording, but nothing about the person",
         description="Show format, leads, rate and length of a recording. Names, dates and "
-        "remarks in its header are not shown.",
+        "comments in its header are not shown.",
     )
     info.add_argument("file", type=Path, metavar="FILE", help="for WFDB the header, NAME.hea")
     info.set_defaults(run=_info)
@@ -166,19 +170,24 @@ def _add_info(commands: Any) -> None:
 def _add_fit(commands: Any) -> None:
     fit = commands.add_parser(
         "fit",
-        help="train the anonymizer on an archive of one's own",
-        description="Learn pseudo-identities from the recordings of FOLDER. The file holds "
-        "weights and moments, no recording.",
+        help="train the anonymizer on your own archive",
+        description="Learn pseudo-identities from the recordings of FOLDER. The model file "
+        "holds weights and statistics, no recording.",
     )
-    fit.add_argument("source", type=Path, metavar="FOLDER", help="searched to its depth")
+    fit.add_argument("source", type=Path, metavar="FOLDER", help="folder to learn from")
     fit.add_argument(
         "-o", "--out", type=Path, required=True, metavar="MODEL", help="file to write"
     )
-    fit.add_argument("--leads", nargs="+", metavar="LEAD", help="default: those of the first")
     fit.add_argument(
-        "--minutes", type=float, default=5.0, help="used of each recording (%(default)s)"
+        "--leads", nargs="+", metavar="LEAD", help="default: those of the first recording"
     )
-    fit.add_argument("--epochs", type=int, default=8, help="of training (%(default)s)")
+    fit.add_argument(
+        "--minutes",
+        type=float,
+        default=5.0,
+        help="minutes of each recording to use (%(default)s)",
+    )
+    fit.add_argument("--epochs", type=int, default=8, help="epochs of training (%(default)s)")
     _add_accept_bad_checksums(fit, "learn from", " too")
     fit.set_defaults(run=_fit)
 
@@ -186,31 +195,31 @@ def _add_fit(commands: Any) -> None:
 def _add_demo(commands: Any) -> None:
     demo = commands.add_parser(
         "demo",
-        help="anonymize, attack and tune on example data, in minutes",
-        description="Replace the non-QRS part of every beat by a VAE's, let attackers who "
-        "know more and more name the people, and draw the trade-off.",
+        help="anonymize, attack and tune on example data, within minutes",
+        description="Replace the non-QRS part of every beat with the output of a VAE, let "
+        "attackers with more and more knowledge identify the people, and plot the trade-off.",
     )
     demo.add_argument(
         "--data",
         choices=DATA,
-        help="default: mitdb, else ecgid, whichever lies in the data folder; else synthetic",
+        help="default: mitdb or ecgid if the data folder holds one of them, else synthetic",
     )
     demo.add_argument(
         "--data-home",
         type=Path,
-        help="folder of the databases; default: the environment's SKLEARN_ECGANON_DATA",
+        help="folder of the databases; default: environment variable SKLEARN_ECGANON_DATA",
     )
     demo.add_argument(
-        "--out", type=Path, default=Path("figures"), help="folder of the figures (%(default)s)"
+        "--out", type=Path, default=Path("figures"), help="folder for the figures (%(default)s)"
     )
-    demo.add_argument("--seed", type=int, default=0, help="of everything random (%(default)s)")
+    demo.add_argument("--seed", type=int, default=0, help="random seed (%(default)s)")
     demo.set_defaults(run=_demo)
 
 
 def _add_audit(commands: Any) -> None:
     audit = commands.add_parser(
         "audit",
-        help="measure who could be recognised in a release, whoever made it",
+        help="measure who could be recognized in a release, whatever made it",
         description="Compare the recordings of AFTER with those of BEFORE: attackers try to "
         "recognize the people, and utility measures compare what was kept. The folders may "
         "hold any format. Recordings are matched by name, or by the file given with --key.",
@@ -230,107 +239,87 @@ def _add_audit(commands: Any) -> None:
         "--contract",
         choices=CONTRACTS,
         default="diagnostic",
-        help="what the release promises to keep (%(default)s)",
+        help="what the release is meant to keep (%(default)s)",
     )
     audit.add_argument(
         "--attackers",
         nargs="+",
         default=["default"],
         metavar="NAME",
-        help="a panel, default or strongest, or attackers by name (%(default)s)",
+        help="a panel (default or strongest), or names of attackers (%(default)s)",
     )
-    audit.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
-    audit.add_argument("--html", type=Path, metavar="FILE", help="write a page there")
+    audit.add_argument(
+        "--json", type=Path, metavar="FILE", help="write all figures to this file"
+    )
+    audit.add_argument("--html", type=Path, metavar="FILE", help="write a page to this file")
     audit.add_argument(
         "--max-risk",
         type=float,
-        metavar="SHARE",
-        help="end with status 1 if more of the people are recognised, for example 0.1",
+        metavar="FRACTION",
+        help="end with status 1 if more of the people are recognized, for example 0.1",
     )
-    audit.add_argument("--n-jobs", type=int, help="attackers trained at the same time")
-    audit.add_argument("--seed", type=int, default=0, help="of everything random (%(default)s)")
+    audit.add_argument(
+        "--n-jobs", type=int, help="number of attackers trained at the same time"
+    )
+    audit.add_argument("--seed", type=int, default=0, help="random seed (%(default)s)")
     audit.set_defaults(run=_audit)
 
 
 def _anonymize(arguments: argparse.Namespace) -> int:
-    import time
-
-    from sklearn_ecganon.archive._display import Display
-    from sklearn_ecganon.archive._plan import check_places, plan_archive
-    from sklearn_ecganon.archive._secret import Secret
-
-    start = time.perf_counter()
-    seed, resume = arguments.seed_file, arguments.resume
-    check_places(arguments.source, arguments.out, seed, arguments.key_file, resume=resume)
-    if resume and seed is None:
+    if arguments.resume and arguments.seed_file is None:
         raise ValueError("--resume needs the --seed-file of the run that was cut off.")
-    if resume and not seed.exists():
-        raise ValueError("the seed file is not there; it is that of the run that was cut off.")
-    secret = Secret.from_file(seed) if seed is not None and seed.exists() else Secret()
-    plan = plan_archive(arguments.source, secret)
-    display = Display()
-    display.plan(plan, arguments.format)
-    has_contract = arguments.method == "pseudo-identity"
-    display.method(
-        {
-            "method": arguments.method,
-            "strength": f"{arguments.strength:g}",
-            "contract": (arguments.contract or "diagnostic") if has_contract else None,
-        }
+    from sklearn_ecganon._display import Display
+    from sklearn_ecganon.archive import RecordAnonymizer, make_anonymizer
+
+    release = RecordAnonymizer(
+        partial(
+            make_anonymizer,
+            arguments.method,
+            arguments.strength,
+            contract=arguments.contract,
+            weights=arguments.model,
+        ),
+        detector=arguments.detector,
+        format=arguments.format,
+        leads=arguments.leads,
+        sampling_rate=arguments.sampling_rate,
+        units=arguments.units,
+        limits=_limits(arguments),
     )
-    if not plan.jobs and not plan.refused:
-        raise ValueError("IN holds no recording.")
+    has_contract = arguments.method == "pseudo-identity"
+    parameters = {
+        "method": arguments.method,
+        "strength": f"{arguments.strength:g}",
+        "contract": (arguments.contract or "diagnostic") if has_contract else None,
+    }
+    try:
+        with Display(parameters, format=arguments.format, resume=arguments.resume) as display:
+            release.anonymize_folder(
+                arguments.source,
+                arguments.out,
+                resume=arguments.resume,
+                dry_run=arguments.dry_run,
+                n_jobs=arguments.n_jobs,
+                scheduler=arguments.scheduler,
+                seed_file=arguments.seed_file,
+                key_file=arguments.key_file,
+                on_progress=display,
+            )
+    except OSError as error:  # its own message may hold a path
+        raise ValueError(f"stopped: {error.strerror or 'cannot write'}.") from None
     if arguments.dry_run:
         return 0
-    try:
-        outcomes = _carry_out(arguments, secret, plan, display)
-    except OSError as error:  # whose own words may hold a path
-        raise ValueError(f"stopped: {error.strerror or 'cannot write'}.") from None
-    display.result(outcomes, time.perf_counter() - start)
-    return int(any(outcome.outcome == "refused" for outcome in outcomes))
+    display.show_result()
+    return int(any(outcome.outcome == "refused" for outcome in display.outcomes))
 
 
-def _carry_out(arguments: argparse.Namespace, secret: Any, plan: Any, display: Any) -> Any:
-    # Torch and the rest take seconds to import, which a wrong folder need not wait for.
-    from sklearn_ecganon.archive import RecordAnonymizer
-    from sklearn_ecganon.archive._anonymizer import Run
-    from sklearn_ecganon.archive._cluster import connected
-    from sklearn_ecganon.archive._model import make_model
-    from sklearn_ecganon.io import Limits
-
-    with connected(arguments.scheduler):
-        release = RecordAnonymizer(
-            make_model(
-                arguments.method, arguments.strength, arguments.contract, arguments.model
-            ),
-            secret=secret,
-            detector=arguments.detector,
-            format=arguments.format,
-            leads=arguments.leads,
-            sampling_rate=arguments.sampling_rate,
-            units=arguments.units,
-            limits=Limits(checksum="warn" if arguments.accept_bad_checksums else "refuse"),
-        )
-        if arguments.seed_file is not None and not arguments.seed_file.exists():
-            secret.save(arguments.seed_file)  # only now that nothing else can be wrong
-        run = Run(
-            release.settings,
-            plan,
-            arguments.out,
-            resume=arguments.resume,
-            key_file=arguments.key_file,
-        )
-        if arguments.resume:
-            display.say(f"resumed      {len(plan.jobs) - len(run.todo)} were done before")
-        n_jobs = -1 if arguments.scheduler and not arguments.n_jobs else arguments.n_jobs
-        return display.follow(run, n_jobs)
+def _limits(arguments: argparse.Namespace) -> Limits:
+    return Limits(checksum="warn" if arguments.accept_bad_checksums else "refuse")
 
 
 def _info(arguments: argparse.Namespace) -> int:
-    from sklearn_ecganon.io import Limits, open_record
-
     with open_record(arguments.file, limits=Limits(checksum="warn")) as reader:
-        marks = reader.annotations
+        annotations = reader.annotations
         minutes, seconds = divmod(reader.n_times / reader.sampling_rate, 60)
         rows = {
             "format": reader.layout.format,
@@ -341,7 +330,9 @@ def _info(arguments: argparse.Namespace) -> int:
             "gain": " ".join(f"{gain:g}" for gain in reader.gain) + " units/mV"
             if reader.gain
             else "floating point",
-            "marks": "none" if marks is None else f"{len(marks)}, {len(marks.r_peaks)} beats",
+            "annotations": "none"
+            if annotations is None
+            else f"{len(annotations)}, {len(annotations.r_peaks)} of them beats",
             "warnings": " ".join(reader.warnings) or None,
         }
     for name, value in rows.items():
@@ -351,36 +342,33 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def _fit(arguments: argparse.Namespace) -> int:
-    from sklearn_ecganon.archive._model import fit_archive
+    from sklearn_ecganon.archive import fit_archive
 
-    if not arguments.out.absolute().parent.is_dir():
-        raise ValueError("MODEL: there is no such folder to write into.")
     n_used, left_out = fit_archive(
         arguments.source,
         arguments.out,
         leads=arguments.leads,
         minutes=arguments.minutes,
         max_epochs=arguments.epochs,
-        accept_bad_checksums=arguments.accept_bad_checksums,
+        limits=_limits(arguments),
     )
-    why = ", ".join(f"{reason} {n}" for reason, n in sorted(left_out.items()))
-    print(f"learnt from {n_used} recordings" + (f"; left out: {why}" if left_out else ""))
+    reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(left_out.items()))
+    print(f"trained on {n_used} recordings" + (f"; left out: {reasons}" if left_out else ""))
     return 0
 
 
 def _audit(arguments: argparse.Namespace) -> int:
-    from sklearn_ecganon.io import Limits
     from sklearn_ecganon.report import audit_folders
 
     for file in (arguments.json, arguments.html):
         if file is not None and not file.absolute().parent.is_dir():
-            raise ValueError(f"{file}: there is no such folder to write into.")
+            raise ValueError(f"{file}: its folder does not exist.")
     names = arguments.attackers
     result = audit_folders(
         arguments.before,
         arguments.after,
         key=arguments.key,
-        limits=Limits(checksum="warn" if arguments.accept_bad_checksums else "refuse"),
+        limits=_limits(arguments),
         contract=arguments.contract,
         attackers=names[0] if len(names) == 1 else names,
         random_state=arguments.seed,
@@ -403,7 +391,7 @@ def _audit(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    # Torch and the rest take seconds to import, which `--help` need not wait for.
+    # Torch takes seconds to import; `--help` must not wait for it.
     from sklearn_ecganon._demo import run_demo
 
     home = arguments.data_home or os.environ.get("SKLEARN_ECGANON_DATA")

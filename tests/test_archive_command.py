@@ -66,7 +66,7 @@ def test_one_command(archive, tmp_path, capsys):
     assert run(archive, out, *words) == 0
     said = capsys.readouterr().out
     assert "recordings   6 (3 edf, 3 wfdb)" in said
-    assert "left behind  1 other" in said
+    assert "not copied   1 other" in said
     assert "done         6:" in said
     head, rest = lines(out)
     assert (head["method"], head["strength"]) == ("NoiseAnonymizer", 0.1)
@@ -110,27 +110,27 @@ def test_dry_runs_write_nothing(archive, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("source", "out", "more", "sentence"),
     [
-        ("in", "in/out", [], "OUT lies inside of IN"),
-        ("in", "in", [], "OUT lies inside of IN"),
-        ("out/in", "out", [], "IN lies inside of OUT"),
-        ("in", "full", [], "OUT is not empty"),
-        ("in", "full", ["--resume", "--seed-file", "seed"], "not made by this command"),
+        ("in", "in/out", [], "output folder lies inside the input"),
+        ("in", "in", [], "output folder lies inside the input"),
+        ("out/in", "out", [], "input lies inside the output"),
+        ("in", "full", [], "output folder is not empty"),
+        ("in", "full", ["--resume", "--seed-file", "seed"], "not written by this program"),
         ("in", "new", ["--resume", "--seed-file", "seed"], "does not exist"),
         ("in", "new", ["--resume"], "--resume needs the --seed-file"),
-        ("in", "new", ["--resume", "--seed-file", "none"], "the seed file is not there"),
-        ("in", "file", [], "OUT is a file"),
-        ("none", "new", [], "IN: there is no such folder"),
-        ("empty", "new", [], "IN holds no recording"),
-        ("in", "new", ["--seed-file", "new/seed"], "outside of IN and OUT"),
-        ("in", "new", ["--key-file", "in/key"], "outside of IN and OUT"),
+        ("in", "new", ["--resume", "--seed-file", "none"], "the seed file does not exist"),
+        ("in", "file", [], "the output is a file"),
+        ("none", "new", [], "the input does not exist"),
+        ("empty", "new", [], "the input folder holds no recording"),
+        ("in", "new", ["--seed-file", "new/seed"], "must lie outside the input"),
+        ("in", "new", ["--key-file", "in/key"], "must lie outside the input"),
         ("in", "new", ["--key-file", "none/key"], "folder of the seed file or key file"),
         ("in", "new", ["--seed-file", "open"], "chmod 600"),
         ("in", "new", ["--contract", "measurement"], "pseudo-identity only"),
         ("in", "new", ["--strength", "2"], "'strength' parameter"),
-        ("in", "link", [], "OUT lies inside of IN"),
+        ("in", "link", [], "output folder lies inside the input"),
         # A new seed file is made when nothing is wrong any more.
-        ("in", "full", ["--seed-file", "new seed"], "OUT is not empty"),
-        ("empty", "new", ["--seed-file", "new seed"], "IN holds no recording"),
+        ("in", "full", ["--seed-file", "new seed"], "output folder is not empty"),
+        ("empty", "new", ["--seed-file", "new seed"], "the input folder holds no recording"),
         ("in", "new", ["--seed-file", "new seed", "--strength", "2"], "'strength' parameter"),
     ],
 )
@@ -288,11 +288,11 @@ class Cut(BaseException):
 @pytest.mark.parametrize("after", [0, 1, 4, 6])
 @pytest.mark.parametrize("torn", [False, True])
 def test_a_run_that_was_cut_off_is_resumed(archive, tmp_path, after, torn, monkeypatch):
-    from sklearn_ecganon.archive import _anonymizer
+    from sklearn_ecganon.archive import _run
 
     seed = tmp_path / "seed"
     assert run(archive, tmp_path / "whole", "--seed-file", seed) == 0
-    real, calls = _anonymizer.release_file, []
+    real, calls = _run.release_file, []
 
     def cut(*arguments):
         if len(calls) == after:
@@ -304,8 +304,8 @@ def test_a_run_that_was_cut_off_is_resumed(archive, tmp_path, after, torn, monke
         raise Cut
 
     with monkeypatch.context() as patch:
-        patch.setattr(_anonymizer, "release_file", cut)
-        patch.setattr(_anonymizer.Manifest, "finish", finish)
+        patch.setattr(_run, "release_file", cut)
+        patch.setattr(_run.Manifest, "finish", finish)
         with pytest.raises(Cut):
             run(archive, tmp_path / "out", "--seed-file", seed)
     journal = tmp_path / "out" / ".journal.jsonl"
@@ -315,7 +315,7 @@ def test_a_run_that_was_cut_off_is_resumed(archive, tmp_path, after, torn, monke
         (tmp_path / "out" / ".ecganon-left").mkdir()
         (tmp_path / "out" / ".ecganon-left" / "x.dat").write_text("half")
     again = []
-    monkeypatch.setattr(_anonymizer, "release_file", lambda *a: again.append(a) or real(*a))
+    monkeypatch.setattr(_run, "release_file", lambda *a: again.append(a) or real(*a))
     assert run(archive, tmp_path / "out", "--seed-file", seed, "--resume") == 0
     assert len(again) == 6 - after + (torn and after > 0)
     same(tmp_path / "whole", tmp_path / "out")
@@ -406,6 +406,32 @@ def test_from_python(archive, tmp_path):
         release.anonymize_folder(archive, tmp_path / "a")
 
 
+def test_progress_from_python(archive, tmp_path):
+    events = []
+    made = []
+    release = RecordAnonymizer(lambda: made.append(NoiseAnonymizer()) or made[-1])
+    words = {"seed_file": tmp_path / "seed", "on_progress": events.append}
+    assert release.anonymize_folder(archive, tmp_path / "out", dry_run=True, **words) == []
+    (event,) = events
+    assert (len(event.plan.jobs), event.to_do, made) == (6, None, [])
+    assert list(tmp_path.iterdir()) == []
+    events.clear()
+    outcomes = release.anonymize_folder(archive, tmp_path / "out", **words)
+    assert len(made) == 1
+    assert [event.to_do is None for event in events[:2]] == [True, False]
+    assert len(events[1].to_do) == 6
+    reported = [event.outcome for event in events if event.outcome is not None]
+    assert sorted(reported, key=lambda outcome: outcome.record) == outcomes
+    sizes = [event.n_bytes for event in events]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == events[0].plan.size
+    # The seed file decides over the secret of another object.
+    events.clear()
+    other = RecordAnonymizer(NoiseAnonymizer())
+    assert other.anonymize_folder(archive, tmp_path / "out", resume=True, **words) == outcomes
+    assert [event.to_do for event in events] == [None, ()]
+
+
 def test_info_shows_no_more_than_is_kept(tmp_path, capsys):
     assert main(["info", str(PLANT["wfdb"](tmp_path))]) == 0
     said = capsys.readouterr().out
@@ -420,7 +446,7 @@ def test_info_shows_no_more_than_is_kept(tmp_path, capsys):
 def test_a_model_of_ones_own(archive, tmp_path, capsys):
     model = tmp_path / "model"
     assert main(["fit", str(archive), "-o", str(model), "--epochs", "1"]) == 0
-    assert "learnt from 6 recordings" in capsys.readouterr().out
+    assert "trained on 6 recordings" in capsys.readouterr().out
     out = tmp_path / "out"
     assert main(["anonymize", str(archive), str(out), "--model", str(model)]) == 0
     import hashlib
@@ -510,9 +536,9 @@ def test_workers_make_the_same(archive, tmp_path):
 @pytest.mark.filterwarnings("default")
 def test_a_cluster_that_loses_a_worker(tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
-    from sklearn_ecganon.archive import _anonymizer
+    from sklearn_ecganon.archive import _run
 
-    monkeypatch.setattr(_anonymizer, "TASK_FILES", 1)
+    monkeypatch.setattr(_run, "TASK_FILES", 1)
     source = tmp_path / "in"
     source.mkdir()
     for number, record in enumerate(

@@ -1,7 +1,49 @@
-"""A whole archive in, an archive of strangers out."""
+"""Anonymize whole archives: recordings in files, from one folder to another."""
 
-from sklearn_ecganon.archive._anonymizer import RecordAnonymizer
-from sklearn_ecganon.archive._outcome import Outcome
-from sklearn_ecganon.archive._secret import Secret
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Outcome", "RecordAnonymizer", "Secret"]
+from sklearn_ecganon.archive._methods import METHODS, make_anonymizer
+
+if TYPE_CHECKING:
+    from sklearn_ecganon.archive._anonymizer import RecordAnonymizer
+    from sklearn_ecganon.archive._fit import fit_archive
+    from sklearn_ecganon.archive._outcome import Outcome, Refusal
+    from sklearn_ecganon.archive._plan import Job, Plan
+    from sklearn_ecganon.archive._run import Progress
+    from sklearn_ecganon.archive._secret import Secret
+
+__all__ = [
+    "METHODS",
+    "Job",
+    "Outcome",
+    "Plan",
+    "Progress",
+    "RecordAnonymizer",
+    "Refusal",
+    "Secret",
+    "fit_archive",
+    "make_anonymizer",
+]
+
+# The command's help needs METHODS only, and must not wait for the other imports.
+_MODULES = {
+    "Job": "_plan",
+    "Outcome": "_outcome",
+    "Plan": "_plan",
+    "Progress": "_run",
+    "RecordAnonymizer": "_anonymizer",
+    "Refusal": "_outcome",
+    "Secret": "_secret",
+    "fit_archive": "_fit",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

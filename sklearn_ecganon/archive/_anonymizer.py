@@ -1,59 +1,55 @@
-"""The command's work from Python: one file, or a tree of them."""
+"""Anonymize recordings in files: a single one, or all of a folder."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import joblib
-from joblib import Parallel, delayed, effective_n_jobs
-
-from sklearn_ecganon import __version__
-from sklearn_ecganon.archive._manifest import Manifest, write_key
-from sklearn_ecganon.archive._outcome import Outcome, reason_of
-from sklearn_ecganon.archive._plan import Job, Plan, check_places, plan_archive
-from sklearn_ecganon.archive._release import Settings, Tell, release_file, steady
+from sklearn_ecganon.archive._cluster import connected
+from sklearn_ecganon.archive._methods import make_anonymizer
+from sklearn_ecganon.archive._outcome import Outcome
+from sklearn_ecganon.archive._plan import check_places, plan_archive
+from sklearn_ecganon.archive._release import Settings, release_file, steady
+from sklearn_ecganon.archive._run import Progress, Run
 from sklearn_ecganon.archive._secret import Secret
 from sklearn_ecganon.io import Limits
 
 __all__ = ["RecordAnonymizer"]
 
-# One task of a worker: a model is sent with each, so that a task must be worth it.
-TASK_FILES, TASK_BYTES = 64, 2**26
-
 PathLike = str | os.PathLike[str]
 
 
 class RecordAnonymizer:
-    """Anonymize recordings in files: waveform, marks, header and name.
+    """Anonymize recordings in files: waveform, annotations, header and name.
 
-    Each recording is read, anonymized and written a stretch of at most 30 minutes at a
-    time, whose borders lie between beats; memory does not grow with its length. All
-    stretches share one pseudo-identity. What is written depends on the input, the
-    anonymizer and the secret alone: not on the number of workers, nor on whether a run was
-    cut off and resumed.
+    Each recording is read, anonymized and written in chunks of at most 30 minutes, so that
+    memory does not grow with its length. The borders of the chunks lie between beats, and
+    all chunks share one pseudo-identity. The result depends on the input, the anonymizer
+    and the secret only: not on the number of workers, and not on whether a run was cut off
+    and resumed.
 
     Parameters
     ----------
-    anonymizer : estimator, optional
-        Takes and returns a BeatSet. The pretrained `PseudoIdentityAnonymizer` at strength 1
-        by default. One that is not fitted is fitted to the first stretch of each recording,
-        which does for methods that learn no population. Its salt is that of the secret.
+    anonymizer : estimator or callable, optional
+        Takes and returns a BeatSet. By default the pretrained `PseudoIdentityAnonymizer`
+        at strength 1. An estimator that is not fitted is fitted to the first chunk of each
+        recording, which is enough for methods that learn from no other person. Its salt is
+        derived from the secret. A callable without parameters, such as
+        ``partial(make_anonymizer, "noise")``, is called to get the estimator once the
+        input folder has been searched, so that a wrong folder is reported without delay.
     secret : Secret, optional
         A new one by default, which is lost with this object.
     detector : str, default="sleepecg"
-        Who finds the beats, as in `QRSSegmenter`. Their classes come from the recording's
-        annotations, where at least half of the beats of a stretch have one.
+        Method that finds the beats, as in `QRSSegmenter`. Their classes come from the
+        annotations of the recording, if at least half of the beats of a chunk have one.
     format : str, optional
         Format to write, for example ``"wfdb"``; by default that of the input.
     leads : sequence of str, optional
-        Leads to keep, in order; by default all.
+        Leads to keep, in this order; by default all.
     annotator : str or None, default="atr"
         Extension of WFDB annotation files.
     sampling_rate : float, optional
@@ -61,11 +57,17 @@ class RecordAnonymizer:
     units : {"V", "mV", "uV", "nV"}, optional
         For recordings that do not state theirs (tables, MATLAB files); by default mV.
     limits : Limits, optional
-        How much a file may ask for.
+        How much one file may ask for.
+
+    Attributes
+    ----------
+    settings : Settings
+        The estimator, the secret and the other parameters.
 
     See Also
     --------
-    sklearn_ecganon.io : Says what of a header is kept.
+    fit_archive : Trains the default method on an archive of your own.
+    audit_folders : Measures what a release gives away.
 
     Examples
     --------
@@ -99,20 +101,30 @@ class RecordAnonymizer:
         units: str | None = None,
         limits: Limits | None = None,
     ) -> None:
-        if anonymizer is None:
-            from sklearn_ecganon.anonymizers import PseudoIdentityAnonymizer
+        self._anonymizer = make_anonymizer if anonymizer is None else anonymizer
+        self._secret = secret or Secret()
+        self._detector = detector
+        self._format = format
+        self._leads = None if leads is None else tuple(leads)
+        self._annotator = annotator
+        self._sampling_rate = sampling_rate
+        self._units = units
+        self._limits = limits or Limits()
 
-            anonymizer = PseudoIdentityAnonymizer.from_pretrained()
-        self.settings = Settings(
-            anonymizer,
-            secret or Secret(),
-            detector,
-            format,
-            None if leads is None else tuple(leads),
-            annotator,
-            sampling_rate,
-            units,
-            limits or Limits(),
+    @cached_property
+    def settings(self) -> Settings:
+        """The estimator, the secret and the other parameters."""
+        is_maker = callable(self._anonymizer)
+        return Settings(
+            self._anonymizer() if is_maker else self._anonymizer,
+            self._secret,
+            self._detector,
+            self._format,
+            self._leads,
+            self._annotator,
+            self._sampling_rate,
+            self._units,
+            self._limits,
         )
 
     def anonymize_file(self, source: PathLike, target: PathLike) -> Outcome:
@@ -129,20 +141,20 @@ class RecordAnonymizer:
         Returns
         -------
         outcome : Outcome
-            What was done.
+            What was written.
 
         Raises
         ------
         ECGReadError
             If the recording is refused, with a `reason`.
         Refusal
-            The same, for reasons that lie in the signal.
+            If the recording is refused because of its signal, with a `reason`.
         FileExistsError
-            If the target is there.
+            If the target exists.
         """
         source, target = Path(source), Path(target)
         if target.exists():
-            raise FileExistsError(f"{target} is there already; choose another name.")
+            raise FileExistsError(f"{target} exists already; choose another name.")
         with steady():
             outcome = release_file(self.settings, source, source.parent, target)
         return replace(outcome, output=target.name)
@@ -153,185 +165,81 @@ class RecordAnonymizer:
         out: PathLike,
         *,
         resume: bool = False,
+        dry_run: bool = False,
         n_jobs: int | None = None,
+        scheduler: str | None = None,
+        seed_file: PathLike | None = None,
         key_file: PathLike | None = None,
+        on_progress: Callable[[Progress], object] = lambda progress: None,
     ) -> list[Outcome]:
-        """Anonymize all recordings of a tree into a folder of opaque names.
+        """Anonymize all recordings of a folder into another folder, under opaque names.
 
-        A recording that fails leaves no output and stops no other. What was done stands in
-        ``manifest.jsonl`` in the output folder.
+        A recording that fails leaves no output and does not stop the others. The file
+        ``manifest.jsonl`` in the output folder lists what was done.
 
         Parameters
         ----------
         source : str or path-like
-            A folder, searched to its depth; recordings are told by their content.
+            A folder, which is searched together with all folders inside it, or a single
+            recording. Recordings are recognized by their content.
         out : str or path-like
-            A new or empty folder, neither inside of `source` nor around it.
+            A new or empty folder, neither inside `source` nor around it.
         resume : bool, default=False
-            Go on with a run into the same folder that was cut off; the secret, the method
+            Continue a run into the same folder that was cut off. The secret, the method
             and its parameters must be the same.
+        dry_run : bool, default=False
+            Search the input and report it to `on_progress`, but write nothing.
         n_jobs : int, optional
-            Recordings at the same time; workers of joblib's backend.
+            Number of recordings at the same time: workers of joblib's backend.
+        scheduler : str, optional
+            Address of a Dask scheduler, for example ``"tcp://host:8786"``. Its workers
+            must see both folders under the same paths.
+        seed_file : str or path-like, optional
+            File of the secret, mode 0600, outside of both folders. If it exists, its
+            secret replaces that of this object; else that of this object is written to it.
         key_file : str or path-like, optional
             File to write which recording became which, mode 0600, outside of both folders.
+            `audit_folders` reads it.
+        on_progress : callable, optional
+            Called with a `Progress`: after the search, at the begin of the run, while it
+            goes on, and with the outcome of each recording.
 
         Returns
         -------
         outcomes : list of Outcome
-            One for each recording, by opaque name; those done by an earlier run included.
+            One for each recording, sorted by opaque name, including those done by an
+            earlier run. Empty after a dry run.
 
         Raises
         ------
         ValueError
-            If the folders cannot be used so; nothing is written then.
+            If the folders cannot be used, if there is no recording, or if a parameter is
+            wrong. Nothing has been written then.
         """
         source, out = Path(source), Path(out)
+        seed_path = None if seed_file is None else Path(seed_file)
         key_path = None if key_file is None else Path(key_file)
-        check_places(source, out, key_path, resume=resume)
-        plan = plan_archive(source, self.settings.secret)
-        run = Run(self.settings, plan, out, resume=resume, key_file=key_path)
-        for _ in run.outcomes(n_jobs):
-            pass
+        check_places(source, out, seed_path, key_path, resume=resume)
+        secret = self._secret
+        is_new = seed_path is not None and not seed_path.exists()
+        if seed_path is not None and not is_new:
+            secret = Secret.from_file(seed_path)
+        elif resume and is_new:
+            raise ValueError(
+                "the seed file does not exist; give the one of the run that was cut off."
+            )
+        plan = plan_archive(source, secret)
+        on_progress(Progress(plan))
+        if not plan.jobs and not plan.refused:
+            raise ValueError("the input folder holds no recording.")
+        if dry_run:
+            return []
+        with connected(scheduler):
+            settings = replace(self.settings, secret=secret)
+            if seed_path is not None and is_new:
+                secret.save(seed_path)  # only now, when no parameter can be wrong any more
+            run = Run(
+                settings, plan, out, resume=resume, key_file=key_path, on_progress=on_progress
+            )
+            run.carry_out(-1 if scheduler and not n_jobs else n_jobs)
         return [run.manifest.outcomes[name] for name in sorted(run.manifest.outcomes)]
-
-
-class Run:
-    """One plan carried out.
-
-    Parameters
-    ----------
-    settings : Settings
-        How.
-    plan : Plan
-        What.
-    out : Path
-        Where to.
-    resume : bool
-        Whether a part of it is done.
-    key_file : Path or None
-        Where to write which recording became which.
-    """
-
-    def __init__(
-        self, settings: Settings, plan: Plan, out: Path, *, resume: bool, key_file: Path | None
-    ) -> None:
-        self.settings, self.plan, self.out = settings, plan, out
-        self.places = {job.name: plan.place(job, settings.format) for job in plan.jobs}
-        self.manifest = Manifest(out, head_of(settings))
-        self.manifest.begin(resume=resume)
-        if key_file is not None:
-            write_key(key_file, plan, self.places)
-        self.todo = [job for job in plan.jobs if job.name not in self.manifest.outcomes]
-
-    def outcomes(
-        self, n_jobs: int | None = None, tell: Tell = lambda size: None
-    ) -> Iterator[Outcome]:
-        """Yield what became of each recording, as they come.
-
-        Parameters
-        ----------
-        n_jobs : int, optional
-            Recordings at the same time.
-        tell : callable
-            Is told the bytes of input that are done.
-        """
-        for job in self.todo:
-            (self.out / self.places[job.name]).parent.mkdir(exist_ok=True)
-        try:
-            for _, outcome in self.plan.refused:
-                self.manifest.add(outcome)
-                yield outcome
-            with steady():
-                for outcome in self._all(n_jobs, tell):
-                    self.manifest.add(outcome)
-                    yield outcome
-        finally:
-            self.manifest.close()
-        self.manifest.finish()
-
-    def _all(self, n_jobs: int | None, tell: Tell) -> Iterator[Outcome]:
-        root, out = self.plan.root, self.out.resolve()
-        done = 0
-        if effective_n_jobs(n_jobs) == 1:
-            for job in self.todo:
-                share_of = partial(_tell_bytes, tell, done, job.size)
-                place = self.places[job.name]
-                yield outcome_of(self.settings, root, out, job, place, share_of)
-                done += job.size
-            return
-        tasks = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(
-            delayed(_work)(self.settings, root, out, task) for task in self._tasks()
-        )
-        for size, outcomes in tasks:
-            done += size
-            tell(done)
-            yield from outcomes
-
-    def _tasks(self) -> Iterator[list[tuple[Job, str]]]:
-        task: list[tuple[Job, str]] = []
-        for job in self.todo:
-            task.append((job, self.places[job.name]))
-            if len(task) == TASK_FILES or sum(job.size for job, _ in task) >= TASK_BYTES:
-                yield task
-                task = []
-        if task:
-            yield task
-
-
-def _tell_bytes(tell: Tell, done: int, size: int, share: float) -> None:
-    tell(done + share * size)
-
-
-def _work(
-    settings: Settings, root: Path, out: Path, jobs: list[tuple[Job, str]]
-) -> tuple[int, list[Outcome]]:
-    size = sum(job.size for job, _ in jobs)
-    with steady():
-        return size, [outcome_of(settings, root, out, job, place) for job, place in jobs]
-
-
-def outcome_of(
-    settings: Settings,
-    root: Path,
-    out: Path,
-    job: Job,
-    place: str,
-    tell: Tell = lambda share: None,
-) -> Outcome:
-    """Anonymize one recording of a run; whatever goes wrong becomes a reason."""
-    try:
-        outcome = release_file(settings, root / job.path, root, out / place, tell)
-    except Exception as error:
-        return Outcome(job.name, "refused", reason=reason_of(error))
-    return replace(outcome, output=place)
-
-
-def head_of(settings: Settings) -> dict[str, Any]:
-    """Return what a manifest says of all its recordings."""
-    anonymizer = settings.anonymizer
-    head = {"method": type(anonymizer).__name__, "strength": float(anonymizer.strength)}
-    if hasattr(anonymizer, "contract"):
-        head["contract"] = anonymizer.contract
-    return {
-        "ecganon": __version__,
-        **head,
-        "model": _model_hash(anonymizer),
-        "secret": settings.secret.sign,
-        "detector": settings.detector,
-        "format": settings.format,
-        "leads": settings.leads and list(settings.leads),
-        "sampling_rate": settings.sampling_rate,
-        "units": settings.units,
-    }
-
-
-def _model_hash(anonymizer: Any) -> str | None:
-    """Return the SHA-256 of the weights as a file, or what stands for it without such."""
-    if hasattr(anonymizer, "save_weights"):
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "weights")
-            anonymizer.save_weights(path)
-            return hashlib.sha256(path.read_bytes()).hexdigest()
-    state = anonymizer.__getstate__()
-    own = ("salt_", "history_", "device_", "random_state")
-    return joblib.hash({key: value for key, value in state.items() if key not in own})

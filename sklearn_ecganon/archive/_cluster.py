@@ -1,4 +1,4 @@
-"""The same work on the machines of a Dask cluster."""
+"""Run joblib's tasks on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import joblib
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """Let joblib's workers be those of a Dask scheduler within the block.
+    """Make joblib use the workers of a Dask scheduler within the block.
 
     Parameters
     ----------
     address : str or None
-        Of the scheduler, for example ``"tcp://host:8786"``; None changes nothing.
+        Address of the scheduler, for example ``"tcp://host:8786"``; None changes nothing.
     """
     if address is None:
         yield
@@ -24,7 +24,7 @@ def connected(address: str | None) -> Iterator[None]:
         from distributed import Client
     except ImportError:
         raise ImportError(
-            "--scheduler needs Dask; pip install 'sklearn-ecganon[dask]' brings it."
+            "a scheduler needs Dask; run pip install 'sklearn-ecganon[dask]'."
         ) from None
     with Client(address), joblib.parallel_config(backend="dask"):
         yield

@@ -1,4 +1,4 @@
-"""What a run did, a line a recording: kept while it runs, sorted when it ends."""
+"""The manifest of a run, with one line for each recording, and the key file."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ MANIFEST, JOURNAL = "manifest.jsonl", ".journal.jsonl"
 
 
 class Manifest:
-    """The file that tells what is in an output folder, and by which method.
+    """The file that lists the releases in an output folder, and how they were made.
 
-    While a run goes on its lines lie in a hidden journal, in the order they came. At its
-    end they become the manifest, sorted by name: the same whatever the order was.
+    During a run, its lines are written to a hidden journal, in the order of completion. At
+    the end the journal becomes the manifest. The manifest is sorted by name, so that it does
+    not depend on that order.
 
     Parameters
     ----------
     folder : Path
         Output folder.
     head : dict
-        What is the same for all recordings: the first line.
+        The first line: what is the same for all recordings.
     """
 
     def __init__(self, folder: Path, head: dict[str, Any]) -> None:
@@ -37,13 +38,13 @@ class Manifest:
         self.outcomes: dict[str, Outcome] = {}
 
     def begin(self, *, resume: bool) -> None:
-        """Make the folder ready, or refuse to go on with it.
+        """Prepare the folder, or refuse it.
 
         Parameters
         ----------
         resume : bool
-            Go on with a run that was cut off: what is done is known then. Otherwise the
-            folder is new or empty.
+            Whether to read the outcomes of a run that was cut off. Otherwise the folder is
+            new or empty.
         """
         if resume:
             self._recall()
@@ -53,7 +54,7 @@ class Manifest:
         self._journal = (self._folder / JOURNAL).open("a", encoding="ascii")
 
     def add(self, outcome: Outcome) -> None:
-        """Note what became of a recording."""
+        """Add the outcome of a recording."""
         self.outcomes[outcome.record] = outcome
         self._journal.write(f"{outcome.to_json()}\n")
         self._journal.flush()
@@ -66,33 +67,35 @@ class Manifest:
         (self._folder / JOURNAL).unlink()
 
     def close(self) -> None:
-        """Leave the journal for a run that goes on from here."""
+        """Close the journal, so that another run can resume from it."""
         self._journal.close()
 
     def _replace(self, name: str) -> None:
-        """Write all that is known so far, complete or not at all."""
+        """Write all outcomes so far to a file that appears complete or not at all."""
         lines = [json.dumps(self._head)]
         lines += [self.outcomes[record].to_json() for record in sorted(self.outcomes)]
-        part = self._folder / f"{JOURNAL}.part"
-        part.write_text("\n".join(lines) + "\n", encoding="ascii")
-        os.replace(part, self._folder / name)
+        unfinished = self._folder / f"{JOURNAL}.part"
+        unfinished.write_text("\n".join(lines) + "\n", encoding="ascii")
+        os.replace(unfinished, self._folder / name)
 
     def _recall(self) -> None:
         if not self._folder.is_dir():
-            raise ValueError("OUT does not exist; there is nothing to --resume.")
+            raise ValueError("the output folder does not exist; there is nothing to resume.")
         paths = [self._folder / name for name in (MANIFEST, JOURNAL)]
-        found = [_whole_lines(path) for path in paths if path.is_file()]
+        files = [_complete_lines(path) for path in paths if path.is_file()]
         names = [path.name for path in self._folder.iterdir()]
-        if not found and not all(name.startswith(JOURNAL) for name in names):
-            raise ValueError("OUT was not made by this command; choose another folder.")
-        for part in found:
-            other = [key for key in self._head if part[0].get(key) != self._head[key]]
+        if not files and not all(name.startswith(JOURNAL) for name in names):
+            raise ValueError(
+                "the output folder was not written by this program; choose another one."
+            )
+        for head, *_ in files:
+            other = [key for key in self._head if head.get(key) != self._head[key]]
             if other:
                 raise ValueError(
-                    f"OUT was begun with another {' and '.join(other)}; resume with the same, "
-                    "or choose another folder."
+                    f"the output folder was begun with another {' and '.join(other)}; resume "
+                    "with the same, or choose another folder."
                 )
-        outcomes = [Outcome.from_dict(fields) for part in found for fields in part[1:]]
+        outcomes = [Outcome.from_dict(fields) for lines in files for fields in lines[1:]]
         self.outcomes = {
             outcome.record: outcome
             for outcome in outcomes
@@ -101,28 +104,28 @@ class Manifest:
         self._sweep()
 
     def _sweep(self) -> None:
-        """Remove what killed processes had begun."""
+        """Remove files that a killed process has left unfinished."""
         remove_unfinished(self._folder)
 
 
-def _whole_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the lines that were written to their end."""
+def _complete_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the lines that were written completely."""
     lines = path.read_text(encoding="ascii").split("\n")
     return [json.loads(line) for line in lines[:-1]]
 
 
 def write_key(path: Path, plan: Plan, places: dict[str, str]) -> None:
-    """Write which recording became which, for those who must re-link: mode 0600.
+    """Write which recording became which, to a file of mode 0600.
 
     Parameters
     ----------
     path : Path
-        CSV file with the columns ``record`` and ``released``, as ``ecganon audit --key``
-        reads it; what is there is replaced.
+        CSV file with the columns ``record`` and ``released``, which `audit_folders` reads.
+        An existing file is replaced.
     plan : Plan
-        Knows the inputs.
+        The recordings.
     places : dict of str to str
-        Output of each job by its name.
+        Path of each release in the output folder, by the name of its job.
     """
     rows = [(job.path, places[job.name]) for job in plan.jobs]
     rows += [(path, outcome.record) for path, outcome in plan.refused]

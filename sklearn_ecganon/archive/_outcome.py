@@ -1,4 +1,4 @@
-"""What became of one recording, and the reasons for which one is refused."""
+"""The outcome of one recording, and the reasons why a recording is refused."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from sklearn_ecganon.io import ECGReadError
 
 __all__ = ["Outcome", "Refusal"]
 
-#: Besides those of `ECGReadError`.
+#: The reasons besides those of `ECGReadError`.
 REASONS = {
     "disk_full": "there is no room to write it",
-    "failed": "something went wrong that should not; please report it",
+    "failed": "an unexpected error occurred; please report it",
     "no_beats": "no heartbeat was found",
     "too_short": "it is shorter than the window of one beat",
     "too_slow": "its sampling rate is below 100 Hz",
-    "unfit_format": "the format to be written cannot hold it",
-    "unfit_model": "the anonymizer was fitted to other leads, another rate or window",
+    "unfit_format": "the output format cannot hold it",
+    "unfit_model": "the anonymizer was fitted to other leads, or another rate or window",
     "unwritable": "the operating system refuses to write it",
 }
 
-#: None is what NumPy raises where fewer bytes could be written than there were.
+#: NumPy raises an OSError with errno None if it could not write all bytes.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
 
 
@@ -40,22 +40,22 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one recording. Nothing in it tells where it came from.
+    """The outcome of one recording. It holds nothing that points to the original.
 
     Attributes
     ----------
     record : str
         Opaque name.
     outcome : {"done", "refused"}
-        What happened.
+        Whether a release was written.
     reason : str
-        Why it was refused: a stable code.
+        Why the recording was refused: a stable code.
     input : str
-        Digest of the samples that came in, keyed with the secret.
+        Digest of the samples of the original, keyed with the secret.
     output : str
-        Path below the output folder; of WFDB the header.
+        Path in the output folder; for WFDB that of the header.
     format : str
-        Of the output.
+        Format of the output.
     leads : tuple of str
         Names of the leads.
     sampling_rate : float
@@ -65,10 +65,10 @@ class Outcome:
     n_records : int
         Recordings in the file.
     beats : int
-        In the output. How many were found in the input is not told: it gives the mean
-        rate away.
+        Beats in the output. The number in the input is not reported, because it reveals
+        the mean heart rate.
     warnings : tuple of str
-        Codes of what was done otherwise than usual.
+        Codes of anything unusual.
     """
 
     record: str
@@ -86,13 +86,13 @@ class Outcome:
 
     @property
     def hours(self) -> float:
-        """Hours of ECG that were written."""
+        """Duration of the ECG that was written, in hours."""
         if self.outcome != "done":
             return 0.0
         return self.n_records * self.n_times / self.sampling_rate / 3600
 
     def to_json(self) -> str:
-        """Return one line, without what is empty where a recording was refused."""
+        """Return the outcome as one line of the manifest."""
         fields = asdict(self)
         if self.outcome == "refused":
             fields = {key: fields[key] for key in ("record", "outcome", "reason")}
@@ -102,7 +102,7 @@ class Outcome:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """Return what a line was made of."""
+        """Return the outcome in a line of the manifest."""
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in fields.items()
@@ -111,7 +111,7 @@ class Outcome:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the code that stands for an error, whose own text may hold a path."""
+    """Return the code for an error; its own message may hold a path."""
     if isinstance(error, ECGReadError | Refusal):
         return error.reason
     if isinstance(error, OSError):

@@ -110,7 +110,7 @@ def plan_archive(source: Path, secret: Secret) -> Plan:
         If there is no such folder, or if two recordings would get the same name.
     """
     if not source.exists():
-        raise ValueError("IN: there is no such folder or file.")
+        raise ValueError("the input does not exist; give a folder or a recording.")
     contents = find_recordings(source)
     jobs = [
         Job(secret.name(file.path), file.path, file.format, file.size)
@@ -127,34 +127,38 @@ def plan_archive(source: Path, secret: Secret) -> Plan:
 
 
 def check_places(source: Path, out: Path, *others: Path | None, resume: bool = False) -> None:
-    """Refuse an output that lies in the input or around it, and secrets that lie in either.
+    """Refuse an output inside or around the input, and secret files inside either.
 
     Parameters
     ----------
     source, out : Path
         Input and output.
     *others : Path or None
-        Files that must lie outside of both.
+        Files that must lie outside both.
     resume : bool, default=False
-        Whether the output may hold something already.
+        Whether the output may already hold files.
     """
     inside, outside = source.resolve(), out.resolve()
     if outside.is_relative_to(inside):
-        raise ValueError("OUT lies inside of IN; choose a folder outside.")
+        raise ValueError("the output folder lies inside the input folder; choose one outside.")
     if inside.is_relative_to(outside):
-        raise ValueError("IN lies inside of OUT; choose another folder for OUT.")
+        raise ValueError(
+            "the input lies inside the output folder; choose another output folder."
+        )
     if out.exists() and not out.is_dir():
-        raise ValueError("OUT is a file; give a folder.")
+        raise ValueError("the output is a file; give a folder.")
     if not resume and out.is_dir() and any(out.iterdir()):
-        raise ValueError("OUT is not empty; choose another folder, or --resume.")
+        raise ValueError("the output folder is not empty; choose another one, or resume.")
     for other in others:
         if other is None:
             continue
         place = other.resolve()
         if place.is_relative_to(outside) or place.is_relative_to(inside):
             raise ValueError(
-                "the seed file and the key file tell who is who; they must lie outside of "
-                "IN and OUT."
+                "the seed file and the key file identify people; they must lie outside the "
+                "input folder and the output folder."
             )
         if not place.parent.is_dir():
-            raise ValueError("the folder of the seed file or key file does not exist.")
+            raise ValueError(
+                "the folder of the seed file or key file does not exist; create it first."
+            )

@@ -1,4 +1,4 @@
-"""The one secret of a run, and all that is made from it."""
+"""The secret of a run, and everything that is derived from it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ N_BYTES = 32
 
 @dataclass(frozen=True)
 class Secret:
-    """What pseudo-identities, record names and input digests of a run are made from.
+    """A key from which pseudo-identities, record names and input digests are derived.
 
-    Whoever holds it can make the release again from the originals, and can tell which
-    record came from which file. Whoever does not, cannot.
+    Someone who holds the secret and the originals can repeat the release, and can tell which
+    record came from which file. Without the secret, neither is possible.
 
     Parameters
     ----------
     key : bytes of length 32, optional
-        Out of the operating system's generator by default.
+        By default random bytes of the operating system.
 
     Examples
     --------
@@ -44,26 +44,28 @@ class Secret:
 
     def __post_init__(self) -> None:
         if not isinstance(self.key, bytes) or len(self.key) != N_BYTES:
-            raise ValueError(f"a secret is {N_BYTES} random bytes; leave it out to draw one.")
+            raise ValueError(
+                f"a secret is {N_BYTES} random bytes; leave it out to get a new one."
+            )
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """Read the secret in a file, or draw one into a new file of mode 0600.
+        """Read the secret in a file, or write a new one to a new file of mode 0600.
 
         Parameters
         ----------
         path : str or path-like
-            Holds 64 hexadecimal digits.
+            A file of 64 hexadecimal digits.
 
         Returns
         -------
         secret : Secret
-            The same each time.
+            The secret in the file.
 
         Raises
         ------
         ValueError
-            If the file holds something else, or if others may read it.
+            If the file holds something else, or if other users may read it.
         """
         path = Path(path)
         if not path.exists():
@@ -71,13 +73,13 @@ class Secret:
             secret.save(path)
             return secret
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise ValueError("the seed file can be read by others; chmod 600 it.")
+            raise ValueError("other users can read the seed file; chmod 600 it.")
         try:
             return cls(bytes.fromhex(path.read_text(encoding="ascii")))
         except ValueError:
             raise ValueError(
-                f"the seed file does not hold {2 * N_BYTES} hexadecimal digits; name a file "
-                "that is not there, and it is made."
+                f"the seed file does not hold {2 * N_BYTES} hexadecimal digits; give a file "
+                "that does not exist, and it will be created."
             ) from None
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -86,7 +88,7 @@ class Secret:
         Parameters
         ----------
         path : str or path-like
-            What is there is replaced.
+            An existing file is replaced.
         """
         write_privately(Path(path), f"{self.key.hex()}\n")
 
@@ -96,42 +98,44 @@ class Secret:
         Parameters
         ----------
         path : str
-            Of the input, relative to its root.
+            Path of the original, relative to the input folder.
         """
         return self._digest(b"name", os.fsencode(path), 8).hex()
 
     @property
     def salt(self) -> NDArray[np.uint8]:
-        """Salt of anonymizers: 16 bytes."""
+        """The salt for anonymizers, an array of 16 bytes."""
         return np.frombuffer(self._digest(b"salt", b"", 16), np.uint8)
 
     @property
-    def sign(self) -> str:
-        """What tells one secret from another, and nothing else."""
+    def fingerprint(self) -> str:
+        """Digits that differ between secrets, and reveal nothing else."""
         return self._digest(b"sign", b"", 8).hex()
 
     def hasher(self) -> Any:
-        """Return a hash object whose digests say nothing to those without the secret."""
+        """Return a hash object whose digests cannot be recomputed without the secret."""
         return hashlib.blake2b(digest_size=16, key=self.key, person=b"input")
 
     def _digest(self, purpose: bytes, content: bytes, size: int) -> bytes:
-        # `person` keeps names, salt and digests of the same secret apart.
+        # `person` separates names, salt and digests that are derived from the same secret.
         return hashlib.blake2b(content, digest_size=size, key=self.key, person=purpose).digest()
 
 
 def write_privately(path: Path, text: str) -> None:
-    """Write a file that nobody else can read, complete or not at all.
+    """Write a file that no other user can read; it appears complete or not at all.
 
     Parameters
     ----------
     path : Path
-        What is there is replaced.
+        An existing file is replaced.
     text : str
         Its content.
     """
-    part = path.with_name(f"{path.name}.part")
-    part.unlink(missing_ok=True)
-    # Of mode 0600 from its first moment on.
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    unfinished = path.with_name(f"{path.name}.part")
+    unfinished.unlink(missing_ok=True)
+    # The file has mode 0600 from the moment it is created.
+    with os.fdopen(
+        os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
+    ) as file:
         file.write(text)
-    os.replace(part, path)
+    os.replace(unfinished, path)
