@@ -13,7 +13,7 @@ from sklearn_ecganon.archive._cluster import connected
 from sklearn_ecganon.archive._methods import make_anonymizer
 from sklearn_ecganon.archive._outcome import Outcome
 from sklearn_ecganon.archive._plan import check_places, plan_archive
-from sklearn_ecganon.archive._release import Settings, release_file, steady
+from sklearn_ecganon.archive._release import Settings, deterministic, release_file
 from sklearn_ecganon.archive._run import Progress, Run
 from sklearn_ecganon.archive._secret import Secret
 from sklearn_ecganon.io import Limits
@@ -155,7 +155,7 @@ class RecordAnonymizer:
         source, target = Path(source), Path(target)
         if target.exists():
             raise FileExistsError(f"{target} exists already; choose another name.")
-        with steady():
+        with deterministic():
             outcome = release_file(self.settings, source, source.parent, target)
         return replace(outcome, output=target.name)
 

@@ -1,4 +1,4 @@
-"""Marks of a recording, moved along with the beats of its release."""
+"""Move the annotations of a recording along with the beats of its release."""
 
 from __future__ import annotations
 
@@ -9,53 +9,55 @@ from sklearn_ecganon.archive._stretches import Stretch
 from sklearn_ecganon.io import Annotations
 from sklearn_ecganon.records import BeatSet
 
-# Changes of rhythm, and where fibrillation begins and ends. All other marks that are no
-# beats are about waves and noise, which the release does not have.
+# Changes of rhythm, and the begin and end of fibrillation. All other annotations that are not
+# beats describe waves and noise of the original, which the release does not contain.
 RHYTHM_SYMBOLS = ("+", "[", "]")
 
 
-def rhythms_of(marks: Annotations) -> Annotations:
-    """Return those of the marks that move along with beats, in order of time."""
-    chosen = np.flatnonzero(np.isin(marks.symbols, RHYTHM_SYMBOLS))
-    chosen = chosen[np.argsort(marks.samples[chosen], kind="stable")]
-    return Annotations(marks.samples[chosen], marks.symbols[chosen], marks.notes[chosen])
+def rhythms_of(annotations: Annotations) -> Annotations:
+    """Return the annotations of rhythms, in order of time."""
+    rows = np.flatnonzero(np.isin(annotations.symbols, RHYTHM_SYMBOLS))
+    rows = rows[np.argsort(annotations.samples[rows], kind="stable")]
+    return Annotations(
+        annotations.samples[rows], annotations.symbols[rows], annotations.notes[rows]
+    )
 
 
 def moved_rhythms(rhythms: Annotations, stretch: Stretch, released: BeatSet) -> Annotations:
-    """Return the rhythms of one stretch of a release whose beats are not where they were.
+    """Return the rhythms of one stretch of a release whose beats have moved.
 
-    A rhythm begins at a beat: ectopic ones, which are all kept, tell at which, and between
-    them time runs in proportion. Thereby nothing is left of when it began in the input.
+    A rhythm begins at a beat. All ectopic beats are kept; between two of them, time is scaled
+    linearly to find that beat. The moment at which the rhythm began in the input is lost.
 
     Parameters
     ----------
     rhythms : Annotations
-        Of the whole input, from `rhythms_of`.
+        Rhythms of the whole input, from `rhythms_of`.
     stretch : Stretch
-        What came in.
+        Stretch of the input.
     released : BeatSet
-        Its release.
+        Release of the stretch.
 
     Returns
     -------
     rhythms : Annotations
-        Counted from the start of the recording.
+        Positions count from the start of the recording.
     """
-    part = slice(*np.searchsorted(rhythms.samples, [stretch.start, stretch.stop]))
-    samples = np.interp(rhythms.samples[part] - stretch.start, *_anchors(stretch, released))
+    inside = slice(*np.searchsorted(rhythms.samples, [stretch.start, stretch.stop]))
+    samples = np.interp(rhythms.samples[inside] - stretch.start, *_anchors(stretch, released))
     places = np.rint(samples).astype(np.intp)
     peaks = released.r_peaks
     if len(peaks):
         places = peaks[np.searchsorted(peaks, places).clip(max=len(peaks) - 1)]
-    symbols = rhythms.symbols[part]
-    # Of two rhythms that begin at the same beat, one is over before it began.
+    symbols = rhythms.symbols[inside]
+    # If two rhythms begin at the same beat, only the later one is kept.
     replaced = (np.diff(places) == 0) & (symbols[1:] == symbols[:-1])
     last = np.append(~replaced, True)[: len(places)]
-    return Annotations(places[last] + stretch.start, symbols[last], rhythms.notes[part][last])
+    return Annotations(places[last] + stretch.start, symbols[last], rhythms.notes[inside][last])
 
 
 def _anchors(stretch: Stretch, released: BeatSet) -> tuple[NDArray, NDArray]:
-    """Return moments of a stretch, and when the same comes in its release."""
+    """Return positions in a stretch, and the corresponding positions in its release."""
     ends = np.array([0, stretch.stop - stretch.start])
     before, after = (_ectopic(beats) for beats in (stretch.beats, released))
     if len(before) != len(after):
@@ -70,17 +72,17 @@ def _ectopic(beats: BeatSet) -> NDArray[np.intp]:
 
 
 def joined(beats: Annotations, rhythms: list[Annotations]) -> Annotations:
-    """Return the marks of a release: rhythms come before the beats that they begin with.
+    """Return the annotations of a release; a rhythm comes before the beat it begins with.
 
     Parameters
     ----------
     beats : Annotations
-        Of all stretches.
+        Beats of all stretches.
     rhythms : list of Annotations
-        By stretch.
+        Rhythms of each stretch.
     """
     samples, symbols, notes = (
-        np.concatenate([getattr(part, field) for part in (*rhythms, beats)])
+        np.concatenate([getattr(annotations, field) for annotations in (*rhythms, beats)])
         for field in ("samples", "symbols", "notes")
     )
     order = np.argsort(samples, kind="stable")

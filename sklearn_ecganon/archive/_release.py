@@ -1,4 +1,4 @@
-"""One recording in, one of a stranger out, a stretch at a time."""
+"""Anonymize one file, a stretch at a time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from sklearn_ecganon.io import (
 )
 from sklearn_ecganon.records import BeatSet
 
-# Stretches of one recording that are worked on at the same time.
+# Number of stretches of one recording that are anonymized at the same time.
 N_THREADS = 2
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ Tell = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """What is the same for all recordings of a run."""
+    """The parameters that are the same for all recordings of a run."""
 
     anonymizer: Any
     secret: Secret
@@ -62,10 +62,10 @@ class Settings:
 
 
 @contextmanager
-def steady() -> Iterator[None]:
-    """Keep torch to one thread, also where several of ours use it at the same time.
+def deterministic() -> Iterator[None]:
+    """Limit torch to one thread, also while several threads of this module use it.
 
-    Its sums come out the same then, to the last bit, whatever else runs.
+    Its sums are then the same to the last bit, whatever else runs.
     """
     from sklearn_ecganon.training._nets import single_thread  # imports torch: seconds
 
@@ -74,20 +74,34 @@ def steady() -> Iterator[None]:
 
 
 def release_file(
-    settings: Settings, source: Path, root: Path, target: Path, tell: Tell = lambda share: None
+    settings: Settings,
+    source: Path,
+    root: Path,
+    target: Path,
+    tell: Tell = lambda fraction: None,
 ) -> Outcome:
     """Anonymize one file.
 
     Parameters
     ----------
     settings : Settings
-        How.
+        The parameters of the run.
     source, root : Path
-        The file, and the folder that it must not lead out of.
+        The file, and the folder in which all its files must lie.
     target : Path
-        The file to write; one that is there is replaced.
+        The file to write; an existing one is replaced.
     tell : callable
-        Is told the share that is done, from 0 to 1.
+        Called with the fraction that is done, from 0 to 1.
+
+    Returns
+    -------
+    outcome : Outcome
+        Without `output`, which the caller knows.
+
+    Raises
+    ------
+    ECGReadError, Refusal
+        If the recording is refused.
     """
 
     def opened(index: int = 0) -> RecordReader:
@@ -136,26 +150,26 @@ def _release_one(
     tell: Tell,
 ) -> tuple[set[str], int]:
     notes = set(reader.warnings)
-    marks: Annotations | None = None
+    annotations: Annotations | None = None
 
     def stream(write: Write) -> int:
-        nonlocal marks
-        marks, n_beats = _stream(settings, reader, write, digest, notes, tell)
-        if marks is not None:
-            marks.check(layout.n_times)
+        nonlocal annotations
+        annotations, n_beats = _stream(settings, reader, write, digest, notes, tell)
+        if annotations is not None:
+            annotations.check(layout.n_times)
         return n_beats
 
     if FORMATS[layout.format].annotations_first and reader.annotations is not None:
         # The positions of the annotations are known only after the last sample.
         with TemporaryFile(dir=target.parent) as spool:
             n_beats = stream(lambda chunk: np.ascontiguousarray(chunk).tofile(spool))
-            with _begin(target, layout, marks) as writer:
+            with _begin(target, layout, annotations) as writer:
                 for chunk in _chunks(spool, layout.n_leads):
                     writer.write(chunk)
     else:
         with _begin(target, layout, None) as writer:
             n_beats = stream(writer.write)
-            writer.annotations = marks
+            writer.annotations = annotations
     if writer.n_clipped:
         notes.add("clipped")
     return notes, n_beats
@@ -169,34 +183,39 @@ def _release_many(
     digest: Any,
     tell: Tell,
 ) -> tuple[set[str], int]:
-    """Release the recordings of one file; those that are refused become gaps."""
+    """Release all recordings of one file; a recording that is refused becomes a gap."""
     notes: set[str] = set()
     n_beats = 0
     with _begin(target, layout, None) as writer:
         for number, reader in enumerate(readers):
             with reader:
-                parts: list[NDArray[np.float64]] = []
-                own: set[str] = set()
+                chunks: list[NDArray[np.float64]] = []
+                notes_of_one: set[str] = set()
                 try:
-                    _, found = _stream(
-                        settings, reader, parts.append, digest, own, lambda share: None
+                    _, n_beats_of_one = _stream(
+                        settings,
+                        reader,
+                        chunks.append,
+                        digest,
+                        notes_of_one,
+                        lambda fraction: None,
                     )
-                    n_beats += found
+                    n_beats += n_beats_of_one
                 except Refusal as refusal:
-                    own = {f"emptied_{refusal.reason}"}
-                    parts = [np.full((layout.n_times, layout.n_leads), np.nan)]
-            notes |= own
-            for part in parts:
-                writer.write(part)
+                    notes_of_one = {f"emptied_{refusal.reason}"}
+                    chunks = [np.full((layout.n_times, layout.n_leads), np.nan)]
+            notes |= notes_of_one
+            for chunk in chunks:
+                writer.write(chunk)
             tell((number + 1) / layout.n_records)
     if writer.n_clipped:
         notes.add("clipped")
     return notes, n_beats
 
 
-def _begin(target: Path, layout: Layout, marks: Annotations | None) -> RecordWriter:
+def _begin(target: Path, layout: Layout, annotations: Annotations | None) -> RecordWriter:
     try:
-        return create_record(target, layout, marks, overwrite=True)
+        return create_record(target, layout, annotations, overwrite=True)
     except ECGReadError:
         raise
     except ValueError:

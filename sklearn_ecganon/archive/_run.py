@@ -17,7 +17,7 @@ from sklearn_ecganon import __version__
 from sklearn_ecganon.archive._manifest import Manifest, write_key
 from sklearn_ecganon.archive._outcome import Outcome, reason_of
 from sklearn_ecganon.archive._plan import Job, Plan
-from sklearn_ecganon.archive._release import Settings, Tell, release_file, steady
+from sklearn_ecganon.archive._release import Settings, Tell, deterministic, release_file
 
 __all__ = ["Progress"]
 
@@ -104,7 +104,7 @@ class Run:
         try:
             for _, outcome in self.plan.refused:
                 self._add(outcome)
-            with steady():
+            with deterministic():
                 for outcome in self._outcomes(n_jobs):
                     self._add(outcome)
         finally:
@@ -156,7 +156,7 @@ def _work(
 ) -> tuple[int, list[Outcome]]:
     """Anonymize the recordings of one task in a worker."""
     size = sum(job.size for job, _ in task)
-    with steady():
+    with deterministic():
         return size, [outcome_of(settings, root, out, job, place) for job, place in task]
 
 

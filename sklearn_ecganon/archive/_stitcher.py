@@ -1,4 +1,4 @@
-"""Released stretches back to one signal, without a seam."""
+"""Join released stretches to one signal without seams."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sklearn_ecganon.segmentation._stitching import stitch_signal
 
 
 class Stitcher:
-    """Stitches one stretch after the other into what all of them at once would make.
+    """Stitches one stretch after the other; the result is that of all stretches at once.
 
-    Between two R peaks a stitched signal depends on these two beats alone. So each stretch
-    is written up to its last R peak, and that beat waits for the first one of the next.
+    Between two R peaks, a stitched signal depends on these two beats only. So each stretch is
+    written up to its last R peak, and that beat is kept until the next stretch arrives.
     """
 
     def __init__(self, layout: BeatSet) -> None:
@@ -31,41 +31,41 @@ class Stitcher:
         Parameters
         ----------
         stretch : Stretch
-            Says where it lies, what of it is a gap, and which leads are dead.
+            Position, gaps and dead leads of the stretch.
         released : BeatSet
-            Its beats anonymized.
+            Its anonymized beats.
         last : bool
-            Whether none follows.
+            Whether this is the last stretch.
         """
         start, stop = stretch.start, stretch.stop
         windows = np.concatenate([self._windows, released.beats])
         peaks = np.concatenate([self._peaks, released.r_peaks + start])
         gaps = [self._gaps]
         if not len(released.beats):
-            gaps.append(np.array([[start, stop]]))  # there is nothing to make it from
+            gaps.append(np.array([[start, stop]]))  # without beats there is no signal
         elif released.gaps is not None:
             gaps.append(released.gaps[:, 1:] + start)
         self._gaps = np.concatenate(gaps)
         self._dead.append((start, stop, stretch.dead))
-        # A stretch without beats is no reason to wait, or waiting might have no end.
-        whole = last or not len(released.beats)
-        end = stop if whole else int(peaks[-1])
+        # After a stretch without beats nothing is kept back, so that memory stays bounded.
+        is_complete = last or not len(released.beats)
+        end = stop if is_complete else int(peaks[-1])
         signal = self._stitched(windows, peaks, stop)[: end - self._done]
         for first, past, dead in self._dead:
             if dead.any():
                 rows = slice(max(first - self._done, 0), max(past - self._done, 0))
                 signal[rows, dead] = np.nan
         self._windows, self._peaks = (
-            (windows[:0], peaks[:0]) if whole else (windows[-1:].copy(), peaks[-1:])
+            (windows[:0], peaks[:0]) if is_complete else (windows[-1:].copy(), peaks[-1:])
         )
         self._gaps = self._gaps[self._gaps[:, 1] > end]
         self._gaps = np.maximum(self._gaps, end)
-        self._dead = [part for part in self._dead if part[1] > end]
+        self._dead = [entry for entry in self._dead if entry[1] > end]
         self._done = end
         return signal
 
     def _stitched(self, windows: NDArray, peaks: NDArray, stop: int) -> NDArray[np.float64]:
-        """Return what windows make of the samples from what is done up to `stop`."""
+        """Return the signal of the windows, from the last written sample to `stop`."""
         n_times = stop - self._done
         if not len(windows):
             return np.full((n_times, windows.shape[1]), np.nan)

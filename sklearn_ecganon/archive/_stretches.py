@@ -1,4 +1,4 @@
-"""A recording as a row of stretches, each with its beats, in the memory of one."""
+"""Read a recording as a sequence of stretches with their beats, in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from sklearn_ecganon.segmentation._detectors import find_beats
 from sklearn_ecganon.segmentation._leads import used_leads
 from sklearn_ecganon.segmentation._windows import cut_windows
 
-# Borders are part of the result, so that these numbers are no parameters.
+# The result depends on the borders of the stretches, so these are constants.
 STRETCH_S = 1800.0
-MOST_VALUES = 2**22  # samples times leads: 12 leads at 1 kHz come in stretches of 6 minutes
-OVERLAP_S = 10.0  # detectors learn their thresholds in the first two
+MAX_VALUES = 2**22  # samples times leads: stretches of 12 leads at 1 kHz take 6 minutes
+OVERLAP_S = 10.0  # detectors adapt their thresholds during the first two seconds
 WINDOW_MS, REFINE_MS = 800.0, 40.0
 MIN_RATE = 100.0
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A part of a recording that begins and ends between two beats.
+    """A segment of a recording that begins and ends between two beats.
 
     Parameters
     ----------
     start, stop : int
-        First and one past the last sample.
+        First sample, and one past the last.
     signal : ndarray of shape (stop - start, n_leads)
         In mV.
     beats : BeatSet
-        One record, counted from `start`; it may have no beats.
+        One record whose positions count from `start`; it may have no beats.
     dead : ndarray of bool of shape (n_leads,)
-        Leads that are flat or missing all the time.
+        Leads that are flat or missing throughout.
     """
 
     start: int
@@ -53,10 +53,10 @@ def stretches_of(reader: RecordReader, detector: str) -> Iterator[Stretch]:
     Parameters
     ----------
     reader : RecordReader
-        Read from one stretch to the next, each with ten seconds around it in which beats
-        are found too.
+        Each stretch is read with ten seconds before and after it, in which beats are
+        detected too.
     detector : str
-        As of `QRSSegmenter`.
+        As in `QRSSegmenter`.
     """
     rate, n_times = reader.sampling_rate, reader.n_times
     n_window = max(1, round(WINDOW_MS * rate / 1000))
@@ -64,34 +64,34 @@ def stretches_of(reader: RecordReader, detector: str) -> Iterator[Stretch]:
         raise Refusal("too_slow")
     if n_times < n_window:
         raise Refusal("too_short")
-    length = int(min(STRETCH_S * rate, max(MOST_VALUES / reader.n_leads, 60 * rate)))
+    length = int(min(STRETCH_S * rate, max(MAX_VALUES / reader.n_leads, 60 * rate)))
     overlap = round(OVERLAP_S * rate)
     start = 0
     while start < n_times:
-        # The last one takes what would be too little for one of its own.
-        wanted = n_times if n_times - start < 1.5 * length else start + length
-        low, high = max(0, start - overlap), min(n_times, wanted + overlap)
+        # A rest that is too short for a stretch of its own is added to the last one.
+        planned = n_times if n_times - start < 1.5 * length else start + length
+        low, high = max(0, start - overlap), min(n_times, planned + overlap)
         signal = np.asfortranarray(reader.read(low, high))
         dead = np.fmin.reduce(signal) == np.fmax.reduce(signal)
         dead |= np.isnan(signal).all(axis=0)
-        stop = wanted
-        found = None
+        stop = planned
         if not dead.all():
             live = signal if not dead.any() else np.where(dead, 0.0, signal)
             record = _record(reader, live, low)
             lead = _detection_lead(record, dead)
-            found = find_beats(
+            detected = find_beats(
                 record, lead, detector=detector, refine=REFINE_MS, n_times=n_window
             )
-            peaks = found.r_peaks[found.r_peaks >= start - low] + low
-            after = np.searchsorted(peaks, wanted)
-            if wanted < n_times and 0 < after < len(peaks):
+            peaks = detected.r_peaks[detected.r_peaks >= start - low] + low
+            after = np.searchsorted(peaks, planned)
+            if planned < n_times and 0 < after < len(peaks):
                 stop = int(peaks[after - 1 : after + 1].sum() // 2 + 1)
-            inside = (found.r_peaks >= start - low) & (found.r_peaks < stop - low)
-            beats = cut_windows([replace(found, r_peaks=found.r_peaks[inside])], reader.n_leads)
-            n_known = 0 if record.r_peaks is None else len(record.r_peaks)
-            labelled = 2 * n_known >= len(found.r_peaks)
-            beats = _counted_from(beats, low, start, stop, labelled=labelled)
+            inside = (detected.r_peaks >= start - low) & (detected.r_peaks < stop - low)
+            detected_inside = replace(detected, r_peaks=detected.r_peaks[inside])
+            beats = cut_windows([detected_inside], reader.n_leads)
+            n_annotated = 0 if record.r_peaks is None else len(record.r_peaks)
+            labeled = 2 * n_annotated >= len(detected.r_peaks)
+            beats = _counted_from(beats, low, start, stop, labeled=labeled)
         else:
             beats = _without_beats(reader, n_window, stop - start)
         yield Stretch(start, stop, signal[start - low : stop - low], beats, dead)
@@ -99,27 +99,25 @@ def stretches_of(reader: RecordReader, detector: str) -> Iterator[Stretch]:
 
 
 def _record(reader: RecordReader, signal: NDArray, low: int) -> ECGRecord:
-    known: dict[str, Any] = {}
+    beats: dict[str, Any] = {}
     if reader.annotations is not None:
-        marks = reader.annotations.within(low, low + len(signal))
-        known = {"r_peaks": marks.r_peaks - low, "beat_labels": marks.beat_labels}
-    return ECGRecord(signal, reader.sampling_rate, reader.lead_names, **known)
+        inside = reader.annotations.within(low, low + len(signal))
+        beats = {"r_peaks": inside.r_peaks - low, "beat_labels": inside.beat_labels}
+    return ECGRecord(signal, reader.sampling_rate, reader.lead_names, **beats)
 
 
 def _detection_lead(record: ECGRecord, dead: NDArray[np.bool_]) -> int:
-    """Return MLII, II or the first lead, among those that are alive."""
+    """Return MLII, II or the first lead, among those that are not dead."""
     alive = np.flatnonzero(~dead).tolist()
     used, lead = used_leads(record, alive, None)
     return used[lead]
 
 
-def _counted_from(
-    beats: BeatSet, low: int, start: int, stop: int, *, labelled: bool
-) -> BeatSet:
-    """Return beats of a signal that began at `low` as those of the stretch inside of it.
+def _counted_from(beats: BeatSet, low: int, start: int, stop: int, *, labeled: bool) -> BeatSet:
+    """Return the beats of a signal that begins at `low` as those of the stretch inside it.
 
-    Where fewer than half of the beats are annotated, annotations are no classes of beats:
-    some databases mark the first ten, and some the changes of rhythm.
+    If fewer than half of the beats are annotated, the annotations are not used as classes of
+    beats. Some databases annotate the first ten beats only, and some the changes of rhythm.
     """
     gaps = beats.gaps
     if gaps is not None:
@@ -129,7 +127,7 @@ def _counted_from(
         beats,
         r_peaks=beats.r_peaks + (low - start),
         lengths=np.array([stop - start]),
-        labels=beats.labels if labelled else None,
+        labels=beats.labels if labeled else None,
         gaps=gaps,
     )
 

@@ -50,21 +50,21 @@ def fetch_ludb(
 ) -> Bunch:
     """Load the Lobachevsky University Database: 12 leads of 200 persons, delineated by hand.
 
-    What is not on disk is downloaded from PhysioNet once (25 MB, ODC-By 1.0), file by file,
-    so that a download that was cut off goes on where it stopped.
+    Missing files are downloaded from PhysioNet (25 MB, ODC-By 1.0) one by
+    one, so that an interrupted download continues where it stopped.
 
     Parameters
     ----------
     data_home : str or path-like, optional
-        The folder that holds (or shall hold) the folder ``ludb``. By default the
+        The folder that holds, or will hold, the folder ``ludb``. By default the
         environment variable ``SKLEARN_ECGANON_DATA``, else ``~/sklearn_ecganon_data``.
     download_if_missing : bool, default=True
-        If False, raise an error rather than download.
+        If False, missing files raise an error.
     records : sequence of str, optional
         Which records, for example ``["data/1", "data/17"]``; all 200 by default.
     verify : bool, default=True
-        Check each file that is read against the publisher's SHA256SUMS.txt. Files that are
-        being downloaded are always checked.
+        Check each file against the publisher's SHA256SUMS.txt. Downloaded files are always
+        checked.
 
     Returns
     -------
@@ -79,17 +79,17 @@ def fetch_ludb(
         session : ndarray of str of shape (n_records,)
             "1" throughout.
         DESCR : str
-            Facts that matter, licence, what to cite.
+            Important facts, licence and citations.
 
     Raises
     ------
     FileNotFoundError
-        If files are missing and must not be downloaded.
+        If files are missing and `download_if_missing` is False.
     OSError
         If a download fails, or a file does not match the publisher's checksum; the message
         names the file.
     ValueError
-        If `records` asks for what is not there, or a record cannot be read.
+        If `records` names an unknown record, or if a record cannot be read.
 
     References
     ----------

@@ -41,7 +41,7 @@ Goldberger AL et al. PhysioBank, PhysioToolkit, and PhysioNet. Circulation
 """,
 )
 
-#: Two records of one person.
+#: Records of a person who is already known by another record.
 SAME_PERSON = {"202": "201"}
 
 
@@ -52,23 +52,23 @@ def fetch_mitdb(
     records: Sequence[str] | None = None,
     verify: bool = True,
 ) -> Bunch:
-    """Load the MIT-BIH Arrhythmia Database: 48 half-hour records of 47 persons.
+    """Load the MIT-BIH Arrhythmia Database: 48 half-hour records of 47 people.
 
-    What is not on disk is downloaded from PhysioNet once (95 MB, ODC-By 1.0), file by file,
-    so that a download that was cut off goes on where it stopped.
+    Missing files are downloaded from PhysioNet (95 MB, ODC-By 1.0) one by
+    one, so that an interrupted download continues where it stopped.
 
     Parameters
     ----------
     data_home : str or path-like, optional
-        The folder that holds (or shall hold) the folder ``mitdb``. By default the
+        The folder that holds, or will hold, the folder ``mitdb``. By default the
         environment variable ``SKLEARN_ECGANON_DATA``, else ``~/sklearn_ecganon_data``.
     download_if_missing : bool, default=True
-        If False, raise an error rather than download.
+        If False, missing files raise an error.
     records : sequence of str, optional
         Which records, for example ``["100", "201"]``; all 48 by default.
     verify : bool, default=True
-        Check each file that is read against the publisher's SHA256SUMS.txt. Files that are
-        being downloaded are always checked.
+        Check each file against the publisher's SHA256SUMS.txt. Downloaded files are always
+        checked.
 
     Returns
     -------
@@ -83,17 +83,17 @@ def fetch_mitdb(
         session : ndarray of str of shape (n_records,)
             "1" throughout. 201 and 202 come from the same tape and are one visit.
         DESCR : str
-            Facts that matter, licence, what to cite.
+            Important facts, licence and citations.
 
     Raises
     ------
     FileNotFoundError
-        If files are missing and must not be downloaded.
+        If files are missing and `download_if_missing` is False.
     OSError
         If a download fails, or a file does not match the publisher's checksum; the message
         names the file.
     ValueError
-        If `records` asks for what is not there, or a record cannot be read.
+        If `records` names an unknown record, or if a record cannot be read.
 
     References
     ----------
