@@ -286,7 +286,7 @@ def test_the_command_checks_before_it_works(folders, capsys):
     before, after = str(folders / "before"), str(folders / "after")
     page = str(folders / "nowhere" / "a.html")
     assert main(["audit", before, after, "--html", page]) == 2
-    assert "no such folder" in capsys.readouterr().err
+    assert "its folder does not exist" in capsys.readouterr().err
 
 
 def test_bad_input(bunch, released):
