@@ -108,9 +108,7 @@ def _add_anonymize(commands: Any) -> None:
         metavar="FILE",
         help="write which recording became which. Never share it",
     )
-    anonymize.add_argument(
-        "--resume", action="store_true", help="continue a run that was cut off"
-    )
+    anonymize.add_argument("--resume", action="store_true", help="continue an interrupted run")
     anonymize.add_argument(
         "--dry-run", action="store_true", help="show what would be done, but write nothing"
     )
@@ -120,17 +118,7 @@ def _add_anonymize(commands: Any) -> None:
     anonymize.add_argument(
         "--leads", nargs="+", metavar="LEAD", help="leads to keep; default: all"
     )
-    anonymize.add_argument(
-        "--sampling-rate",
-        type=float,
-        metavar="HZ",
-        help="of tables and MATLAB files that do not state theirs",
-    )
-    anonymize.add_argument(
-        "--units",
-        choices=("V", "mV", "uV", "nV"),
-        help="of tables and MATLAB files that do not state theirs (mV)",
-    )
+    _add_reading(anonymize)
     anonymize.add_argument(
         "--detector",
         choices=("sleepecg", "neurokit", "xqrs", "gqrs", "annotated"),
@@ -146,6 +134,20 @@ def _add_anonymize(commands: Any) -> None:
         "under the same paths",
     )
     anonymize.set_defaults(run=_anonymize)
+
+
+def _add_reading(command: Any) -> None:
+    command.add_argument(
+        "--sampling-rate",
+        type=float,
+        metavar="HZ",
+        help="sampling rate of tables and MATLAB files that do not state theirs",
+    )
+    command.add_argument(
+        "--units",
+        choices=("V", "mV", "uV", "nV"),
+        help="units of tables and MATLAB files that do not state theirs (mV)",
+    )
 
 
 def _add_accept_bad_checksums(command: Any, verb: str, more: str) -> None:
@@ -234,6 +236,7 @@ def _add_audit(commands: Any) -> None:
         "and 'released' (path in AFTER), for example that of `ecganon anonymize --key-file`; "
         "by default the subject is the folder of a recording, and the session its date",
     )
+    _add_reading(audit)
     _add_accept_bad_checksums(audit, "compare", " too")
     audit.add_argument(
         "--contract",
@@ -271,14 +274,9 @@ def _anonymize(arguments: argparse.Namespace) -> int:
     from sklearn_ecganon._display import Display
     from sklearn_ecganon.archive import RecordAnonymizer, make_anonymizer
 
+    method, strength, contract = arguments.method, arguments.strength, arguments.contract
     release = RecordAnonymizer(
-        partial(
-            make_anonymizer,
-            arguments.method,
-            arguments.strength,
-            contract=arguments.contract,
-            weights=arguments.model,
-        ),
+        partial(make_anonymizer, method, strength, contract=contract, weights=arguments.model),
         detector=arguments.detector,
         format=arguments.format,
         leads=arguments.leads,
@@ -286,11 +284,11 @@ def _anonymize(arguments: argparse.Namespace) -> int:
         units=arguments.units,
         limits=_limits(arguments),
     )
-    has_contract = arguments.method == "pseudo-identity"
+    has_contract = method == "pseudo-identity"
     parameters = {
-        "method": arguments.method,
-        "strength": f"{arguments.strength:g}",
-        "contract": (arguments.contract or "diagnostic") if has_contract else None,
+        "method": method,
+        "strength": f"{strength:g}",
+        "contract": (contract or "diagnostic") if has_contract else None,
     }
     try:
         with Display(parameters, format=arguments.format, resume=arguments.resume) as display:
@@ -368,6 +366,8 @@ def _audit(arguments: argparse.Namespace) -> int:
         arguments.before,
         arguments.after,
         key=arguments.key,
+        sampling_rate=arguments.sampling_rate,
+        units=arguments.units,
         limits=_limits(arguments),
         contract=arguments.contract,
         attackers=names[0] if len(names) == 1 else names,

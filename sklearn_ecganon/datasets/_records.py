@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import Any
 
 from sklearn.utils import Bunch
 
@@ -30,6 +31,7 @@ def load_records(
     leads: Sequence[str] | None = None,
     annotator: str | None = "atr",
     sampling_rate: float | None = None,
+    units: str | None = None,
     limits: Limits | None = None,
     on_error: str = "raise",
 ) -> Bunch:
@@ -56,8 +58,9 @@ def load_records(
     annotator : str or None, default="atr"
         Extension of WFDB annotation files; None reads none.
     sampling_rate : float, optional
-        In Hz, for files that do not state it: CSV and Parquet without a column ``time``,
-        and HDF5 in a shape other than that of CODE-15 %.
+        In Hz, for files that do not state it, such as tables without a column of times.
+    units : {"V", "mV", "uV", "nV"}, optional
+        For files that do not state theirs (tables, MATLAB files); by default mV.
     limits : Limits, optional
         How much one file may ask for, and whether a wrong checksum is an error;
         ``Limits()`` by default.
@@ -120,6 +123,12 @@ def load_records(
     data: list[ECGRecord] = []
     files: list[str] = []
     omitted: dict[str, str] = {}
+    options = {
+        "leads": leads,
+        "annotator": annotator,
+        "sampling_rate": sampling_rate,
+        "units": units,
+    }
 
     def leave_out(path: str, error: ECGReadError) -> None:
         if on_error == "raise":
@@ -130,7 +139,7 @@ def load_records(
         leave_out(path, ECGReadError(reason))
     for path, name in names.items():
         try:
-            records = _read_file(contents, path, name, leads, annotator, sampling_rate, limits)
+            records = _read_file(contents, path, name, limits, options)
         except ECGReadError as error:
             leave_out(path, error)
             continue
@@ -165,10 +174,8 @@ def _read_file(
     contents: FolderContents,
     path: str,
     name: str,
-    leads: Sequence[str] | None,
-    annotator: str | None,
-    sampling_rate: float | None,
     limits: Limits | None,
+    options: dict[str, Any],
 ) -> list[ECGRecord]:
     """Return the recordings of a file, with their default subjects and sessions."""
     root = contents.root
@@ -176,23 +183,17 @@ def _read_file(
     n_records = 1
     while len(records) < n_records:
         with open_record(
-            root / path,
-            root=root,
-            limits=limits,
-            leads=leads,
-            annotator=annotator,
-            sampling_rate=sampling_rate,
-            index=len(records),
+            root / path, root=root, limits=limits, index=len(records), **options
         ) as reader:
             n_records = reader.n_records
-            own_name = name if n_records == 1 else f"{name}#{len(records)}"
-            records.append(reader.record(own_name))
+            number = f"#{len(records)}" if n_records > 1 else ""
+            records.append(reader.record(f"{name}{number}"))
     acquired = read_identity(root / path, root=root, limits=limits).acquired
     session = "1" if acquired is None else acquired.isoformat()
     folder = PurePosixPath(path).parent.as_posix()
-    is_own_subject = folder == "." or n_records > 1
+    is_alone = folder == "." or n_records > 1
     return [
-        replace(record, subject=record.name if is_own_subject else folder, session=session)
+        replace(record, subject=record.name if is_alone else folder, session=session)
         for record in records
     ]
 

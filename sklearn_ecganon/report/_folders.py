@@ -26,6 +26,8 @@ def audit_folders(
     after: str | os.PathLike[str],
     *,
     key: str | os.PathLike[str] | None = None,
+    sampling_rate: float | None = None,
+    units: str | None = None,
     limits: Limits | None = None,
     **parameters: Any,
 ) -> AuditResult:
@@ -45,6 +47,8 @@ def audit_folders(
         both with or without extension. The line of a file that holds several recordings
         applies to each of them. By default a record was released under its own name, its
         subject is its folder, and its session its date of acquisition.
+    sampling_rate, units : float and str, optional
+        For originals that do not state theirs, as in `load_records`.
     limits : Limits, optional
         How much one file may ask for, and whether a wrong checksum is an error.
     **parameters
@@ -82,8 +86,11 @@ def audit_folders(
     >>> result.n_samples, result.evaluation.n_subjects
     (6, 3)
     """
-    originals = load_records(before, limits=limits, on_error="omit")
-    releases = load_records(after, limits=limits, on_error="omit")
+    originals = load_records(
+        before, sampling_rate=sampling_rate, units=units, limits=limits, on_error="omit"
+    )
+    # A table keeps its layout, so a release may lack its rate too; its unit is always mV.
+    releases = load_records(after, sampling_rate=sampling_rate, limits=limits, on_error="omit")
     if key is None:
         old, new = originals.data, releases.data
     else:
