@@ -31,8 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     status : int
-        0 if all is well; 1 if some recordings were refused, or if an audit found more than
-        the accepted risk; 2 after an error, which is printed on stderr.
+        0 if all is well; 1 for refused recordings or more than the accepted risk; 2 for errors.
 
     Examples
     --------
