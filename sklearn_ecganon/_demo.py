@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
 from sklearn_ecganon.anonymizers import NonQRSVAEAnonymizer
-from sklearn_ecganon.attacks import Evaluation
+from sklearn_ecganon.attacks import Evaluation, describe_evidence
 from sklearn_ecganon.datasets import get_data_home, load_protocol
 from sklearn_ecganon.evaluation import evaluate
 from sklearn_ecganon.model_selection import (
@@ -144,10 +144,11 @@ def _verdict(evaluation: Evaluation) -> str:
     ignorant = [row for row in evaluation.rows if row.knowledge == "ignorant"]
     weakest, worst = min(ignorant, key=lambda row: row.rank1), evaluation.worst
     return (
-        f"An attacker who never saw a release ({weakest.attacker}, {weakest.evidence} beat"
-        f"{'s' * (weakest.evidence > 1)}) identifies {weakest.rank1:.0%} of the people. Most "
-        f"publications report only this figure. The most successful attacker "
-        f"({worst.attacker}, {worst.knowledge}, {worst.evidence} beats) identifies "
+        f"An attacker who never saw a release ({weakest.attacker}, "
+        f"{describe_evidence(weakest.evidence)}) identifies {weakest.rank1:.0%} of the people. "
+        f"Most publications report only this figure. The most successful attacker "
+        f"({worst.attacker}, {worst.knowledge}, "
+        f"{describe_evidence(worst.evidence)}) identifies "
         f"{worst.rank1:.0%}. The reason is that this method keeps the QRS, and the QRS "
         "identifies people."
     )

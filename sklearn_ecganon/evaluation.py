@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from sklearn_ecganon.attacks import Evaluation, ReidentificationScorer
+from sklearn_ecganon.contracts import measure, profile_anonymity, profiles
+from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.releases import Release
 from sklearn_ecganon.utility import UtilityScorer
 
@@ -21,7 +23,7 @@ def evaluate(
     contract: str | None = "diagnostic",
     utility: UtilityScorer | None = None,
     *,
-    evidence: Sequence[int] = (1, 5, 20, 50),
+    evidence: Sequence[int | str] = (1, 5, 20, 50, "recording", "linked"),
     knowledge: Sequence[str] | None = None,
     n_jobs: int | None = None,
     verbose: int = 0,
@@ -43,8 +45,9 @@ def evaluate(
         decides what utility is. None leaves the floor out.
     utility : UtilityScorer, optional
         How utility is measured; by default ``UtilityScorer(contract)``.
-    evidence : sequence of int, default=(1, 5, 20, 50)
-        How many beats of one probe attackers combine.
+    evidence : sequence of int or str, default=(1, 5, 20, 50, "recording", "linked")
+        How many beats of one probe attackers combine, or all of its beats, or all probes of
+        one subject.
     knowledge : sequence of str, optional
         Levels of knowledge; by default all that the release allows: ``"ignorant"``, and with
         views of the gallery also ``"lazy-informed"`` and ``"semi-informed"``.
@@ -101,7 +104,12 @@ def evaluate(
             verbose=verbose,
         )
     evaluation = scorer.identify(release, random_state=random_state)
-    measure = utility or UtilityScorer(contract or "diagnostic")
+    utility_scorer = utility or UtilityScorer(contract or "diagnostic")
     before, after = release.probes()
-    figures = measure.evaluate(before, after, release.probe_subjects())
-    return replace(evaluation, utility_figures=figures)
+    subjects = release.probe_subjects()
+    figures = utility_scorer.evaluate(before, after, subjects)
+    anonymity = None
+    if isinstance(after, BeatSet):
+        kept = profiles(measure(after), contract or "diagnostic")
+        anonymity = profile_anonymity(kept, subjects)
+    return replace(evaluation, utility_figures=figures, profiles=anonymity)

@@ -43,7 +43,9 @@ class Silence:
 def test_floor_and_excess(beats, bunch, contract, modality):
     result = evaluate(beats, bunch, ["lda", "rhythm"], contract=contract)
     assert {row.modality for row in result.floor_rows} == {modality}
-    assert result.floor.rank1 == max(row.rank1 for row in result.floor_rows)
+    assert len({row.attacker for row in result.floor_rows}) == 3
+    alike = [row for row in result.floor_rows if row.evidence == result.worst.evidence]
+    assert result.floor.rank1 == max(row.rank1 for row in alike)
     excess = result.excess
     assert excess.value == pytest.approx(result.worst.rank1 - result.floor.rank1)
     assert excess.low <= excess.value <= excess.high

@@ -2,12 +2,13 @@
 
 from sklearn_ecganon.attacks._attackers import ATTACKERS, Attacker
 from sklearn_ecganon.attacks._attributes import AttributeInference, attribute_inference
+from sklearn_ecganon.attacks._evidence import describe_evidence as describe_evidence
 from sklearn_ecganon.attacks._identity_map import IdentityMap, identity_map
 from sklearn_ecganon.attacks._membership import MembershipInferenceScorer
 from sklearn_ecganon.attacks._membership_result import MembershipResult, MembershipRow
 from sklearn_ecganon.attacks._result import Evaluation, LadderRow
-from sklearn_ecganon.attacks._result import ResultMixin as ResultMixin
-from sklearn_ecganon.attacks._result import json_number as json_number
+from sklearn_ecganon.attacks._result_mixin import ResultMixin as ResultMixin
+from sklearn_ecganon.attacks._result_mixin import json_number as json_number
 from sklearn_ecganon.attacks._scorer import ReidentificationScorer
 from sklearn_ecganon.exceptions import WeakAttackWarning
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +20,7 @@ from sklearn_ecganon.attacks._attackers import (
     modality_of,
     resolve_panel,
 )
+from sklearn_ecganon.attacks._evidence import describe_evidence, sort_evidence
 from sklearn_ecganon.attacks._feature_sets import (
     FeatureSet,
     beat_scores,
@@ -36,8 +36,14 @@ from sklearn_ecganon.attacks._result import (
 )
 from sklearn_ecganon.attacks._trials import Trials, combine, ladder_rows
 from sklearn_ecganon.exceptions import WeakAttackWarning
+from sklearn_ecganon.metrics import highest_rank1
 from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.releases import Release
+
+# Views of the gallery for training. Strips are fewer than beats, and six views show better
+# than three what changes from release to release.
+N_VIEWS = 3
+N_VIEWS_STRIP = 6
 
 Scores = dict[tuple[str, str], NDArray[np.float32]]
 
@@ -95,7 +101,7 @@ def identify(
     attackers: Any,
     *,
     levels: list[str],
-    evidence: Sequence[int],
+    evidence: Sequence[int | str],
     contract: str | None,
     min_original: float,
     training: TrainingOptions,
@@ -103,7 +109,8 @@ def identify(
 ) -> Evaluation:
     """Try every attacker on a release; parameters as in `ReidentificationScorer`."""
     has_rhythm = isinstance(release.original, BeatSet)
-    panel = resolve_panel(attackers, has_rhythm=has_rhythm)
+    amounts = sort_evidence(evidence)
+    panel = _reported(resolve_panel(attackers, has_rhythm=has_rhythm), amounts)
     contract = contract if has_rhythm else None
     floors = {} if contract is None else floor_attackers(contract)
     modalities = {name: modality_of(attacker) for name, attacker in (floors | panel).items()}
@@ -123,17 +130,40 @@ def identify(
     probes = {"original": original, "floor": original} | dict.fromkeys(levels, released)
     # The same subjects are resampled in every row.
     seed = random_state.randint(2**31 - 1)
-    rows, trials = _figures(scores, probes, modalities, list(evidence), seed)
+    rows, trials, cells = _figures(scores, probes, modalities, amounts, seed)
+    p_value = highest_rank1(cells, np.arange(len(subjects)), random_state=0).p_value
     return Evaluation(
         rows=tuple(row for row in rows if row.knowledge != "floor"),
         n_subjects=len(subjects),
         n_probe_subjects=len(np.unique(original.codes[~original.in_gallery])),
         split=release.split,
-        weak=_warn_if_weak(rows, max(evidence), min_original),
+        weak=_warn_if_weak(rows, amounts[-1], min_original),
         contract=contract,
         floor_rows=tuple(row for row in rows if row.knowledge == "floor"),
         trials=trials,
+        p_value=p_value,
     )
+
+
+def _reported(panel: dict[str, Any], amounts: list[int | str]) -> dict[str, Any]:
+    """Return the attackers for which there is enough evidence to report them."""
+    reported = {
+        name: attacker
+        for name, attacker in panel.items()
+        if _enough(modality_of(attacker), amounts)
+    }
+    if not reported:
+        raise ValueError(
+            f"evidence={amounts} is too little for the attackers {list(panel)}; add "
+            "'recording' or 'linked'."
+        )
+    return reported
+
+
+def _enough(modality: str, amounts: list[int | str]) -> list[int | str]:
+    """Return the evidence that attackers of a modality are reported for."""
+    fewest = MODALITIES[modality].min_evidence if modality in MODALITIES else 1
+    return [e for e in amounts if isinstance(e, str) or e >= fewest]
 
 
 def check_levels(knowledge: Sequence[str] | None, release: Release | None = None) -> list[str]:
@@ -153,11 +183,11 @@ def check_levels(knowledge: Sequence[str] | None, release: Release | None = None
     return levels
 
 
-def check_evidence(evidence: Sequence[int]) -> None:
-    """Refuse evidence that is no sequence of positive numbers of beats."""
-    counts = list(evidence)
-    if not counts or any(not isinstance(e, Integral) or e < 1 for e in counts):
-        raise ValueError(f"evidence={evidence!r}; give numbers of beats, 1 or more.")
+def default_n_views(attackers: Any) -> int:
+    """Return how many views of the gallery informed attackers train on by default."""
+    panel = resolve_panel(attackers, has_rhythm=True)
+    reads_strips = any(modality_of(attacker) == "strip" for attacker in panel.values())
+    return N_VIEWS_STRIP if reads_strips else N_VIEWS
 
 
 def plan_fusions(modalities: dict[str, str]) -> dict[str, tuple[str, list[str]]]:
@@ -273,29 +303,34 @@ def _figures(
     scores: Scores,
     probes: dict[str, FeatureSet],
     modalities: dict[str, str],
-    evidence: list[int],
+    evidence: list[int | str],
     seed: int,
-) -> tuple[list[LadderRow], dict[tuple[str, str], Trials]]:
-    """Return the rows of the ladder, and the trials with the most evidence."""
+) -> tuple[list[LadderRow], dict[tuple[str, str], Trials], list[tuple[NDArray, NDArray]]]:
+    """Return the rows, the trials with most of one recording, and all trials on the release."""
     rows: list[LadderRow] = []
     trials: dict[tuple[str, str], Trials] = {}
+    cells: list[tuple[NDArray, NDArray]] = []
+    within = [e for e in evidence if e != "linked"] or evidence
     for (name, level), of_beats in scores.items():
         modality = modalities[name]
-        fewest = MODALITIES[modality].min_evidence if modality in MODALITIES else 1
+        amounts = _enough(modality, evidence)
         rows += ladder_rows(
             name,
             level,
             of_beats,
             probes[level],
             modality=modality,
-            evidence=[n_beats for n_beats in evidence if n_beats >= fewest],
+            evidence=amounts,
             random_state=seed,
         )
-        trials[name, level] = combine(of_beats, probes[level], max(evidence))
-    return rows, trials
+        trials[name, level] = combine(of_beats, probes[level], within[-1])
+        if level in KNOWLEDGE:
+            combined = (combine(of_beats, probes[level], amount) for amount in amounts)
+            cells += [(one.scores, one.subjects) for one in combined]
+    return rows, trials, cells
 
 
-def _warn_if_weak(rows: list[LadderRow], most: int, min_original: float) -> bool:
+def _warn_if_weak(rows: list[LadderRow], most: int | str, min_original: float) -> bool:
     """Return whether the attackers fail on originals, and warn if so."""
     strongest: dict[str, float] = {}
     for row in rows:
@@ -307,8 +342,9 @@ def _warn_if_weak(rows: list[LadderRow], most: int, min_original: float) -> bool
         return False
     figures = " and ".join(f"{rank1:.1%} ({name})" for name, rank1 in strongest.items())
     warnings.warn(
-        f"the best attackers identify only {figures} of the ORIGINALS with {most} beats "
-        f"(want {min_original:.0%}): what they fail to identify in the release proves nothing.",
+        f"the best attackers identify only {figures} of the ORIGINALS with "
+        f"{describe_evidence(most)} (want {min_original:.0%}): what they fail to identify in "
+        "the release proves nothing.",
         WeakAttackWarning,
         stacklevel=4,
     )

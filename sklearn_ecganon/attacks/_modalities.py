@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from sklearn_ecganon.attacks._strip_features import strips_of_beats
 from sklearn_ecganon.contracts import CATEGORIES, TOLERANCES, Measurements, measure
 from sklearn_ecganon.records import BeatSet, ECGRecord
 
@@ -222,6 +223,10 @@ MODALITIES: dict[str, Modality] = {
     "rhythm": Modality(lambda s: Features(rhythm_features(s.beats))),
     "intervals": Modality(lambda s: Features(interval_features(s.beats, measure(s.beats)))),
     "categories": Modality(lambda s: Features(category_features(s.beats, measure(s.beats)))),
+    # A strip of 10 s holds 5 to 30 beats.
+    "strip": Modality(
+        lambda s: Features(*strips_of_beats(s.beats, s.recordings)), min_evidence=50
+    ),
 }
 
 

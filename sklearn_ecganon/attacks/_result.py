@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
+from sklearn_ecganon.attacks._evidence import describe_evidence, sort_evidence
+from sklearn_ecganon.attacks._result_mixin import ResultMixin, json_number
+from sklearn_ecganon.contracts import ProfileAnonymity
 from sklearn_ecganon.metrics import Estimate, paired_difference
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
-
     from sklearn_ecganon.attacks._trials import Trials
 
 KNOWLEDGE = ("ignorant", "lazy-informed", "semi-informed")
@@ -30,8 +28,9 @@ class LadderRow(NamedTuple):
         ``"original"`` (no anonymization: how strong the attacker is), ``"ignorant"``,
         ``"lazy-informed"``, ``"semi-informed"``, or ``"floor"`` (on originals, from what the
         contract keeps).
-    evidence : int
-        Beats of one probe that were combined.
+    evidence : int or str
+        Beats of one probe that were combined; ``"recording"``: all of them; ``"linked"``: those
+        of all probes of a subject.
     rank1 : float
         Fraction of probes identified at the first guess, mean over subjects.
     low, high : float
@@ -53,7 +52,7 @@ class LadderRow(NamedTuple):
 
     attacker: str
     knowledge: str
-    evidence: int
+    evidence: int | str
     rank1: float
     low: float
     high: float
@@ -79,46 +78,6 @@ class LadderRow(NamedTuple):
         figures = {"panel": self.panel, **self._asdict()}
         figures.pop("subject_rank1")
         return {name: json_number(value) for name, value in figures.items()}
-
-
-class ResultMixin:
-    """What all results offer: rows as a table, a short `repr`, and a page for notebooks."""
-
-    def to_records(self) -> list[dict[str, Any]]:
-        """Return the rows as dictionaries."""
-        raise NotImplementedError
-
-    def to_frame(self) -> DataFrame:
-        """Return the rows as a data frame; needs pandas.
-
-        Returns
-        -------
-        frame : pandas.DataFrame
-            One row for each row of the result.
-        """
-        try:
-            from pandas import DataFrame
-        except ImportError as error:
-            raise ImportError("to_frame needs pandas; run pip install pandas") from error
-        return DataFrame(self.to_records())
-
-    def _summary(self) -> dict[str, str]:
-        """Return the headline figures in words, by name."""
-        raise NotImplementedError
-
-    def __repr__(self) -> str:
-        figures = ", ".join(f"{name} {value}" for name, value in self._summary().items())
-        return f"{type(self).__name__}({figures})"
-
-    def _repr_html_(self) -> str:
-        headline = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>"
-            for name, value in self._summary().items()
-        )
-        return (
-            f"<table>{headline}</table>"
-            f"<details><summary>all figures</summary><pre>{escape(str(self))}</pre></details>"
-        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -148,8 +107,13 @@ class Evaluation(ResultMixin):
         From :meth:`UtilityScorer.evaluate <sklearn_ecganon.utility.UtilityScorer.evaluate>`
         on the probes; empty if utility was not measured.
     trials : dict of (str, str) to Trials
-        For each attacker and knowledge the scores of all probes with the most evidence; for
-        CMC and DET curves.
+        For each attacker and knowledge the scores of all probes, with the most evidence from
+        one recording; for CMC and DET curves.
+    p_value : float or None
+        How often the highest of all figures is as high if subjects are permuted; see
+        :func:`~sklearn_ecganon.metrics.highest_rank1`.
+    profiles : ProfileAnonymity or None
+        How many subjects share each profile of the released probes; None if not measured.
 
     See Also
     --------
@@ -165,6 +129,8 @@ class Evaluation(ResultMixin):
     floor_rows: tuple[LadderRow, ...] = ()
     utility_figures: dict[str, float] = field(default_factory=dict, compare=False)
     trials: dict[tuple[str, str], Trials] = field(default_factory=dict, compare=False)
+    p_value: float | None = field(default=None, compare=False)
+    profiles: ProfileAnonymity | None = field(default=None, compare=False)
 
     @property
     def chance(self) -> float:
@@ -209,8 +175,12 @@ class Evaluation(ResultMixin):
 
     @property
     def floor(self) -> LadderRow | None:
-        """The floor of the contract: its highest row, or None without a contract."""
-        return max(self.floor_rows, key=lambda row: row.rank1, default=None)
+        """The floor of the contract, or None without a contract.
+
+        It is the highest row of the floor with as much evidence as the worst row has.
+        """
+        rows = [row for row in self.floor_rows if row.evidence == self.worst.evidence]
+        return max(rows, key=lambda row: row.rank1, default=None)
 
     @property
     def excess(self) -> Estimate | None:
@@ -231,9 +201,14 @@ class Evaluation(ResultMixin):
         """Fraction of the contract that the release keeps, or None if not measured."""
         return self.utility_figures.get("utility")
 
-    def best_of_panel(self) -> dict[tuple[str, int], LadderRow]:
+    @property
+    def evidence(self) -> list[int | str]:
+        """The evidence of all rows, from little to much."""
+        return sort_evidence(row.evidence for row in self.rows)
+
+    def best_of_panel(self) -> dict[tuple[str, int | str], LadderRow]:
         """Return the row of the most successful attacker for each (knowledge, evidence)."""
-        best: dict[tuple[str, int], LadderRow] = {}
+        best: dict[tuple[str, int | str], LadderRow] = {}
         for row in self.rows:
             key = (row.knowledge, row.evidence)
             if key not in best or row.rank1 > best[key].rank1:
@@ -292,6 +267,8 @@ class Evaluation(ResultMixin):
             "rank1": self.worst.rank1,
             "privacy": self.privacy,
             "worst": self.worst.to_dict(),
+            "p_value": self.p_value,
+            "profiles": None if self.profiles is None else self.profiles.to_dict(),
             "floor": None if self.floor is None else self.floor.to_dict(),
             "excess": None if self.excess is None else self.excess._asdict(),
             "ladder": [row.to_dict() for row in (*self.rows, *self.floor_rows)],
@@ -302,7 +279,7 @@ class Evaluation(ResultMixin):
         worst = self.worst
         summary = {
             "worst": f"{worst.estimate:.1%} by {worst.attacker}, {worst.knowledge}, "
-            f"{worst.evidence} beats",
+            f"{describe_evidence(worst.evidence)}",
             "privacy": f"{self.privacy:.2f}",
         }
         if self.floor is not None and self.excess is not None:
@@ -325,7 +302,7 @@ class Evaluation(ResultMixin):
 
     def _table(self) -> list[str]:
         """Return the lines of the ladder: one for each attacker and threat level."""
-        evidence = sorted({row.evidence for row in self.rows})
+        evidence = self.evidence
         rows = sorted(self.rows, key=lambda row: PANEL_NAMES.index(row.panel))
         rows += self.floor_rows
         cells = {
@@ -334,7 +311,7 @@ class Evaluation(ResultMixin):
             )
             for r in rows
         }
-        headers = "".join(f"{f'{e} beat' + 's' * (e > 1):>23}" for e in evidence)
+        headers = "".join(f"{describe_evidence(e):>23}" for e in evidence)
         lines = [f"{'attacker':<17}{'knowledge':<15}{headers}"]
         for attacker, knowledge in dict.fromkeys((r.attacker, r.knowledge) for r in rows):
             of_line = "".join(
@@ -348,8 +325,14 @@ class Evaluation(ResultMixin):
         worst = self.worst
         lines = [
             f"worst: {worst.rank1:.1%} by {worst.attacker}, {worst.knowledge}, "
-            f"{worst.evidence} beats; EER {worst.eer:.1%}; privacy {self.privacy:.2f}"
+            f"{describe_evidence(worst.evidence)}; EER {worst.eer:.1%}; "
+            f"privacy {self.privacy:.2f}"
         ]
+        if self.p_value is not None:
+            lines.append(
+                "probability that the highest of all figures is as high by chance: "
+                f"{self.p_value:.3g}"
+            )
         if len({row.panel for row in self.rows}) > 1:
             of_panels = [
                 f"{panel} panel {self.worst_of(panel).rank1:.1%}" for panel in PANEL_NAMES
@@ -363,6 +346,8 @@ class Evaluation(ResultMixin):
                 f"{100 * excess.value:+.1f} points "
                 f"[{100 * excess.low:+.1f}, {100 * excess.high:+.1f}]"
             )
+        if self.profiles is not None:
+            lines.append(f"profiles: {self.profiles}")
         if self.utility is not None:
             lines.append(f"utility, measured on the probes: {self.utility:.2f}")
         if self.split == "random":
@@ -378,8 +363,3 @@ class Evaluation(ResultMixin):
 # Utility figures of which less is better, and those that are no score of the release.
 _ERRORS = ("error_", "rmse_", "prd")
 _NO_SCORE = ("n_records_", "bias_", "before_", "delineator_error_")
-
-
-def json_number(value: Any) -> Any:
-    """Return None for a number that is not finite, which JSON cannot hold."""
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -23,11 +23,12 @@ from sklearn_ecganon.attacks._attackers import (
     resolve_panel,
 )
 from sklearn_ecganon.attacks._checks import check_subjects
+from sklearn_ecganon.attacks._evidence import EVIDENCE, check_evidence
 from sklearn_ecganon.attacks._feature_sets import beat_scores, need_beats
 from sklearn_ecganon.attacks._identification import (
     TrainingOptions,
-    check_evidence,
     check_levels,
+    default_n_views,
     identify,
     train_attacker,
 )
@@ -59,27 +60,29 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         ``"rhythm"``: trees on the RR intervals alone. ``"intervals"``: trees on RR, beat
         classes, PR, QRS, QT and ST. ``"categories"``: trees on what the diagnostic contract
         keeps. A scikit-learn classifier with `predict_proba` looks at the waveform; wrapped in
-        an :class:`~sklearn_ecganon.attacks.Attacker` it looks at any modality. ``"default"`` is
-        a panel of lda, trees, small-conv, rhythm and intervals, ``"strongest"`` of all but
-        categories; for arrays, of those that look at the waveform. Of several attackers, the
-        classifier sums the scores, and the ladder reports each, ``"fusion"``, which sums
-        them all, and ``"waveform-fusion"``, which sums those on the waveform.
+        an :class:`~sklearn_ecganon.attacks.Attacker` it looks at any modality. ``"strip"``,
+        ``"small-strip"``: a net on strips of 10 s of the stitched recording.
+        ``"strip-embedding"``: two with a margin, each for people it never saw. ``"default"``:
+        lda, trees, small-conv, rhythm and intervals. ``"strongest"``: all but small-strip and
+        categories. For arrays, those on the waveform. The ladder reports each attacker,
+        ``"fusion"``, the sum of all, and ``"waveform-fusion"``, the sum on the waveform.
     knowledge : sequence of str, optional
         ``"ignorant"``: trained on originals, compares the release with originals.
         ``"lazy-informed"``: compares with a gallery that the attacker anonymized (same
         software, fresh salt). ``"semi-informed"``: trains on such galleries. By default all
         three, as far as the release has views of the gallery.
-    evidence : sequence of int, default=(1, 5, 20, 50)
+    evidence : sequence of int or str, default=(1, 5, 20, 50, "recording", "linked")
         How many consecutive beats of one probe are combined, by summing log-scores. A probe
-        that has fewer is scored with all it has, and counted.
+        that has fewer is scored with all it has, and counted. ``"recording"``: all beats of a
+        probe. ``"linked"``: all probes of a subject, which a folder, a date or a key links.
     split : {"auto", "session", "time", "random"}, default="auto"
         Which recordings are the gallery in `evaluate`; see :meth:`Release.by
         <sklearn_ecganon.releases.Release.by>`.
     max_beats : int, default=1000
         Training rows of each subject, spread evenly over the gallery.
-    n_views : int, default=3
+    n_views : int, optional
         How often an informed attacker anonymizes the gallery in `evaluate`, each time with a
-        fresh salt.
+        fresh salt; by default 6 times if an attacker on strips takes part, else 3 times.
     contract : {"diagnostic", "measurement"} or None, default="diagnostic"
         What the release promises to keep. The floor is what an attacker achieves on
         originals from that and nothing else. None leaves the floor out, and so do arrays,
@@ -114,12 +117,10 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
     Notes
     -----
     The ladder follows the knowledge levels of the VoicePrivacy challenge. ``"conv"`` is the
-    classifier of "Using conditional generative models to protect patient's privacy" (six
-    Conv1d of kernel 6, 32-32-64-64-128-128 channels, pooling 2, 3 and 3, 128 units, dropout
-    0.25). Deviations: AdamW with weight decay, label smoothing and a one-cycle learning
-    rate; the beat is z-scored, with its baseline and amplitude beside it; its length is free.
+    classifier of "Using conditional generative models to protect patient's privacy" with
+    AdamW, label smoothing and a one-cycle learning rate; the beat is z-scored, with its
+    baseline and amplitude beside it.
 
-    The attacker of the floor is a forest trained on the intervals or categories of originals.
     PR, QRS, QT and ST come from :func:`sklearn_ecganon.contracts.measure`, which reads them
     from the median of five neighboring beats: with few beats as evidence, ``"intervals"``
     knows a little more than they hold.
@@ -147,7 +148,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         "evidence": [list, tuple],
         "split": [StrOptions({"auto", "session", "time", "random"})],
         "max_beats": [Interval(Integral, 1, None, closed="left")],
-        "n_views": [Interval(Integral, 1, None, closed="left")],
+        "n_views": [Interval(Integral, 1, None, closed="left"), None],
         "contract": [StrOptions(set(CONTRACTS)), None],
         "min_original": [Interval(Real, 0, 1, closed="both")],
         "device": [str],
@@ -161,10 +162,10 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         attackers: Any = "default",
         *,
         knowledge: Sequence[str] | None = None,
-        evidence: Sequence[int] = (1, 5, 20, 50),
+        evidence: Sequence[int | str] = EVIDENCE,
         split: str = "auto",
         max_beats: int = 1000,
-        n_views: int = 3,
+        n_views: int | None = None,
         contract: str | None = "diagnostic",
         min_original: float = 0.9,
         device: str = "auto",
@@ -333,7 +334,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
             y,
             sessions=sessions,
             split=self.split,
-            n_views=self.n_views if is_informed else 0,
+            n_views=(self.n_views or default_n_views(self.attackers)) if is_informed else 0,
             random_state=self.random_state,
         )
 

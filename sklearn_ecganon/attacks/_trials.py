@@ -35,8 +35,8 @@ class Trials(NamedTuple):
         return self.scores / self.n_beats[:, np.newaxis]
 
 
-def combine(scores: NDArray, probes: FeatureSet, n_beats: int) -> Trials:
-    """Sum the scores over runs of consecutive beats of one probe.
+def combine(scores: NDArray, probes: FeatureSet, evidence: int | str) -> Trials:
+    """Sum the scores over runs of consecutive beats of one probe, or over all of them.
 
     Parameters
     ----------
@@ -44,10 +44,19 @@ def combine(scores: NDArray, probes: FeatureSet, n_beats: int) -> Trials:
         In the order of ``probes.probe_beats``.
     probes : FeatureSet
         Gives the probe of each beat.
-    n_beats : int
-        Beats in a run.
+    evidence : int or str
+        Beats in a run; ``"recording"`` for all beats of a probe, ``"linked"`` for all beats of
+        all probes of a subject.
     """
     beats = probes.probe_beats
+    if evidence == "linked":
+        subjects, of_beat, counts = np.unique(
+            probes.codes[beats], return_inverse=True, return_counts=True
+        )
+        summed = np.zeros((len(subjects), scores.shape[1]))
+        np.add.at(summed, of_beat, scores)
+        return Trials(summed, subjects, counts)
+    n_beats = len(beats) if isinstance(evidence, str) else evidence
     starts, counts = beat_runs(probes.probe[beats], n_beats)
     within = np.arange(len(beats)) - np.repeat(starts, np.diff(starts, append=len(beats)))
     used = np.where((within < n_beats)[:, np.newaxis], scores, 0.0)
@@ -61,7 +70,7 @@ def ladder_rows(
     probes: FeatureSet,
     *,
     modality: str,
-    evidence: list[int],
+    evidence: list[int | str],
     random_state: int | np.random.RandomState,
 ) -> list[LadderRow]:
     """Return the figures of one attacker at one level of knowledge, for all evidence.
@@ -74,14 +83,15 @@ def ladder_rows(
         In the order of ``probes.probe_beats``.
     probes : FeatureSet
         Gives subject and probe of each beat.
-    evidence : list of int
-        Beats of one probe that are combined.
+    evidence : list of int or str
+        What is combined; see `combine`.
     random_state : int or RandomState
         Draws the bootstrap samples.
     """
     rows = []
-    for n_beats in evidence:
-        trials = combine(scores, probes, n_beats)
+    for amount in evidence:
+        trials = combine(scores, probes, amount)
+        n_wanted = 0 if isinstance(amount, str) else amount
         gallery = np.arange(scores.shape[1])
         hits = rank_k(trials.scores, trials.subjects, gallery)
         rank1, low, high = subject_bootstrap(hits, trials.subjects, random_state=random_state)
@@ -89,14 +99,14 @@ def ladder_rows(
             LadderRow(
                 attacker=attacker,
                 knowledge=knowledge,
-                evidence=n_beats,
+                evidence=amount,
                 rank1=rank1,
                 low=low,
                 high=high,
                 rank1_probes=float(hits.mean()),
                 eer=equal_error_rate(trials.comparable, trials.subjects, gallery),
                 n_probes=len(hits),
-                n_short=int((trials.n_beats < n_beats).sum()),
+                n_short=int((trials.n_beats < n_wanted).sum()),
                 modality=modality,
                 subject_rank1=tuple(
                     float(hits[trials.subjects == s].mean()) for s in np.unique(trials.subjects)

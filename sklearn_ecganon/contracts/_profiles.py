@@ -43,6 +43,15 @@ class ProfileAnonymity(NamedTuple):
     n_profiles: int
     class_sizes: NDArray[np.intp]
 
+    def to_dict(self) -> dict[str, float]:
+        """Return the figures, ready for JSON; ``"below_2"`` is the fraction for k = 2."""
+        figures: dict[str, float] = {
+            "minimum": self.minimum,
+            "n_subjects": self.n_subjects,
+            "n_profiles": self.n_profiles,
+        }
+        return figures | {f"below_{k}": value for k, value in self.fractions.items()}
+
     def __str__(self) -> str:
         below = ", ".join(f"{value:.1%} below {k}" for k, value in self.fractions.items())
         return (

@@ -80,7 +80,8 @@ class ReidentificationDisplay:
         if attacker is None:
             rows = list(result.best_of_panel().values())
             self._who = f"best of {self._who} at each point" if len(panel) > 1 else self._who
-        rows.sort(key=lambda row: row.evidence)
+        order = result.evidence
+        rows.sort(key=lambda row: order.index(row.evidence))
         self.rows = {
             knowledge: level
             for knowledge in KNOWLEDGE_STYLE
@@ -183,7 +184,10 @@ class ReidentificationDisplay:
         result = self.result
         # How many probes are too short depends on the evidence only: any level tells.
         rungs = {row.evidence: row for level in self.rows.values() for row in level}
-        columns = {evidence: column for column, evidence in enumerate(sorted(rungs))}
+        columns = {
+            evidence: column
+            for column, evidence in enumerate(e for e in self.result.evidence if e in rungs)
+        }
         notes = [
             f"* {rungs[e].n_short} of {rungs[e].n_probes} probes had fewer than {e}"
             for e in columns

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sklearn_ecganon.attacks import describe_evidence
+
 if TYPE_CHECKING:
     from sklearn_ecganon.report._result import AuditResult
 
@@ -32,8 +34,8 @@ def render(result: AuditResult) -> str:
     )
     environment.filters["percent"] = _percent
     evaluation, figures = result.evaluation, result.to_dict()
-    evidence = sorted({row.evidence for row in evaluation.rows})
-    levels: dict[tuple[str, str, str], dict[int, object]] = {}
+    evidence = {e: describe_evidence(e) for e in evaluation.evidence}
+    levels: dict[tuple[str, str, str], dict[int | str, object]] = {}
     for row in (
         *sorted(evaluation.rows, key=lambda row: row.panel != "waveform"),
         *evaluation.floor_rows,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from sklearn.base import is_classifier
-from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
 from sklearn_ecganon.attacks._attackers._attacker import Attacker
 from sklearn_ecganon.attacks._attackers._conv import ConvAttacker
@@ -15,8 +15,13 @@ from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
 from sklearn_ecganon.attacks._attackers._protocol import TrainableAttacker
 from sklearn_ecganon.attacks._attackers._session import SessionAttacker
 from sklearn_ecganon.attacks._attackers._siamese import SiameseAttacker
+from sklearn_ecganon.attacks._attackers._strip import StripAttacker, StripEmbeddingAttacker
 from sklearn_ecganon.attacks._attackers._template import TemplateAttacker
 from sklearn_ecganon.attacks._modalities import MODALITIES
+from sklearn_ecganon.training import StripSize
+
+# Half a minute on one CPU core.
+BRIEF = StripSize(24, 30_000, 2, 100)
 
 
 class Training(NamedTuple):
@@ -70,6 +75,14 @@ def _trees_on(modality: str) -> Callable[[Training], TrainableAttacker]:
     return build
 
 
+def _forest_on(modality: str) -> Callable[[Training], TrainableAttacker]:
+    def build(training: Training) -> TrainableAttacker:
+        forest = RandomForestClassifier(100, min_samples_leaf=2)
+        return Attacker(forest, modality, seed=training.seed)
+
+    return build
+
+
 def _conv(name: str) -> Callable[[Training], TrainableAttacker]:
     return lambda training: ConvAttacker(name, **training._asdict())
 
@@ -87,7 +100,21 @@ ATTACKERS: dict[str, Entry] = {
     "intervals": Entry(
         _trees_on("intervals"), "intervals", ("default", "strongest"), "measurement"
     ),
+    "small-strip": Entry(
+        lambda t: StripAttacker(size=BRIEF, device=t.device, seed=t.seed), "strip"
+    ),
+    "strip": Entry(
+        lambda t: StripAttacker(device=t.device, seed=t.seed), "strip", ("strongest",)
+    ),
+    "strip-embedding": Entry(
+        lambda t: StripEmbeddingAttacker(device=t.device, seed=t.seed), "strip", ("strongest",)
+    ),
     "categories": Entry(_trees_on("categories"), "categories", floor_of="diagnostic"),
+    # A floor is the best of several classifiers, so that a weak one does not lower it.
+    "categories-lda": Entry(lambda _: LDAAttacker(), "categories", floor_of="diagnostic"),
+    "categories-forest": Entry(_forest_on("categories"), "categories", floor_of="diagnostic"),
+    "intervals-lda": Entry(lambda _: LDAAttacker(), "intervals", floor_of="measurement"),
+    "intervals-forest": Entry(_forest_on("intervals"), "intervals", floor_of="measurement"),
 }
 
 PANELS = tuple(dict.fromkeys(panel for entry in ATTACKERS.values() for panel in entry.panels))
