@@ -74,6 +74,8 @@ def train_plainly(
         Mean loss of the last step, and the duration, of each epoch.
     """
     losses, seconds = [], []
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the estimators train
     for _ in range(n_epochs):
         start = perf_counter()
         of_epoch = []
@@ -86,6 +88,7 @@ def train_plainly(
             torch.cuda.synchronize()
         seconds.append(perf_counter() - start)
         losses.append(float(np.mean(of_epoch)))
+    torch.set_num_threads(n_threads)
     return losses, seconds
 
 

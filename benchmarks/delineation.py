@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import wfdb
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 from sklearn.model_selection import KFold
@@ -26,7 +27,7 @@ from sklearn.utils import Bunch
 
 from benchmarks._results import load, make_parser, print_header, table
 from sklearn_ecganon import ECGRecord
-from sklearn_ecganon.datasets import WaveAnnotations, get_data_home, load_records
+from sklearn_ecganon.datasets import WaveAnnotations, get_data_home
 from sklearn_ecganon.delineation import WAVES, Delineator, train_delineator
 
 MATCH_MS = 150.0
@@ -60,10 +61,12 @@ def load_noise(arguments: argparse.Namespace) -> dict[str, NDArray]:
         white = rng.standard_normal((2, 5000))
         return {"wander": white[0].cumsum(), "muscle": white[1]}
     folder = get_data_home(arguments.data_home) / "nstdb"
-    signals = {record.name: record.signal for record in load_records(folder).data}
-    return {
-        name: resample_poly(signals[record], 25, 36) for name, record in NOISE_RECORDS.items()
+    # These records are not calibrated, so that the package's own reader refuses them.
+    signals = {
+        name: wfdb.rdrecord(str(folder / record)).p_signal
+        for name, record in NOISE_RECORDS.items()
     }
+    return {name: resample_poly(signal, 25, 36) for name, signal in signals.items()}
 
 
 def fold_nets(

@@ -1,10 +1,10 @@
 """What anonymizers of images leave to verifiers, and to whoever reads findings.
 
-    OMP_NUM_THREADS=1 python benchmarks/images/perturbation.py xray [--data nih kermany]
+    OMP_NUM_THREADS=1 python -m benchmarks.images.perturbation xray [--data nih kermany]
         [--methods flow noise k-same cyclegan gan] [--degrees 0.001 0.005 0.01]
         [--weights 1 4 8] [--strengths 0.5 1] [--out FILE]
-    python benchmarks/images/perturbation.py picture --out FILE
-    OMP_NUM_THREADS=1 python benchmarks/images/perturbation.py speed
+    python -m benchmarks.images.perturbation picture --out FILE
+    OMP_NUM_THREADS=1 python -m benchmarks.images.perturbation speed
 
 ``xray``: chest X-rays, split by patient. The anonymizer and all judges learn from two
 thirds of the patients and are asked about the others; verifiers, whether an original and a
@@ -26,19 +26,21 @@ methods of the package that take images.
 from __future__ import annotations
 
 import argparse
-import json
-from datetime import date
+from collections.abc import Sequence
 from itertools import product
-from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupShuffleSplit
-from verification import correlation, smaller
 
+from benchmarks._results import Results, make_parser, print_header, table
+from benchmarks._speed import Step, compare, shuffled, train_plainly
+from benchmarks.images._data import correlations, load_images, shrink
 from sklearn_ecganon.anonymizers import (
     GANImageAnonymizer,
     KSameAnonymizer,
@@ -58,8 +60,8 @@ from sklearn_ecganon.networks._verifier import PairLoss
 
 FIELDS = {"flow": FlowFieldPerturbation, "noise": NoiseFieldPerturbation}
 DEGREE = {"flow": "mu", "noise": "noise_degree"}
-N_JUDGES = 2
-TITLES = {"nih": "NIH ChestX-ray14", "kermany": "Kermany, children"}
+N_CLASSIFIERS = 2
+TITLES = {"nih": "NIH ChestX-ray14", "kermany": "Kermany, children", "synthetic": "synthetic"}
 NAMES = {
     "flow": "flow field",
     "noise": "noise field",
@@ -71,34 +73,45 @@ NAMES = {
 WORST = ("ignorant", "as published", "informed", "pixels, 32", "pixels, 16")
 # Verifiers of the published protocol, which is here for comparison.
 N_PUBLISHED = 3
+BATCH = 64
+HEADER = ("method", "retrained verifier", "ignorant", "pixels", "worst", "fall", "finding")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["xray", "picture", "speed"])
-    parser.add_argument("--data-home")
-    parser.add_argument("--data", nargs="+")
-    parser.add_argument("--methods", nargs="+", default=[*FIELDS, "k-same", "cyclegan", "gan"])
+def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    parser = make_parser(__doc__)
+    parser.add_argument("what", choices=["xray", "picture", "speed"], nargs="?", default="xray")
+    parser.add_argument("--data", nargs="+", default=list(TITLES)[:2])
+    parser.add_argument("--methods", nargs="+", default=list(NAMES))
     parser.add_argument("--degrees", nargs="+", type=float, default=[0.001, 0.005, 0.01])
     parser.add_argument("--strengths", nargs="+", type=float, default=[0.25, 0.5, 1.0])
     parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--verifier-epochs", type=int, default=SiameseVerifier().max_epochs)
     parser.add_argument("--filters", type=int, default=8)
     parser.add_argument("--lr", type=float, default=1e-4)
     parser.add_argument(
         "--weights", nargs="+", type=float, default=[1.0], help="of the verification loss"
     )
     parser.add_argument("--retrain", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3, help="of the comparison of speed")
     parser.add_argument("--size", type=int, default=128, help="pixels of a side, at most")
     parser.add_argument("--n-images", type=int, help="only so many, for a trial")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="a file of JSON lines that is added to")
-    arguments = parser.parse_args()
-    print(f"{date.today()}, {arguments.what}, {vars(arguments)}", flush=True)
-    what = {"xray": xray, "picture": picture, "speed": speed}
-    what[arguments.what](arguments)
+    arguments = parser.parse_args(argv)
+    if not arguments.quick:
+        print_header(arguments)
+        return {"xray": xray, "picture": picture, "speed": speed}[arguments.what](arguments)
+    arguments.data, arguments.methods = ["synthetic"], ["flow", "k-same"]
+    arguments.degrees, arguments.strengths, arguments.retrain = [0.01], [1.0], 2
+    arguments.epochs, arguments.verifier_epochs, arguments.filters = 1, 1, 2
+    arguments.size, arguments.n_images, arguments.rounds = 32, 32, 1
+    print_header(arguments)
+    rows = xray(arguments)
+    if arguments.out:
+        picture(arguments)
+    return [*rows, *speed(arguments)]
 
 
-def anonymizer(method, arguments, **settings):
+def field(method: str, arguments: argparse.Namespace, **settings: float) -> Any:
+    """Return an untrained flow or noise field."""
     return FIELDS[method](
         n_filters=arguments.filters,
         max_epochs=arguments.epochs,
@@ -108,114 +121,150 @@ def anonymizer(method, arguments, **settings):
     )
 
 
-def tell(figures, arguments):
-    """Print a line of figures, and keep it."""
-    figures = {k: float(v) if isinstance(v, np.floating) else v for k, v in figures.items()}
-    shown = {k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()}
-    print("  " + ", ".join(f"{k} {v}" for k, v in shown.items()), flush=True)
-    if arguments.out:
-        with arguments.out.open("a") as file:
-            file.write(json.dumps(figures) + "\n")
-
-
 # X-rays
 
 
-def chest_xrays(name, arguments):
+class Task:
+    """The images of one data set, split by patient, and those who are asked about them.
+
+    Parameters
+    ----------
+    name : str
+        A key of `TITLES`.
+    arguments : argparse.Namespace
+        The settings of the run.
+    """
+
+    def __init__(self, name: str, arguments: argparse.Namespace) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.X, self.y, self.finding, self.match = load_xrays(name, arguments)
+        split = GroupShuffleSplit(1, test_size=1 / 3, random_state=arguments.seed)
+        [(train, test)] = split.split(self.X, groups=self.y)
+        self.test = np.isin(np.arange(len(self.X)), test)
+        print(f"{name}: {len(train)} images to learn from, {len(test)} of other patients")
+        epochs = 1 if arguments.quick else 20
+        self.classifiers = [
+            FakeTest(max_epochs=epochs, random_state=seed).fit(
+                self.X[~self.test], self.finding[~self.test]
+            )
+            for seed in range(N_CLASSIFIERS)
+        ]
+        self.verifiers = [
+            SiameseVerifier(max_epochs=arguments.verifier_epochs, random_state=seed)
+            for seed in range(arguments.retrain)
+        ]
+        self.ignorant = [
+            clone(one).fit(self.X[~self.test], self.y[~self.test]) for one in self.verifiers
+        ]
+        self.before = self.verify(self.ignorant, self.X)
+
+    def verify(self, verifiers: list[SiameseVerifier], released: NDArray) -> NDArray:
+        """Return the AUC of each verifier for originals and releases of new patients."""
+        sides = {"released": released[self.test], "match": self.match[self.test]}
+        return np.array(
+            [v.evaluate(self.X[self.test], self.y[self.test], **sides).auc for v in verifiers]
+        )
+
+    def compare_pixels(self, released: NDArray) -> dict[str, float]:
+        """Return the AUC of the correlation of pixels, at two sizes."""
+        pairs, is_genuine = verification_pairs(
+            self.y[self.test], match=self.match[self.test], random_state=0
+        )
+        sides = self.X[self.test], pairs, released[self.test]
+        return {
+            f"pixels, {size}": roc_auc_score(is_genuine, correlations(*sides, size))
+            for size in (32, 16)
+        }
+
+    def classify(self, images: NDArray) -> float:
+        """Return the AUC of the finding in new patients, by classifiers of originals."""
+        tested = images[self.test], self.finding[self.test]
+        return float(np.mean([one.evaluate(*tested).auc for one in self.classifiers]))
+
+    def measure_originals(self) -> dict[str, float]:
+        """Return the figures of the originals."""
+        spread = {"verifier": self.before.mean(), "SD": self.before.std(ddof=1)}
+        return spread | self.compare_pixels(self.X) | {"finding": self.classify(self.X)}
+
+    def measure(self, method: str, model: Any) -> dict[str, Any]:
+        """Train an anonymizer, attack its release, and return all figures."""
+        start = perf_counter()
+        train = ~self.test
+        rows = self.X.reshape(len(self.X), -1) if method == "k-same" else self.X
+        model.fit(rows[train], self.y[train], labels=self.finding[train])
+        seconds = perf_counter() - start
+        released = model.transform(rows).reshape(self.X.shape)
+        # The attacker has the same anonymizer with another salt.
+        other = model.resalt(self.arguments.seed + 1).transform(rows[train])
+        other = other.reshape(-1, *self.X.shape[1:])
+        originals, subjects = self.X[train], self.y[train]
+        published = self.verifiers[:N_PUBLISHED]
+        attacks = {
+            "ignorant": self.ignorant,
+            "as published": [clone(v).fit(other, subjects) for v in published],
+            "informed": [clone(v).fit(originals, subjects, other) for v in self.verifiers],
+        }
+        figures: dict[str, Any] = {}
+        for knowledge, verifiers in attacks.items():
+            auc = self.verify(verifiers, released)
+            fall = (self.before.mean() - auc.mean()) / (self.before.mean() - 0.5)
+            figures[knowledge], figures[f"{knowledge}, SD"] = auc.mean(), auc.std(ddof=1)
+            figures[f"{knowledge}, fall"] = fall
+        figures |= self.compare_pixels(released)
+        figures |= {
+            "finding": self.classify(released),
+            "change": np.abs(released - self.X).mean(),
+            "training, s": seconds,
+        }
+        history = getattr(model, "history_", {})
+        return figures | {k: v[-1] for k, v in history.items() if k not in ("dur", "lr")}
+
+
+def load_xrays(
+    name: str, arguments: argparse.Namespace
+) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Return images, patients, findings, and what impostor pairs are matched by."""
-    if name == "nih":
-        bunch = load_nih_chest_xrays(arguments.data_home)
-        match = np.column_stack([bunch.view, bunch.sex])
-        finding = bunch.target
-    else:
-        bunch = load_kermany_chest_xrays(arguments.data_home)
+    loaders = {"kermany": load_kermany_chest_xrays}
+    bunch = load_images(loaders.get(name, load_nih_chest_xrays), arguments)
+    if name == "kermany":
         # Normal against pneumonia; children of one class are compared with each other.
         finding, match = (bunch.target > 0).astype(int), bunch.target
+    else:
+        finding, match = bunch.target, np.column_stack([bunch.view, bunch.sex])
     subject = bunch.subject
     chosen = np.arange(len(subject))
     if arguments.n_images:
-        # People with several images, as many as it takes.
-        people, count = np.unique(subject, return_counts=True)
-        several = np.random.default_rng(0).permutation(people[count > 1])
-        rank = np.full(len(people), len(people))
-        rank[np.searchsorted(people, several)] = np.arange(len(several))
-        order = rank[np.searchsorted(people, subject)]
+        # Patients with several images come first.
+        patients, count = np.unique(subject, return_counts=True)
+        several = np.random.default_rng(0).permutation(patients[count > 1])
+        rank = np.full(len(patients), len(patients))
+        rank[np.searchsorted(patients, several)] = np.arange(len(several))
+        order = rank[np.searchsorted(patients, subject)]
         chosen = np.argsort(order, kind="stable")[: arguments.n_images]
-    images = smaller(bunch.images, min(arguments.size, bunch.images.shape[1]))
+    images = shrink(bunch.images, min(arguments.size, bunch.images.shape[1]))
     return images[chosen], subject[chosen], finding[chosen], match[chosen]
 
 
-def xray(arguments):
-    for name in arguments.data or ["nih", "kermany"]:
-        X, y, finding, match = chest_xrays(name, arguments)
-        split = GroupShuffleSplit(1, test_size=1 / 3, random_state=arguments.seed)
-        [(learnt, asked)] = split.split(X, groups=y)
-        test = np.isin(np.arange(len(X)), asked)
-        print(f"{name}: {len(learnt)} images to learn from, {len(asked)} of other patients")
-        judges = [
-            FakeTest(max_epochs=20, random_state=seed).fit(X[learnt], finding[learnt])
-            for seed in range(N_JUDGES)
-        ]
-
-        def read(images, judges=judges, asked=asked, finding=finding):
-            found = [judge.evaluate(images[asked], finding[asked]).auc for judge in judges]
-            return float(np.mean(found))
-
-        def ask(verifier, side, X=X, y=y, match=match, test=test):
-            asked = {"released": side[test], "match": match[test]}
-            return verifier.evaluate(X[test], y[test], **asked).auc
-
-        verifiers = [SiameseVerifier(random_state=seed) for seed in range(arguments.retrain)]
-        naive = [clone(verifier).fit(X[~test], y[~test]) for verifier in verifiers]
-        before = np.array([ask(verifier, X) for verifier in naive])
-        pairs, is_genuine = verification_pairs(y[test], match=match[test], random_state=0)
-
-        def by_pixels(released, X=X, test=test, pairs=pairs, is_genuine=is_genuine):
-            return {
-                f"pixels, {side}": roc_auc_score(
-                    is_genuine, correlation(X[test], pairs, released[test], side)
-                )
-                for side in (32, 16)
-            }
-
-        figures = {"data": name, "verifier": before.mean(), "SD": before.std(ddof=1)}
-        figures |= by_pixels(X) | {"finding": read(X)}
-        tell(figures, arguments)
-        for given, model in candidates(arguments, X.shape[1:]):
-            start = perf_counter()
-            rows = X.reshape(len(X), -1) if given["method"] == "k-same" else X
-            model.fit(rows[~test], y[~test], labels=finding[~test])
-            seconds = perf_counter() - start
-            released = model.transform(rows).reshape(X.shape)
-            # The attacker has the anonymizer, and a salt of his own.
-            own = (
-                model.resalt(arguments.seed + 1)
-                .transform(rows[~test])
-                .reshape(-1, *X.shape[1:])
+def xray(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Measure the methods on each data set; print and return the rows."""
+    results, rows = Results(arguments.out), []
+    for name in arguments.data:
+        task = Task(name, arguments)
+        settings = {"data": name, "seed": arguments.seed, "epochs": arguments.epochs}
+        settings |= {"size": arguments.size, "lr": arguments.lr}
+        rows.append(results.measure(settings, task.measure_originals))
+        for given, model in candidates(arguments, task.X.shape[1:]):
+            row = results.measure(
+                settings | given,
+                lambda given=given, model=model, task=task: task.measure(
+                    given["method"], model
+                ),
             )
-            known = y[~test]
-            attacks = {
-                "ignorant": naive,
-                "as published": [clone(v).fit(own, known) for v in verifiers[:N_PUBLISHED]],
-                "informed": [clone(v).fit(X[~test], known, own) for v in verifiers],
-            }
-            figures = {"data": name, **given, "lr": model.get_params().get("lr")}
-            figures["epochs"] = arguments.epochs
-            for knowledge, attackers in attacks.items():
-                found = np.array([ask(attacker, released) for attacker in attackers])
-                figures[knowledge] = found.mean()
-                figures[f"{knowledge}, SD"] = found.std(ddof=1)
-                fall = (before.mean() - found.mean()) / (before.mean() - 0.5)
-                figures[f"{knowledge}, fall"] = fall
-            figures |= by_pixels(released)
-            figures |= {
-                "finding": read(released),
-                "change": np.abs(released - X).mean(),
-                "seconds": seconds,
-            }
-            history = getattr(model, "history_", {})
-            figures |= {k: v[-1].item() for k, v in history.items() if k not in ("dur", "lr")}
-            tell(figures, arguments)
+            rows.append(row)
+            shown = {k: round(v, 4) for k, v in row.items() if isinstance(v, float)}
+            print("  " + ", ".join(f"{k} {v}" for k, v in {**given, **shown}.items()))
+    return rows
 
 
 def candidates(arguments, shape):
@@ -223,7 +272,7 @@ def candidates(arguments, shape):
     for method in arguments.methods:
         if method in FIELDS:
             for degree, weight in product(arguments.degrees, arguments.weights):
-                model = anonymizer(
+                model = field(
                     method,
                     arguments,
                     verification_weight=weight,
@@ -256,20 +305,20 @@ def other(method, shape, arguments, strength):
     )
 
 
-def picture(arguments):
-    """Print what was measured as a table, and draw it."""
+def picture(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Print the measured rows as tables, draw them, and return them."""
     from matplotlib.figure import Figure
 
-    lines = [json.loads(line) for line in arguments.out.read_text().splitlines()]
-    data = list(dict.fromkeys(line["data"] for line in lines))
+    rows = Results(arguments.out).rows
+    data = list(dict.fromkeys(row["key"]["data"] for row in rows))
     figure = Figure(figsize=(5.6 * len(data), 4.6), layout="constrained")
     axes = figure.subplots(1, len(data), squeeze=False)[0]
-    for ax, of_data in zip(axes, data, strict=True):
-        original = next(x for x in lines if x["data"] == of_data and "method" not in x)
-        released = [x for x in lines if x["data"] == of_data and "method" in x]
-        print(f"{of_data}: verifier on originals {original['verifier']:.3f}")
-        print("| method | retrained verifier | ignorant | pixels | worst | fall | finding |")
-        print("|---|---|---|---|---|---|---|")
+    for ax, name in zip(axes, data, strict=True):
+        of_data = [row for row in rows if row["key"]["data"] == name]
+        original = next(row for row in of_data if "method" not in row["key"])
+        released = [row for row in of_data if "method" in row["key"]]
+        print(f"{name}: verifier on originals {original['verifier']:.3f}")
+        print(table(HEADER, [_line(original, row) for row in released]))
         ax.plot(
             original["finding"],
             original["verifier"],
@@ -279,95 +328,93 @@ def picture(arguments):
             color="0.4",
             label="originals",
         )
-        for x in released:
-            worst = max(x[key] for key in WORST)
-            fall = (original["verifier"] - worst) / (original["verifier"] - 0.5)
-            told = " ".join(f"{k} {x[k]:g}" for k in ("degree", "weight", "strength") if k in x)
-            name = f"{NAMES[x['method']]}, {told}"
-            print(
-                f"| {name} | {x['informed']:.3f} +- {x['informed, SD']:.3f} "
-                f"| {x['ignorant']:.3f} | {x['pixels, 32']:.3f} | {worst:.3f} | {fall:.0%} "
-                f"| {original['finding']:.3f} -> {x['finding']:.3f} |"
-            )
-        for method in dict.fromkeys(x["method"] for x in released):
-            of_method = [x for x in released if x["method"] == method]
-            worst = [max(x[key] for key in WORST) for x in of_method]
-            ax.plot([x["finding"] for x in of_method], worst, "o", label=NAMES[method])
+        for method in dict.fromkeys(row["key"]["method"] for row in released):
+            of_method = [row for row in released if row["key"]["method"] == method]
+            worst = [max(row[key] for key in WORST) for row in of_method]
+            ax.plot([row["finding"] for row in of_method], worst, "o", label=NAMES[method])
         ax.axhline(0.5, color="0.5", linestyle="--", label="guessing")
         ax.set(xlabel="AUC of the finding", ylabel="AUC of the worst verifier")
-        ax.set_title(f"{TITLES[of_data]}, patients split", loc="left")
+        ax.set_title(f"{TITLES[name]}, patients split", loc="left")
         ax.grid(color="0.92")
         ax.set_axisbelow(True)
         ax.spines[["top", "right"]].set_visible(False)
         ax.legend(frameon=False)
     figure.savefig(arguments.out.with_suffix(".svg"))
+    return rows
 
 
-# speed
+def _line(original: dict[str, Any], row: dict[str, Any]) -> list[str]:
+    key, worst = row["key"], max(row[name] for name in WORST)
+    fall = (original["verifier"] - worst) / (original["verifier"] - 0.5)
+    settings = " ".join(f"{k} {key[k]:g}" for k in ("degree", "weight", "strength") if k in key)
+    return [
+        f"{NAMES[key['method']]}, {settings}",
+        f"{row['informed']:.3f} +- {row['informed, SD']:.3f}",
+        f"{row['ignorant']:.3f}",
+        f"{row['pixels, 32']:.3f}",
+        f"{worst:.3f}",
+        f"{fall:.0%}",
+        f"{original['finding']:.3f} -> {row['finding']:.3f}",
+    ]
 
 
-def speed(arguments):
-    n, epochs = arguments.n_images or 2048, 5
-    rng = np.random.default_rng(0)
-    X = rng.random((n, 128, 128), dtype=np.float32)
+def speed(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Compare the training of a flow field with that of a plain loop over the same nets."""
+    n, n_epochs = arguments.n_images or 2048, 1 if arguments.quick else 5
+    size = (arguments.size, arguments.size)
+    X = np.random.default_rng(0).random((n, *size), dtype=np.float32)
     y, finding = np.arange(n) // 2, np.arange(n) // 2 % 2
-    ours, plain = [], []
-    for _ in range(3):
-        model = FlowFieldPerturbation(n_filters=arguments.filters, max_epochs=epochs)
-        model.fit(X, y, labels=finding)
+    model = FlowFieldPerturbation(n_filters=arguments.filters, max_epochs=n_epochs + 1)
+
+    def estimator() -> float:
         # The first epoch warms up.
-        ours.append(n / np.median(model.history_["dur"][1:]))
-        plain.append(n / np.median(plain_loop(X, y, finding, arguments.filters, epochs)[1:]))
-    ratio = np.median(plain) / np.median(ours)
-    figures = {
-        "device": model.device_,
-        "images/s": float(np.median(ours)),
-        "plain loop": float(np.median(plain)),
-        "ratio": float(ratio),
-    }
-    tell(figures, arguments)
+        return model.fit(X, y, labels=finding).history_["dur"][1:].sum()
+
+    def plain() -> float:
+        return sum(train_field_plainly(X, y, finding, arguments.filters, n_epochs + 1)[1:])
+
+    return [compare("flow field", arguments.rounds, estimator, plain, n * n_epochs)]
 
 
-def plain_loop(X, y, finding, n_filters, n_epochs, batch_size=64):
-    """Return the seconds of each epoch of the same training, written down as it comes."""
+def train_field_plainly(
+    X: NDArray, y: NDArray, finding: NDArray, n_filters: int, n_epochs: int
+) -> list[float]:
+    """Return the seconds of each epoch of the same training without the package."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.set_num_threads(1)
-    size = X.shape[1:]
-    generator = FlowField(size, 1, 0.01, n_filters, 2.0).to(device)
-    judges = Judges(2, 1, n_filters, 2).to(device)
-    adam = torch.optim.Adam(generator.parameters(), lr=1e-4)
-    judges_adam = torch.optim.Adam(judges.parameters(), lr=1e-3)
+    generator = FlowField(X.shape[1:], 1, 0.01, n_filters, 2.0).to(device).train()
+    judges = Judges(2, 1, n_filters, 2).to(device).train()
     rows = torch.from_numpy(X[:, None]).to(device)
     subject, code = torch.from_numpy(y).to(device), torch.from_numpy(finding).to(device)
-    free = torch.ones(1, 1, *size, device=device)
+    free = torch.ones(1, 1, *X.shape[1:], device=device)
     pair_loss, cross_entropy = PairLoss(), torch.nn.CrossEntropyLoss()
-    seconds = []
-    for _ in range(n_epochs):
-        start = perf_counter()
-        for batch in torch.randperm(len(rows), device=device).split(batch_size):
-            row, partner = rows[batch], rows[batch ^ 1]
-            fake = generator(row, torch.randn(len(row), N_DRAWN, device=device), free)
-            judges.train()
-            judges_adam.zero_grad()
-            pairs = judges.verifier(torch.stack([partner, fake.detach()]))
-            found = judges.classifier(torch.cat([row, fake.detach()]))
-            loss = pair_loss(pairs, subject[batch]) + cross_entropy(
-                found, code[batch].repeat(2)
-            )
-            loss.backward()
-            judges_adam.step()
-            judges.eval().requires_grad_(False)
-            adam.zero_grad()
-            genuine = judges.verifier(torch.stack([partner, fake])).diagonal()
-            loss = torch.nn.functional.softplus(genuine).mean()
-            loss = loss + cross_entropy(judges.classifier(fake), code[batch])
-            loss.backward()
-            adam.step()
-            judges.requires_grad_(True)
-        if device == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(perf_counter() - start)
-    return seconds
+    generated: dict[str, torch.Tensor] = {}
+
+    def judge_loss(batch: tuple[torch.Tensor]) -> torch.Tensor:
+        (chosen,) = batch
+        row, partner = rows[chosen], rows[chosen ^ 1]
+        fake = generator(row, torch.randn(len(row), N_DRAWN, device=device), free)
+        generated["fake"] = fake
+        pairs = judges.verifier(torch.stack([partner, fake.detach()]))
+        logits = judges.classifier(torch.cat([row, fake.detach()]))
+        return pair_loss(pairs, subject[chosen]) + cross_entropy(logits, code[chosen].repeat(2))
+
+    def generator_loss(batch: tuple[torch.Tensor]) -> torch.Tensor:
+        (chosen,) = batch
+        partner, fake = rows[chosen ^ 1], generated["fake"]
+        genuine = judges.verifier(torch.stack([partner, fake])).diagonal()
+        loss = torch.nn.functional.softplus(genuine).mean()
+        return loss + cross_entropy(judges.classifier(fake), code[chosen])
+
+    steps = [
+        Step(judge_loss, torch.optim.Adam(judges.parameters(), lr=1e-3)),
+        Step(
+            generator_loss,
+            torch.optim.Adam(generator.parameters(), lr=1e-4),
+            frozen=[judges],
+        ),
+    ]
+    positions = torch.arange(len(rows), device=device)
+    return train_plainly(lambda: shuffled(BATCH, positions), steps, n_epochs)[1]
 
 
 if __name__ == "__main__":
