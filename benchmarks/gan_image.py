@@ -1,22 +1,22 @@
-"""What a GAN of images makes of beats, and of X-rays: every bar in one table.
+"""Measure what a GAN of images generates of beats, and of X-rays.
 
-    OMP_NUM_THREADS=1 python benchmarks/gan_image.py ecg [--cells dcgan/stack ...] [--jobs 2]
-    OMP_NUM_THREADS=1 python benchmarks/gan_image.py xray
-    OMP_NUM_THREADS=1 python benchmarks/gan_image.py limits
-    OMP_NUM_THREADS=1 python benchmarks/gan_image.py speed
+    OMP_NUM_THREADS=1 python -m benchmarks.gan_image ecg [--cells dcgan/stack ...]
+    OMP_NUM_THREADS=1 python -m benchmarks.gan_image xray
+    OMP_NUM_THREADS=1 python -m benchmarks.gan_image limits
+    OMP_NUM_THREADS=1 python -m benchmarks.gan_image speed
 
-``ecg``: MIT-BIH, de Chazal's people. The generator is trained on 60 s records of DS1; DS2
-has never been seen by it. A cell is an architecture and an arrangement of the image, and may
-say more: ``dcgan/raster+blended=5+strength=0.5+seed=1``. ``stack`` is a line, and the
+``ecg``: MIT-BIH, de Chazal's people. The generator is trained on 60 s records of DS1 and never
+sees DS2. A cell is an architecture and an arrangement of the image, and may have options:
+``dcgan/raster+blended=5+strength=0.5+seed=1``. With ``stack`` the image is a line, and the
 generator one of signals. ``people=ludb`` adds the 200 people of LUDB. Each cell is trained for
-the same number of the discriminator's steps. The table is written anew after each cell.
+the same number of the discriminator's steps. With ``--out`` an interrupted run continues.
 
-``xray``: paediatric chest X-rays, normal against pneumonia, split by patient. A judge that
-learnt from real images is asked about generated ones after 100, 200, 500 iterations and at
-the end, where the founding work has 0.63, 0.57 and 0.55.
+``xray``: pediatric chest X-rays, normal against pneumonia, split by patient. A classifier that
+learned from real images is tested on generated ones after 100, 200, 500 iterations and at the
+end, where the founding work has 0.63, 0.57 and 0.55.
 
-``limits``: what membership inference finds, and how near new people it is, where no network
-is: the training beats dealt out anew, blends of them, one normal distribution a class.
+``limits``: what membership inference detects, and how near new people a release is, without any
+network: the training beats exchanged, blends of them, one normal distribution a class.
 
 ``speed``: images a second, beside a plain loop over the same nets.
 """
@@ -24,14 +24,10 @@ is: the training beats dealt out anew, blends of them, one normal distribution a
 from __future__ import annotations
 
 import argparse
-import json
-import multiprocessing
-import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from functools import partial
-from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -41,15 +37,19 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from sklearn_ecganon import BeatSet, QRSSegmenter, ReidentificationScorer
+from benchmarks._results import QUICK, Results, make_parser, print_header, table
+from benchmarks._speed import Step, compare, train_plainly
+from sklearn_ecganon import BeatSet, QRSSegmenter
 from sklearn_ecganon.anonymizers import GANImageAnonymizer
 from sklearn_ecganon.anonymizers._gan_image._blending import blend
 from sklearn_ecganon.attacks import MembershipInferenceScorer
-from sklearn_ecganon.datasets import DS1, DS2, fetch_ludb, fetch_mitdb, time_split
+from sklearn_ecganon.datasets import DS1, DS2, get_data_home, load_protocol
+from sklearn_ecganon.evaluation import evaluate
 from sklearn_ecganon.images import FakeTest, FakeTestMonitor
 from sklearn_ecganon.imaging import BeatImager
 from sklearn_ecganon.metrics import precision_recall_density_coverage, two_sample_auc
 from sklearn_ecganon.networks._gan import Discriminator, InvertibleGenerator
+from sklearn_ecganon.releases import Release
 from sklearn_ecganon.segmentation import BeatCountWarning
 from sklearn_ecganon.training._gan import mean_discrepancy
 from sklearn_ecganon.utility import BeatClassUtility
@@ -83,7 +83,7 @@ COLUMNS = (
     "membership",
     "rank-1",
     "weights",
-    "seconds",
+    "training, s",
 )
 
 
@@ -98,76 +98,89 @@ class Scene(NamedTuple):
     more: BeatSet | None
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["ecg", "xray", "limits", "speed"])
-    parser.add_argument("--data-home", default=os.environ.get("SKLEARN_ECGANON_DATA"))
+def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    parser = make_parser(__doc__)
+    parts = {"ecg": ecg, "xray": xray, "limits": limits, "speed": speed}
+    parser.add_argument("what", choices=parts, nargs="?", default="ecg")
     parser.add_argument("--cells", nargs="+", default=CELLS)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--epoch-size", type=int, default=6400)
     parser.add_argument("--filters", type=int, default=16)
     parser.add_argument("--blended", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--architecture", default="dcgan", help="of the X-rays' generator")
     parser.add_argument("--attackers", nargs="+", default=["lda", "trees"])
     parser.add_argument("--rounds", type=int, default=5, help="of the comparison of speed")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="folder for the table and each cell's figures")
-    parser.add_argument("--quick", action="store_true", help="realism only, no attackers")
-    arguments = parser.parse_args()
-    print(f"{date.today()}, seed {arguments.seed}")
-    {"ecg": ecg, "xray": xray, "limits": limits, "speed": speed}[arguments.what](arguments)
+    parser.add_argument("--realism-only", action="store_true", help="no attackers, no classes")
+    arguments = parser.parse_args(argv)
+    if not arguments.quick:
+        print_header(arguments)
+        return parts[arguments.what](arguments)
+    arguments.cells, arguments.epochs, arguments.epoch_size = ["dcgan/stack"], 1, 128
+    arguments.filters, arguments.rounds, arguments.attackers = 2, 1, ["lda"]
+    print_header(arguments)
+    return [*ecg(arguments), *speed(arguments)]
 
 
-def ecg(arguments: argparse.Namespace) -> None:
-    one = partial(run_cell, arguments=arguments)
-    rows = []
-    with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
-        for row in pool.imap_unordered(one, arguments.cells):
-            rows.append(row)
-            print(json.dumps(row), flush=True)
-            if arguments.out:
-                (arguments.out / "table.md").write_text(table(rows))
-    print(table(rows))
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    lines = ["| cell | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
-    for row in sorted(rows, key=lambda row: row["cell"]):
-        figures = [f"{row[name]:.3g}" if name in row else "" for name in COLUMNS]
-        lines.append(f"| {row['cell']} | " + " | ".join(figures) + " |")
-    return "\n".join(lines) + "\n"
+def ecg(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Train and measure each cell."""
+    results, rows = Results(arguments.out), []
+    for cell in arguments.cells:
+        key = {
+            "cell": cell,
+            "seed": arguments.seed,
+            "epochs": arguments.epochs,
+            "epoch_size": arguments.epoch_size,
+            "filters": arguments.filters,
+            "realism_only": arguments.realism_only,
+        }
+        row = results.measure(key, partial(run_cell, cell, arguments))
+        rows.append(row)
+        print(f"# {cell}: {row['seconds']:.0f} s", flush=True)
+    lines = [[row["key"]["cell"], *(row.get(name) for name in COLUMNS)] for row in rows]
+    print(table(["cell", *COLUMNS], lines))
+    return rows
 
 
 _scenes: dict[bool, Scene] = {}
 
 
-def load(data_home: str | None, with_ludb: bool) -> Scene:
-    """Return the beats at 125 Hz, lead II or what is first; once in each process."""
-    if with_ludb not in _scenes:
-        with warnings.catch_warnings():
-            # Flutter in record 207 is annotated without beats.
-            warnings.simplefilter("ignore", BeatCountWarning)
-            records = fetch_mitdb(data_home=data_home, records=[*DS1, *DS2]).data
-            segmenter = QRSSegmenter("annotated", leads=[0], sampling_rate=125.0)
-            whole = segmenter.fit_transform(records)
-            parts = time_split(records)
-            beats = segmenter.transform(parts)
-        more = None
-        if with_ludb:
-            lead = QRSSegmenter("annotated", leads=[1], sampling_rate=125.0)
-            found = lead.fit_transform(fetch_ludb(data_home=data_home).data)
-            more = BeatSet.concatenate([found] * LUDB_TIMES)
-            # Nearly all are: sinus rhythm or fibrillation.
-            more = replace(more, labels=np.full(len(more.beats), "N"))
-        _scenes[with_ludb] = Scene(
-            whole,
-            beats,
-            np.array([record.subject for record in parts]),
-            np.array([record.session for record in parts]),
-            np.array([name.split()[0] in DS1 for name in beats.names]),
-            more,
-        )
+def load_scene(arguments: argparse.Namespace, with_ludb: bool) -> Scene:
+    """Return the beats at 125 Hz, of lead II or the first lead; loaded once."""
+    if with_ludb in _scenes:
+        return _scenes[with_ludb]
+    home = arguments.data_home
+    if arguments.quick:
+        quick = QUICK | {"n_subjects": 12, "duration": 15.0}
+        timed = whole = load_protocol("synthetic", **quick)
+        first = np.isin(timed.subjects, np.unique(timed.subjects)[:6])
+        chosen = np.arange(len(timed.records))
+    else:
+        whole = load_protocol("mitdb-ds1-ds2", data_home=home)
+        timed = load_protocol("mitdb-time", data_home=home)
+        names = np.array([record.name.split()[0] for record in timed.records])
+        chosen = np.flatnonzero(np.isin(names, [*DS1, *DS2]))
+        first = np.isin(names, DS1)
+    segmenter = QRSSegmenter("annotated", leads=[0], sampling_rate=125.0)
+    with warnings.catch_warnings():
+        # Flutter in record 207 is annotated without beats.
+        warnings.simplefilter("ignore", BeatCountWarning)
+        beats_of_whole = segmenter.fit_transform(whole.records)
+        beats = segmenter.transform([timed.records[i] for i in chosen])
+    more = None
+    if with_ludb:
+        lead_ii = QRSSegmenter("annotated", leads=[1], sampling_rate=125.0)
+        ludb = lead_ii.fit_transform(load_protocol("ludb", data_home=home).records)
+        more = BeatSet.concatenate([ludb] * LUDB_TIMES)
+        # Nearly all of its beats are normal: sinus rhythm or fibrillation.
+        more = replace(more, labels=np.full(len(more.beats), "N"))
+    _scenes[with_ludb] = Scene(
+        beats_of_whole,
+        beats,
+        timed.subjects[chosen],
+        timed.sessions[chosen],
+        first[chosen],
+        more,
+    )
     return _scenes[with_ludb]
 
 
@@ -186,19 +199,11 @@ def build(options: dict[str, str], arguments: argparse.Namespace) -> GANImageAno
 
 
 def run_cell(cell: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Train a cell and return its figures; they are written as they come."""
+    """Train a cell and return its figures."""
     kind, *more = cell.split("+")
     options = dict(zip(("architecture", "arrangement"), kind.split("/"), strict=True))
-    options |= dict(part.split("=") for part in more)
-    scene = load(arguments.data_home, options.get("people") == "ludb")
-    row: dict[str, Any] = {"cell": cell}
-
-    def note(figures: dict[str, float]) -> None:
-        row.update(figures)
-        if arguments.out:
-            path = arguments.out / f"{cell.replace('/', '-')}.json"
-            path.write_text(json.dumps(row, indent=1))
-
+    options |= dict(option.split("=") for option in more)
+    scene = load_scene(arguments, options.get("people") == "ludb")
     model = build(options, arguments)
     train = scene.beats[scene.first]
     if scene.more is not None:
@@ -208,47 +213,45 @@ def run_cell(cell: str, arguments: argparse.Namespace) -> dict[str, Any]:
     seconds = perf_counter() - start
     model.set_params(strength=float(options.get("strength", 1)))
     best = model.history_["distance"].argmin()
-    note(
-        {
-            "seconds": seconds,
-            "weights": sum(w.numel() for w in model.net_.module_.parameters()),
-            "shape": model.pictures_.shape,
-            "device": model.device_,
-            "best epoch": int(best + 1),
-            "distance": float(model.history_["distance"][best]),
-            "diversity": float(model.history_["diversity"][best]),
-        }
-    )
-    note(realism(model.transform(scene.beats[scene.first]), scene))
-    note(membership(model, scene))
-    if not arguments.quick:
-        note(class_utility("tstr", scene.whole, model.transform(scene.whole)))
-        if not _of_originals:
-            _of_originals.update(class_utility("trtr", scene.whole, scene.whole))
-        note(_of_originals)
-        note(recognition(model, scene, arguments.attackers))
-    return row
+    row = {
+        "training, s": seconds,
+        "weights": sum(w.numel() for w in model.net_.module_.parameters()),
+        "shape": list(model.pictures_.shape),
+        "device": model.device_,
+        "best epoch": int(best + 1),
+        "distance": model.history_["distance"][best],
+        "diversity": model.history_["diversity"][best],
+    }
+    row |= realism(model.transform(scene.beats[scene.first]), scene)
+    row |= membership(model, scene, n_splits=1 if arguments.quick else 4)
+    if arguments.realism_only or arguments.quick:
+        return row
+    if not _of_originals:
+        _of_originals.update(class_utility("trtr", scene.whole, scene.whole))
+    released = model.transform(scene.whole)
+    row |= class_utility("tstr", scene.whole, released) | _of_originals
+    return row | recognition(model, scene, arguments.attackers)
 
 
 _of_originals: dict[str, float] = {}
 
 
 def class_utility(crossing: str, whole: BeatSet, release: BeatSet) -> dict[str, float]:
-    """Return how well a judge tells classes in originals; its macro-F1 in capitals."""
+    """Return how well classes are recognized in originals; the macro-F1 in capitals."""
     figures = BeatClassUtility(crossings=[crossing]).evaluate(whole, release)
     return {crossing.upper(): figures[f"{crossing}_macro_f1"], **figures}
 
 
 def realism(release: BeatSet, scene: Scene) -> dict[str, float]:
-    """Compare a release of DS1 with people never seen, and with those it was learnt from."""
+    """Compare a release of DS1 with new people, and with those the generator was trained on."""
     rng = np.random.default_rng(0)
     seen, unseen = scene.beats[scene.first], scene.beats[~scene.first]
     rows = rng.permutation(len(seen.beats))[:N_COMPARED]
     others = rng.permutation(len(unseen.beats))[:N_COMPARED]
-    real, made, new = (
-        part[:, 0] for part in (seen.beats[rows], release.beats[rows], unseen.beats[others])
+    real, generated, new = (
+        side[:, 0] for side in (seen.beats[rows], release.beats[rows], unseen.beats[others])
     )
-    own = scene.subjects[scene.first][seen.record[rows]]
+    of_real = scene.subjects[scene.first][seen.record[rows]]
     of_new = scene.subjects[~scene.first][unseen.record[others]]
     pseudo = np.array([f"pseudo {record}" for record in release.record[rows]])
     one = np.array(
@@ -257,20 +260,20 @@ def realism(release: BeatSet, scene: Scene) -> dict[str, float]:
     prdc = precision_recall_density_coverage(seen.beats[one, 0], release.beats[one, 0])
     _, of_others = np.unique(unseen.record[others], return_index=True)
     of_new_people = [
-        precision_recall_density_coverage(new[of_others], part.beats[one, 0])
-        for part in (release, seen)
+        precision_recall_density_coverage(new[of_others], side.beats[one, 0])
+        for side in (release, seen)
     ]
     # Where the QRS is: its farthest sample from the beat's median, beside that of originals.
     at = [
-        np.abs(part - np.median(part, axis=1, keepdims=True)).argmax(axis=1)
-        for part in (real, made)
+        np.abs(side - np.median(side, axis=1, keepdims=True)).argmax(axis=1)
+        for side in (real, generated)
     ]
     off = [np.abs(a - seen.n_times // 2) * 1000 / seen.sampling_rate for a in at]
-    as_tensors = [torch.from_numpy(part) for part in (new, made, real)]
+    as_tensors = [torch.from_numpy(side) for side in (new, generated, real)]
     return {
-        "RMSE from the original, mV": float(np.sqrt(np.mean((real - made) ** 2))),
-        "AUC new people": two_sample_auc(new, made, of_new, pseudo, random_state=0),
-        "AUC real training people": two_sample_auc(real, new, own, of_new, random_state=0),
+        "RMSE from the original, mV": float(np.sqrt(np.mean((real - generated) ** 2))),
+        "AUC new people": two_sample_auc(new, generated, of_new, pseudo, random_state=0),
+        "AUC real training people": two_sample_auc(real, new, of_real, of_new, random_state=0),
         "MMD new people": mean_discrepancy(as_tensors[0], as_tensors[1]),
         "MMD real training people": mean_discrepancy(as_tensors[0], as_tensors[2]),
         "precision": prdc.precision,
@@ -283,15 +286,15 @@ def realism(release: BeatSet, scene: Scene) -> dict[str, float]:
     }
 
 
-def membership(model: Any, scene: Scene) -> dict[str, float]:
-    """Return how well members are found, over four deals of who is public."""
+def membership(model: Any, scene: Scene, n_splits: int = 4) -> dict[str, float]:
+    """Return how well members are detected, over splits of the people into public and not."""
     people = ~scene.first & (scene.subjects != TWICE)
     figures = []
-    for deal in range(4):
-        judge = MembershipInferenceScorer(max_beats=100, random_state=deal)
-        judge.fit(scene.beats[people], scene.subjects[people])
-        found = judge.evaluate(model, scene.beats[scene.first], scene.subjects[scene.first])
-        figures.append([row.auc for row in (*found.rows, found.blind)])
+    for seed in range(n_splits):
+        scorer = MembershipInferenceScorer(max_beats=100, random_state=seed)
+        scorer.fit(scene.beats[people], scene.subjects[people])
+        result = scorer.evaluate(model, scene.beats[scene.first], scene.subjects[scene.first])
+        figures.append([row.auc for row in (*result.rows, result.blind)])
     nearest, density, blind = np.mean(figures, axis=0).tolist()
     return {
         "membership": max(nearest, density),
@@ -304,32 +307,38 @@ def membership(model: Any, scene: Scene) -> dict[str, float]:
 def recognition(
     model: GANImageAnonymizer, scene: Scene, attackers: list[str]
 ) -> dict[str, float]:
-    """Return what retrained attackers recognise, in every third minute of all people."""
+    """Return what retrained attackers recognize, in every third minute of all people."""
     chosen = np.arange(len(scene.beats)) % 3 == 0
-    judge = ReidentificationScorer(attackers, knowledge=["semi-informed"], contract=None)
-    result = judge.evaluate(
-        model, scene.beats[chosen], scene.subjects[chosen], sessions=scene.sessions[chosen]
+    release = Release.by(
+        model,
+        scene.beats[chosen],
+        scene.subjects[chosen],
+        sessions=scene.sessions[chosen],
+        split="session",
     )
-    rows = [row for row in result.rows if row.knowledge == "semi-informed"]
+    evaluation = evaluate(release, attackers, contract=None, knowledge=["semi-informed"])
+    rows = [row for row in evaluation.rows if row.knowledge == "semi-informed"]
     figures = {f"rank-1 {row.attacker}, {row.evidence} beat(s)": row.rank1 for row in rows}
     return {"rank-1": max(row.rank1 for row in rows if row.evidence == 50), **figures}
 
 
-def limits(arguments: argparse.Namespace) -> None:
+def limits(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Measure releases that no network makes."""
+    rows_of_table = []
     for with_ludb in (False, True):
-        scene = load(arguments.data_home, with_ludb)
-        own = train = scene.beats[scene.first]
+        scene = load_scene(arguments, with_ludb)
+        original = train = scene.beats[scene.first]
         classes, counts = np.unique(train.labels, return_counts=True)
         if scene.more is not None:
             train = BeatSet.concatenate([train, scene.more])
         codes = np.searchsorted(classes, train.labels)
         rng = np.random.default_rng(arguments.seed)
         # Anybody's beat of the same class in place of each.
-        dealt = np.arange(len(codes))
+        exchanged = np.arange(len(codes))
         for code in range(len(classes)):
             of_class = np.flatnonzero(codes == code)
-            dealt[of_class] = rng.choice(of_class, len(of_class))
-        releases = {"their beats, dealt out": train.beats[dealt]} | {
+            exchanged[of_class] = rng.choice(of_class, len(of_class))
+        releases = {"their beats, exchanged": train.beats[exchanged]} | {
             f"blends of {n}": blend(train.beats, train.record, codes, n, rng)[0]
             for n in (3, 5, 10, 20)
         }
@@ -341,40 +350,43 @@ def limits(arguments: argparse.Namespace) -> None:
             )
         releases["one normal distribution a class"] = normal
         # Classes as often as in MIT-BIH.
-        drawn = rng.choice(len(classes), N_GENERATED, p=counts / counts.sum())
+        classes_drawn = rng.choice(len(classes), N_GENERATED, p=counts / counts.sum())
         people = "22 people and LUDB's 200" if with_ludb else "22 people"
         for name, beats in releases.items():
-            rows = rng.choice(len(beats), N_GENERATED, p=_weights(codes, drawn))
-            found = membership(beats[rows], scene)["membership"]
-            row = realism(own.with_beats(beats[: len(own.beats)]), scene)
+            rows = rng.choice(len(beats), N_GENERATED, p=_weights(codes, classes_drawn))
+            detected = membership(beats[rows], scene)["membership"]
+            row = realism(original.with_beats(beats[: len(original.beats)]), scene)
             print(
-                f"{people}, {name}: membership {found:.2f}, AUC {row['AUC new people']:.2f}, "
+                f"{people}, {name}: membership {detected:.2f}, AUC {row['AUC new people']:.2f}, "
                 f"coverage {row['coverage']:.2f}, of new people "
                 f"{row['coverage new people']:.2f}",
                 flush=True,
             )
+            rows_of_table.append({"people": people, "release": name, **row})
+    return rows_of_table
 
 
-def _weights(codes: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Return how likely each beat is to be drawn if classes are to be as often as drawn."""
-    wanted = np.bincount(drawn, minlength=codes.max() + 1) / len(drawn)
-    return (wanted / np.bincount(codes))[codes]
+def _weights(codes: np.ndarray, classes_drawn: np.ndarray) -> np.ndarray:
+    """Return how likely each beat is to be classes_drawn if classes are to be as often as classes_drawn."""
+    target = np.bincount(classes_drawn, minlength=codes.max() + 1) / len(classes_drawn)
+    return (target / np.bincount(codes))[codes]
 
 
-def xray(arguments: argparse.Namespace) -> None:
-    data = np.load(Path(arguments.data_home) / "kermany-chestxray-64.npz")
+def xray(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Train a generator of X-rays and let classifiers of real ones classifier its images."""
+    data = np.load(get_data_home(arguments.data_home) / "kermany-chestxray-64.npz")
     X = data["images"].astype(np.float32)
     y = np.where(data["label"] == "normal", "normal", "pneumonia")
     rng = np.random.default_rng(arguments.seed)
     patients = rng.permutation(np.unique(data["patient"]))
-    held = np.isin(data["patient"], patients[: len(patients) // 4])
-    print(f"{(~held).sum()} images to learn from, {held.sum()} of other patients")
+    new = np.isin(data["patient"], patients[: len(patients) // 4])
+    print(f"{(~new).sum()} images to learn from, {new.sum()} of other patients")
     start = perf_counter()
-    judge = FakeTest(random_state=arguments.seed).fit(X[~held], y[~held])
-    row = judge.evaluate(X[held], y[held])
+    classifier = FakeTest(random_state=arguments.seed).fit(X[~new], y[~new])
+    row = classifier.evaluate(X[new], y[new])
     seconds = perf_counter() - start
-    print(f"judge ({seconds:.0f} s), real, new patients: {sentence(row)}", flush=True)
-    monitor = FakeTestMonitor(judge, np.repeat(["normal", "pneumonia"], 250))
+    print(f"classifier ({seconds:.0f} s), real, new patients: {sentence(row)}", flush=True)
+    monitor = FakeTestMonitor(classifier, np.repeat(["normal", "pneumonia"], 250))
     # An epoch is 100 iterations.
     model = GANImageAnonymizer(
         architecture=arguments.architecture,
@@ -389,45 +401,53 @@ def xray(arguments: argparse.Namespace) -> None:
         random_state=arguments.seed,
     ).set_callbacks(monitor)
     start = perf_counter()
-    model.fit(X[~held], labels=y[~held])
+    model.fit(X[~new], labels=y[~new])
     print(f"generator: {model.n_iter_} epochs in {perf_counter() - start:.0f} s")
     for row in monitor.rows:
         print(f"  {row.n_iterations} iterations: {sentence(row)}")
-    labels = np.where(rng.random(held.sum()) < np.mean(y == "normal"), "normal", "pneumonia")
+    labels = np.where(rng.random(new.sum()) < np.mean(y == "normal"), "normal", "pneumonia")
     fakes = model.sample(len(labels), labels, random_state=arguments.seed)
-    print(f"kept weights, classes as often as real: {sentence(judge.evaluate(fakes, labels))}")
-    print(f"real against generated: {sentence(judge.tell_apart(X[held], fakes))}")
-    prdc = precision_recall_density_coverage(X[held][:1000], fakes[:1000])
+    print(
+        f"kept weights, classes as often as real: {sentence(classifier.evaluate(fakes, labels))}"
+    )
+    print(f"real against generated: {sentence(classifier.tell_apart(X[new], fakes))}")
+    prdc = precision_recall_density_coverage(X[new][:1000], fakes[:1000])
     print(f"precision {prdc.precision:.2f}, coverage {prdc.coverage:.2f}")
+    return [
+        *({"iterations": row.n_iterations, "auc": row.auc} for row in monitor.rows),
+        {"precision": prdc.precision, "coverage": prdc.coverage},
+    ]
 
 
 def sentence(row: object) -> str:
     return f"accuracy {row.accuracy:.3f}, AUC {row.auc:.3f}, F1 {row.f1:.3f}"
 
 
-def speed(arguments: argparse.Namespace) -> None:
-    """Compare an epoch of the estimator, watch and all, with that of a plain loop."""
-    scene = load(arguments.data_home, with_ludb=False)
+def speed(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Compare an epoch of the estimator, with its monitors, with that of a plain loop."""
+    scene = load_scene(arguments, with_ludb=False)
     train = scene.beats[scene.first]
     options = {"architecture": "dcgan", "arrangement": "stack"}
-    seconds: dict[str, list[float]] = {"estimator": [], "plain loop": []}
-    for _ in range(arguments.rounds):
-        took = []
-        for n_epochs in (1, 4):
-            model = build(options, arguments).set_params(max_epochs=n_epochs)
+    n_epochs = 1 if arguments.quick else 3
+    models = [build(options, arguments).set_params(max_epochs=n) for n in (1, n_epochs + 1)]
+
+    def estimator() -> float:
+        seconds = []
+        for model in models:
             start = perf_counter()
             model.fit(train)
-            took.append(perf_counter() - start)
-        seconds["estimator"].append((took[1] - took[0]) / 3)
-        seconds["plain loop"].append(plain_loop(model, train, n_epochs=3) / 3)
-    n_images = 2 * arguments.epoch_size
-    for name, found in seconds.items():
-        print(f"{name}: {n_images / np.median(found):.0f} images/s on {model.device_}")
-    print(f"ratio {np.median(seconds['estimator']) / np.median(seconds['plain loop']):.2f}")
+            seconds.append(perf_counter() - start)
+        return seconds[1] - seconds[0]
+
+    def plain() -> float:
+        return sum(train_gan_plainly(models[0], train, n_epochs + 1)[1:])
+
+    n_images = 2 * arguments.epoch_size * n_epochs
+    return [compare("GAN", arguments.rounds, estimator, plain, n_images)]
 
 
-def plain_loop(model: GANImageAnonymizer, train: BeatSet, n_epochs: int) -> float:
-    """Return the seconds that as many epochs of the same nets and losses take."""
+def train_gan_plainly(model: GANImageAnonymizer, train: BeatSet, n_epochs: int) -> list[float]:
+    """Return the seconds of each epoch of the same nets and losses."""
     device, classes, n_views = model.device_, model.classes_, 2
     images = torch.as_tensor(model.pictures_.paint(train.beats), dtype=torch.float32)
     codes = np.searchsorted(classes, train.labels)
@@ -443,45 +463,49 @@ def plain_loop(model: GANImageAnonymizer, train: BeatSet, n_epochs: int) -> floa
     judge = Discriminator(n_views, classifies=False, normalized=True, **shape).to(device)
     average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(0.999))
     adam = partial(torch.optim.Adam, lr=5e-4, betas=(0.0, 0.99))
-    move_generator, move_judge = adam(generator.parameters()), adam(judge.parameters())
-    start = None
-    for epoch in range(n_epochs + 1):
-        drawn = torch.multinomial(weight, model.epoch_size, replacement=True)
-        for rows in drawn.split(model.batch_size):
+    generated: dict[str, torch.Tensor] = {}
+
+    def judge_loss(batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        real, known = batch
+        flat = known.flatten(0, 1)
+        z_record = torch.randn(len(real), 1, n_record, device=device)
+        z_beat = torch.randn(len(real), n_views, n_beat, device=device)
+        z = torch.cat([z_record.expand(-1, n_views, -1), z_beat], dim=2).flatten(0, 1)
+        fake = generator(z, flat).unflatten(0, (len(real), n_views))
+        generated.update(z=z, fake=fake)
+        scores, fake_scores = judge(real, known)[0], judge(fake.detach(), known)[0]
+        return F.softplus(-scores).mean() + F.softplus(fake_scores).mean()
+
+    def generator_loss(batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        real, known = batch
+        flat, fake = known.flatten(0, 1), generated["fake"]
+        loss = F.softplus(-judge(fake, known)[0]).mean()
+        loss = loss + F.mse_loss(generator.invert(fake.flatten(0, 1))[0], generated["z"])
+        latent, logits = generator.invert(real.flatten(0, 1))
+        shared = latent[:, :n_record].unflatten(0, (len(real), n_views)).mean(1, True)
+        latent = torch.cat(
+            [shared.expand(-1, n_views, -1).flatten(0, 1), latent[:, n_record:]], dim=1
+        )
+        frozen = {name: w.detach() for name, w in generator.named_parameters()}
+        back = functional_call(generator, frozen, (latent, flat))
+        loss = loss + model.reconstruction * F.mse_loss(back, real.flatten(0, 1))
+        return loss + F.cross_entropy(logits, flat)
+
+    def batches() -> Any:
+        chosen = torch.multinomial(weight, model.epoch_size, replacement=True)
+        for rows in chosen.split(model.batch_size):
             first, size = bounds[record[rows]], bounds[record[rows] + 1] - bounds[record[rows]]
             other = first + (torch.rand(len(rows), device=device) * size).long()
             pair = torch.stack([rows, other], dim=1)
-            real, known = images[pair], condition[pair]
-            flat = known.flatten(0, 1)
-            z_record = torch.randn(len(rows), 1, n_record, device=device)
-            z_beat = torch.randn(len(rows), n_views, n_beat, device=device)
-            z = torch.cat([z_record.expand(-1, n_views, -1), z_beat], dim=2).flatten(0, 1)
-            fake = generator(z, flat).unflatten(0, (len(rows), n_views))
-            move_judge.zero_grad()
-            scores, fake_scores = judge(real, known)[0], judge(fake.detach(), known)[0]
-            (F.softplus(-scores).mean() + F.softplus(fake_scores).mean()).backward()
-            move_judge.step()
-            judge.requires_grad_(False)
-            move_generator.zero_grad()
-            loss = F.softplus(-judge(fake, known)[0]).mean()
-            loss = loss + F.mse_loss(generator.invert(fake.flatten(0, 1))[0], z)
-            latent, logits = generator.invert(real.flatten(0, 1))
-            shared = latent[:, :n_record].unflatten(0, (len(rows), n_views)).mean(1, True)
-            latent = torch.cat(
-                [shared.expand(-1, n_views, -1).flatten(0, 1), latent[:, n_record:]], dim=1
-            )
-            frozen = {name: w.detach() for name, w in generator.named_parameters()}
-            back = functional_call(generator, frozen, (latent, flat))
-            loss = loss + model.reconstruction * F.mse_loss(back, real.flatten(0, 1))
-            (loss + F.cross_entropy(logits, flat)).backward()
-            move_generator.step()
-            average.update_parameters(generator)
-            judge.requires_grad_(True)
-        loss.item()  # until the device is done
-        if epoch == 0:  # not timed, as the estimator's first is not
-            start = perf_counter()
-    assert start is not None
-    return perf_counter() - start
+            yield images[pair], condition[pair]
+
+    steps = [
+        Step(judge_loss, adam(judge.parameters())),
+        Step(generator_loss, adam(generator.parameters()), frozen=[judge]),
+    ]
+    return train_plainly(
+        batches, steps, n_epochs, after_batch=lambda: average.update_parameters(generator)
+    )[1]
 
 
 if __name__ == "__main__":
