@@ -350,15 +350,15 @@ def limits(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             )
         releases["one normal distribution a class"] = normal
         # Classes as often as in MIT-BIH.
-        classes_drawn = rng.choice(len(classes), N_GENERATED, p=counts / counts.sum())
+        drawn_classes = rng.choice(len(classes), N_GENERATED, p=counts / counts.sum())
         people = "22 people and LUDB's 200" if with_ludb else "22 people"
         for name, beats in releases.items():
-            rows = rng.choice(len(beats), N_GENERATED, p=_weights(codes, classes_drawn))
+            rows = rng.choice(len(beats), N_GENERATED, p=_weights(codes, drawn_classes))
             detected = membership(beats[rows], scene)["membership"]
             row = realism(original.with_beats(beats[: len(original.beats)]), scene)
             print(
-                f"{people}, {name}: membership {detected:.2f}, AUC {row['AUC new people']:.2f}, "
-                f"coverage {row['coverage']:.2f}, of new people "
+                f"{people}, {name}: membership {detected:.2f}, "
+                f"AUC {row['AUC new people']:.2f}, coverage {row['coverage']:.2f}, of new people "
                 f"{row['coverage new people']:.2f}",
                 flush=True,
             )
@@ -366,14 +366,14 @@ def limits(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     return rows_of_table
 
 
-def _weights(codes: np.ndarray, classes_drawn: np.ndarray) -> np.ndarray:
-    """Return how likely each beat is to be classes_drawn if classes are to be as often as classes_drawn."""
-    target = np.bincount(classes_drawn, minlength=codes.max() + 1) / len(classes_drawn)
+def _weights(codes: np.ndarray, drawn_classes: np.ndarray) -> np.ndarray:
+    """Return the probability of each beat with which classes are as frequent as drawn."""
+    target = np.bincount(drawn_classes, minlength=codes.max() + 1) / len(drawn_classes)
     return (target / np.bincount(codes))[codes]
 
 
 def xray(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Train a generator of X-rays and let classifiers of real ones classifier its images."""
+    """Train a generator of X-rays and let classifiers of real ones judge its images."""
     data = np.load(get_data_home(arguments.data_home) / "kermany-chestxray-64.npz")
     X = data["images"].astype(np.float32)
     y = np.where(data["label"] == "normal", "normal", "pneumonia")
@@ -407,9 +407,8 @@ def xray(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         print(f"  {row.n_iterations} iterations: {sentence(row)}")
     labels = np.where(rng.random(new.sum()) < np.mean(y == "normal"), "normal", "pneumonia")
     fakes = model.sample(len(labels), labels, random_state=arguments.seed)
-    print(
-        f"kept weights, classes as often as real: {sentence(classifier.evaluate(fakes, labels))}"
-    )
+    judged = classifier.evaluate(fakes, labels)
+    print(f"selected weights, classes as frequent as in real images: {sentence(judged)}")
     print(f"real against generated: {sentence(classifier.tell_apart(X[new], fakes))}")
     prdc = precision_recall_density_coverage(X[new][:1000], fakes[:1000])
     print(f"precision {prdc.precision:.2f}, coverage {prdc.coverage:.2f}")

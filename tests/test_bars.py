@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 
 from sklearn_ecganon import NonQRSVAEAnonymizer, QRSSegmenter, ReidentificationScorer
-from sklearn_ecganon.datasets import fetch_mitdb, time_split
+from sklearn_ecganon.datasets import load_protocol
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 
 @pytest.fixture(scope="module")
 def mitdb(data_home):
-    records = time_split(fetch_mitdb(data_home=data_home).data)
-    y = np.array([record.subject for record in records])
-    sessions = np.array([record.session for record in records])
-    return QRSSegmenter(leads=[0]).fit_transform(records), y, sessions
+    protocol = load_protocol("mitdb-time", data_home=data_home)
+    beats = QRSSegmenter(leads=[0]).fit_transform(protocol.records)  # as an attacker detects
+    return beats, protocol.subjects, protocol.sessions
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from sklearn_ecganon.attacks._membership_result import (
     permutation_p_value,
     tpr_at_fpr,
 )
-from sklearn_ecganon.datasets import fetch_mitdb, time_split
+from sklearn_ecganon.datasets import load_protocol
 from sklearn_ecganon.metrics import auc_interval
 from sklearn_ecganon.model_selection import SessionSplit
 
@@ -268,7 +268,7 @@ def _silence(beats, record):
 
 @pytest.mark.slow
 def test_models_trained_on_half_of_mitdb(data_home):
-    records = time_split(fetch_mitdb(data_home=data_home).data)
+    records = load_protocol("mitdb-time", data_home=data_home).records
     records = [r for r in records if r.name.split()[-1] in ("1", "7")]
     y = np.array([record.subject for record in records])
     early = np.array([record.session == "1 early" for record in records])

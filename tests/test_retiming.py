@@ -10,7 +10,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn_ecganon import QRSSegmenter
 from sklearn_ecganon.anonymizers._pseudo_identity._retiming import retime
 from sklearn_ecganon.contracts import category
-from sklearn_ecganon.datasets import fetch_mitdb, time_split
+from sklearn_ecganon.datasets import load_protocol
 from sklearn_ecganon.segmentation import BeatCountWarning
 
 DURATION = 60.0
@@ -255,17 +255,16 @@ class TestInput:
 @pytest.fixture(scope="module")
 def real(data_home):
     """Return R peaks and labels of each minute of MIT-BIH, its subject, and if it is early."""
-    records = time_split(fetch_mitdb(data_home=data_home).data)
+    protocol = load_protocol("mitdb-time", data_home=data_home)
     with warnings.catch_warnings():
         # 207 holds minutes of ventricular flutter, which have hardly any beats.
         warnings.simplefilter("ignore", BeatCountWarning)
-        beats = QRSSegmenter("annotated", leads=[0]).fit_transform(records)
+        beats = QRSSegmenter(**protocol.segmenter).fit_transform(protocol.records)
     rhythms = [
         (beats.r_peaks[a:b] / beats.sampling_rate, beats.labels[a:b])
         for a, b in pairwise(beats.bounds())
     ]
-    subject, session = np.array([[record.subject, record.session] for record in records]).T
-    return rhythms, subject, session == "1 early"
+    return rhythms, protocol.subjects, protocol.gallery
 
 
 class TestMITBIH:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sklearn_ecganon import ECGRecord, QRSSegmenter, make_ecg_records
-from sklearn_ecganon.datasets import DS1, DS2, fetch_mitdb
+from sklearn_ecganon.datasets import DS1, DS2, load_protocol
 from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.utility import (
     BeatClassUtility,
@@ -133,8 +133,8 @@ class TestBeatClass:
     @pytest.mark.slow
     @pytest.mark.parametrize("judge", ["conv", "forest"])
     def test_judges_are_competitive(self, data_home, judge):
-        records = fetch_mitdb(data_home=data_home, records=[*DS1, *DS2]).data
-        beats = QRSSegmenter("annotated").fit_transform(records)
+        protocol = load_protocol("mitdb-ds1-ds2", data_home=data_home)
+        beats = QRSSegmenter(**protocol.segmenter).fit_transform(protocol.records)
         found = BeatClassUtility(judge, crossings=["trtr"]).evaluate(beats, beats)
         assert found["trtr_macro_f1"] >= 0.60
         assert found["trtr_accuracy"] >= 0.93
