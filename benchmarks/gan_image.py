@@ -358,8 +358,8 @@ def limits(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             row = realism(original.with_beats(beats[: len(original.beats)]), scene)
             print(
                 f"{people}, {name}: membership {detected:.2f}, "
-                f"AUC {row['AUC new people']:.2f}, coverage {row['coverage']:.2f}, of new people "
-                f"{row['coverage new people']:.2f}",
+                f"AUC {row['AUC new people']:.2f}, coverage {row['coverage']:.2f}, "
+                f"of new people {row['coverage new people']:.2f}",
                 flush=True,
             )
             rows_of_table.append({"people": people, "release": name, **row})

@@ -1,9 +1,9 @@
 """What a CycleGAN translates, what it costs, and whether it hides anybody.
 
-    OMP_NUM_THREADS=1 python benchmarks/images/cyclegan.py mri [--epochs 150] [--filters 32]
-    OMP_NUM_THREADS=1 python benchmarks/images/cyclegan.py xray [--epochs 60]
-    OMP_NUM_THREADS=1 python benchmarks/images/cyclegan.py ecg [--data ecgid] [--epochs 60]
-    OMP_NUM_THREADS=1 python benchmarks/images/cyclegan.py speed [--device cuda]
+    python -m benchmarks.images.cyclegan mri [--epochs 150] [--filters 32]
+    python -m benchmarks.images.cyclegan xray [--epochs 60]
+    python -m benchmarks.images.cyclegan ecg [--protocol ecgid-same-day] [--epochs 60]
+    python -m benchmarks.images.cyclegan speed [--device cuda]
 
 ``mri``    T1 to T2 of `mni_paired`: learnt from two patients and tested on the third, in turn.
            Every slice is trained on as it is and mirrored, 192 images, about as many as in
@@ -27,21 +27,23 @@ from __future__ import annotations
 
 import argparse
 import copy
-import os
-import statistics
 import time
 import warnings
-from datetime import date
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
-from sklearn_ecganon import QRSSegmenter, ReidentificationScorer
+from benchmarks._results import load, make_parser, print_header
+from benchmarks._speed import Step, compare, shuffled, train_plainly, untrained
+from benchmarks.images._data import load_images
+from sklearn_ecganon import QRSSegmenter
 from sklearn_ecganon.anonymizers import CycleGANAnonymizer
-from sklearn_ecganon.datasets import fetch_ecgid, fetch_mitdb, time_split
+from sklearn_ecganon.evaluation import evaluate
 from sklearn_ecganon.images import (
     CycleGANTranslator,
     SiameseVerifier,
@@ -50,18 +52,19 @@ from sklearn_ecganon.images import (
     load_nih_chest_xrays,
     verify_release,
 )
+from sklearn_ecganon.releases import Release
 from sklearn_ecganon.segmentation import BeatCountWarning
-from sklearn_ecganon.training._nets import seeded
-from sklearn_ecganon.utility import UtilityScorer
 
 PUBLISHED = {"generator": 3.5, "discriminator": 0.5}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["mri", "xray", "ecg", "speed"])
-    parser.add_argument("--data-home", default=os.environ.get("SKLEARN_ECGANON_DATA"))
-    parser.add_argument("--data", choices=["mitdb", "ecgid"], default="mitdb")
+def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    parser = make_parser(__doc__)
+    parts = {"mri": mri, "xray": xray, "ecg": ecg, "speed": speed}
+    parser.add_argument("what", choices=parts, nargs="?", default="xray")
+    parser.add_argument(
+        "--protocol", choices=["mitdb-time", "ecgid-same-day"], default="mitdb-time"
+    )
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--filters", type=int, default=32)
     parser.add_argument("--side", type=int, default=128, help="of an image, in pixels")
@@ -72,13 +75,19 @@ def main() -> None:
     parser.add_argument("--retrain", type=int, default=5, help="verifiers of each kind")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--figures", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     if arguments.figures:
         arguments.figures.mkdir(parents=True, exist_ok=True)
-    print(f"{date.today()}, {arguments.what}, {vars(arguments)}")
-    {"mri": mri, "xray": xray, "ecg": ecg, "speed": speed}[arguments.what](arguments)
+    if not arguments.quick:
+        print_header(arguments)
+        return parts[arguments.what](arguments)
+    arguments.epochs, arguments.filters, arguments.side, arguments.batch_size = 1, 2, 32, 16
+    arguments.retrain, arguments.rounds = 1, 1
+    print_header(arguments)
+    rows = [*xray(arguments), *speed(arguments)]
+    arguments.what = "ecg"
+    return [*rows, *ecg(arguments)]
 
 
 def model(
@@ -128,7 +137,8 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
     return float((similarity / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))).mean())
 
 
-def mri(arguments: argparse.Namespace) -> None:
+def mri(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Translate T1 to T2 and compare with the true T2."""
     bunch = load_mri_slices(arguments.data_home, subset="mni_paired")
     images = smaller(bunch.images, arguments.side)
     t1, t2 = (bunch.target == bunch.target_names.index(name) for name in ("T1", "T2"))
@@ -187,6 +197,7 @@ def mri(arguments: argparse.Namespace) -> None:
     print("\nmean over the patients held out")
     for name in ("PSNR", "SSIM", "cycle error", "found"):
         print(f"  {name}: {np.round(np.mean([row[name] for row in table], axis=0), 4)}")
+    return table
 
 
 def gray_map(x: np.ndarray, wanted: np.ndarray):
@@ -215,8 +226,10 @@ def edges(image: np.ndarray) -> np.ndarray:
     return np.hypot(*np.gradient(image)).ravel()
 
 
-def xray(arguments: argparse.Namespace) -> None:
-    bunch = load_nih_chest_xrays(arguments.data_home)
+def xray(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Translate X-rays between two groups, and let verifiers attack the releases."""
+    rows_of_groups = []
+    bunch = load_images(load_nih_chest_xrays, arguments)
     images = smaller(bunch.images, arguments.side)
     rng = np.random.default_rng(arguments.seed)
     people = rng.permutation(np.unique(bunch.subject))
@@ -267,33 +280,24 @@ def xray(arguments: argparse.Namespace) -> None:
                 arguments.figures / f"xray-{name.split()[0]}.png",
                 {"original": shown, "released": released[test][:6]},
             )
+        row = {"groups": name, "moved": float(moved)}
+        levels = ("original", "ignorant", "semi-informed")
+        row |= {f"{level}, AUC": float(result.auc(level).mean()) for level in levels}
+        rows_of_groups.append(row)
+    return rows_of_groups
 
 
-def ecg(arguments: argparse.Namespace) -> None:
+def ecg(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Translate half of the people of a protocol, and attack their release."""
+    protocol = load(arguments.protocol, arguments)
     with warnings.catch_warnings():
         # Flutter in record 207 is annotated without beats.
         warnings.simplefilter("ignore", BeatCountWarning)
-        if arguments.data == "mitdb":
-            records = time_split(fetch_mitdb(data_home=arguments.data_home).data)
-            beats = QRSSegmenter("annotated", leads=[0]).fit_transform(records)
-        else:
-            bunch = fetch_ecgid(data_home=arguments.data_home)
-            # Recordings of a person's first day, so that the split is one of recordings.
-            dates = np.asarray(bunch.session)
-            first = {s: min(dates[bunch.subject == s]) for s in np.unique(bunch.subject)}
-            records = [
-                record
-                for record, day, subject in zip(bunch.data, dates, bunch.subject, strict=True)
-                if day == first[subject]
-            ]
-            beats = QRSSegmenter(leads=[0]).fit_transform(records)
-    subjects = np.array([record.subject for record in records])
-    sessions = np.array([record.session for record in records])
-    people, counts = np.unique(subjects, return_counts=True)
-    mixed = np.random.default_rng(arguments.seed).permutation(people)
+        beats = QRSSegmenter(**protocol.segmenter).fit_transform(protocol.records)
+    subjects, sessions = protocol.subjects, protocol.sessions
+    mixed = np.random.default_rng(arguments.seed).permutation(np.unique(subjects))
     domain = np.where(np.isin(subjects, mixed[::2]), "A", "B")
-    several = np.isin(subjects, people[counts > 1])
-    attacked = (domain == "A") & several
+    attacked = domain == "A"
     gan = model(arguments, max_epochs=arguments.epochs or 60)
     start = time.perf_counter()
     gan.fit(beats, subjects, domain=domain)
@@ -304,112 +308,103 @@ def ecg(arguments: argparse.Namespace) -> None:
         f"{gan.history_['discriminator_loss'][-1]:.2f}, cycle error "
         f"{gan.history_['cycle_error'][-1]:.4f}"
     )
-    own = beats[attacked]
-    there = gan.translate(own)
+    original = beats[attacked]
+    there = gan.translate(original)
     back = gan.translate(there, "b-to-a")
     away, missed = (
-        np.median(rms(part.beats - own.beats) / rms(own.beats)) for part in (there, back)
+        np.median(rms(side.beats - original.beats) / rms(original.beats))
+        for side in (there, back)
     )
     print(f"  median beat: {away:.1%} of its RMS away; there and back: {missed:.1%}")
-    judge = ReidentificationScorer(
-        ["lda", "trees"],
-        contract=None,
-        split="session" if arguments.data == "mitdb" else "time",
-        random_state=arguments.seed,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", WeakAttackWarning)
-        for strength in (0.5, 1.0):
-            released = copy.copy(gan).set_params(strength=strength)
-            kept = {"sessions": sessions[attacked]} if arguments.data == "mitdb" else {}
-            print(f"\nstrength {strength:g}, {len(np.unique(subjects[attacked]))} people of A")
-            print(judge.evaluate(released, own, subjects[attacked], **kept))
-            figures = UtilityScorer().evaluate(own, released.transform(own))
-            shown = ("utility", "waveform", "correlation_qrs", "rmse_qrs")
-            print({name: round(figures[name], 3) for name in shown if name in figures})
-            print(flush=True)
+    rows = []
+    for strength in (0.5, 1.0):
+        release = Release.by(
+            copy.copy(gan).set_params(strength=strength),
+            original,
+            subjects[attacked],
+            sessions=sessions[attacked],
+            split="session",
+            random_state=arguments.seed,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", WeakAttackWarning)
+            attackers = ["lda"] if arguments.quick else ["lda", "trees"]
+            evaluation = evaluate(release, attackers)
+        print(f"\nstrength {strength:g}, {evaluation.n_subjects} people of A\n{evaluation}")
+        shown = ("utility", "waveform", "correlation_qrs", "rmse_qrs")
+        figures = {k: evaluation.utility_figures.get(k) for k in shown}
+        print(figures, flush=True)
+        rows.append({"strength": strength, "rank1": evaluation.worst.rank1, **figures})
+    return rows
 
 
 def rms(beats: np.ndarray) -> np.ndarray:
     return np.sqrt(np.mean(beats**2, axis=(1, 2)))
 
 
-def speed(arguments: argparse.Namespace) -> None:
+def speed(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Compare the training with a plain loop over the same nets."""
     rng = np.random.default_rng(arguments.seed)
-    side, n = arguments.side, 64
+    side, n = arguments.side, 16 if arguments.quick else 64
     images = gaussian_filter(rng.random((2 * n, side, side)), (0, 2, 2))
     domain = np.repeat(["a", "b"], n)
     epochs = arguments.epochs or 3
-    ratios = []
-    for _ in range(arguments.rounds):
-        gan = model(arguments, max_epochs=epochs + 1, buffer_size=0).fit(images, domain=domain)
+    gan = model(arguments, max_epochs=epochs + 1, buffer_size=0)
+
+    def estimator() -> float:
         # The first epoch also warms the device up.
-        ours = epochs * n / gan.history_["dur"][1:].sum()
-        plain = epochs * n / plain_loop(gan, images, epochs)
-        ratios.append(plain / ours)
-        print(
-            f"  ours {ours:.1f} pairs of {side} x {side} a second, plain loop {plain:.1f}, "
-            f"ratio of times {ratios[-1]:.2f}",
-            flush=True,
-        )
-    where = torch.cuda.get_device_name() if gan.device_ == "cuda" else "one core"
-    print(
-        f"{where}, batches of {arguments.batch_size}, {arguments.filters} filters: ratio "
-        f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        return gan.fit(images, domain=domain).history_["dur"][1:].sum()
+
+    def plain() -> float:
+        return sum(train_cyclegan_plainly(gan, images, epochs + 1)[1:])
+
+    return [compare("CycleGAN, pairs", arguments.rounds, estimator, plain, epochs * n)]
+
+
+def train_cyclegan_plainly(gan: Any, images: np.ndarray, n_epochs: int) -> list[float]:
+    """Train the same nets as the published code does, and return the seconds of each epoch."""
+    net = gan.net_
+    module = untrained(net.module_)
+    # A fitted model does not keep its discriminators.
+    judges = net.initialized_instance(net.discriminator, net.get_params_for("discriminator"))
+    judges = judges.to(gan.device_).train()
+    adam, judge_adam = (
+        torch.optim.Adam(nets.parameters(), lr=2e-4, betas=(0.5, 0.999))
+        for nets in (module, judges)
     )
+    scaled = torch.as_tensor(2 * images[:, None] - 1, dtype=torch.float32).to(gan.device_)
+    sides = scaled.chunk(2)
+    generated: dict[str, torch.Tensor] = {}
 
+    def draw(n: int) -> torch.Tensor:
+        return torch.randn(n, gan.n_latent, device=gan.device_)
 
-def plain_loop(gan: CycleGANTranslator, images: np.ndarray, epochs: int) -> float:
-    """Train the same nets as the published code does, and return seconds."""
-    with seeded(0):
-        net = gan._build_net()
-        module, judges = net.module_.train(), net.discriminator_.train()
-        adam = torch.optim.Adam(module.parameters(), lr=2e-4, betas=(0.5, 0.999))
-        judge_adam = torch.optim.Adam(judges.parameters(), lr=2e-4, betas=(0.5, 0.999))
-        scaled = torch.as_tensor(2 * images[:, None] - 1, dtype=torch.float32)
-        scaled = scaled.to(gan.device_)
-        half = len(scaled) // 2
+    def generator_loss(batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        a, b, n = *batch, len(batch[0])
+        fake_b, fake_a = module.a_to_b(a, draw(n)), module.b_to_a(b, draw(n))
+        back_a, back_b = module.b_to_a(fake_b, draw(n)), module.a_to_b(fake_a, draw(n))
+        same_b, same_a = module.a_to_b(b, draw(n)), module.b_to_a(a, draw(n))
+        generated.update(a=fake_a, b=fake_b)
+        return (
+            (judges.a(fake_a) - 1).square().mean()
+            + (judges.b(fake_b) - 1).square().mean()
+            + 10 * (F.l1_loss(back_a, a) + F.l1_loss(back_b, b))
+            + 5 * (F.l1_loss(same_a, a) + F.l1_loss(same_b, b))
+        )
 
-        def draw(n: int) -> torch.Tensor:
-            return torch.randn(n, gan.n_latent, device=gan.device_)
+    def judge_loss(batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        losses = [
+            (judge(real) - 1).square().mean() + judge(generated[name].detach()).square().mean()
+            for name, judge, real in zip("ab", (judges.a, judges.b), batch, strict=True)
+        ]
+        return sum(losses) / 2
 
-        for epoch in range(epochs + 1):
-            if epoch == 1:
-                start = time.perf_counter()
-            order = [torch.randperm(half, device=gan.device_) + k * half for k in (0, 1)]
-            rows = zip(*(part.split(gan.batch_size) for part in order), strict=True)
-            for rows_a, rows_b in rows:
-                a, b, n = scaled[rows_a], scaled[rows_b], len(rows_a)
-                judges.requires_grad_(False)
-                adam.zero_grad()
-                fake_b, fake_a = module.a_to_b(a, draw(n)), module.b_to_a(b, draw(n))
-                back_a, back_b = module.b_to_a(fake_b, draw(n)), module.a_to_b(fake_a, draw(n))
-                same_b, same_a = module.a_to_b(b, draw(n)), module.b_to_a(a, draw(n))
-                loss = (
-                    (judges.a(fake_a) - 1).square().mean()
-                    + (judges.b(fake_b) - 1).square().mean()
-                    + 10 * (F.l1_loss(back_a, a) + F.l1_loss(back_b, b))
-                    + 5 * (F.l1_loss(same_a, a) + F.l1_loss(same_b, b))
-                )
-                loss.backward()
-                adam.step()
-                judges.requires_grad_(True)
-                judge_adam.zero_grad()
-                judged = torch.zeros((), device=gan.device_)
-                sides = ((judges.a, a, fake_a), (judges.b, b, fake_b))
-                for judge, real, fake in sides:
-                    judged = (
-                        judged
-                        + (
-                            (judge(real) - 1).square().mean()
-                            + judge(fake.detach()).square().mean()
-                        )
-                        / 2
-                    )
-                judged.backward()
-                judge_adam.step()
-                loss.item()
-        return time.perf_counter() - start
+    def batches() -> Iterator[tuple[torch.Tensor, ...]]:
+        for (a,), (b,) in zip(*(shuffled(gan.batch_size, x) for x in sides), strict=True):
+            yield a, b
+
+    steps = [Step(generator_loss, adam, frozen=[judges]), Step(judge_loss, judge_adam)]
+    return train_plainly(batches, steps, n_epochs)[1]
 
 
 def strip(path: Path, rows: dict[str, np.ndarray]) -> None:
