@@ -119,7 +119,7 @@ def _plain(value: Any) -> Any:
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return a Markdown table; numbers are right-aligned, floats have three decimals."""
     cells = [[_cell(value) for value in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    widths = [max(3, *map(len, column)) for column in zip(header, *cells, strict=True)]
     numeric = [
         all(_is_number(row[i]) for row in cells) and bool(cells) for i in range(len(header))
     ]
