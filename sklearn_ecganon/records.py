@@ -200,6 +200,9 @@ class BeatSet:
         Clinical class of each beat.
     gaps : ndarray of int of shape (n_gaps, 3), optional
         Stretches that were not recorded: record index, first sample, one past the last.
+    lead_gaps : ndarray of int of shape (n_lead_gaps, 4), optional
+        Stretches in which one lead was not recorded while others were: record index, position
+        of the lead, first sample, one past the last.
 
     See Also
     --------
@@ -225,6 +228,7 @@ class BeatSet:
     names: tuple[str, ...]
     labels: NDArray[np.str_] | None = None
     gaps: NDArray[np.intp] | None = None
+    lead_gaps: NDArray[np.intp] | None = None
 
     def __post_init__(self) -> None:
         n_beats, n_records = len(self.beats), len(self.lengths)
@@ -308,13 +312,6 @@ class BeatSet:
         record = np.repeat(np.arange(len(chosen)), counts)
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         rows = np.repeat(bounds[:-1][chosen], counts) + within
-        gaps = None
-        if self.gaps is not None:
-            parts = [self.gaps[self.gaps[:, 0] == old] for old in chosen]
-            gaps = np.concatenate(
-                [np.empty((0, 3), np.intp)]
-                + [np.c_[np.full(len(p), new), p[:, 1:]] for new, p in enumerate(parts)]
-            )
         return BeatSet(
             beats=self.beats[rows],
             record=record,
@@ -324,7 +321,8 @@ class BeatSet:
             lead_names=tuple(self.lead_names[i] for i in chosen),
             names=tuple(self.names[i] for i in chosen),
             labels=None if self.labels is None else self.labels[rows],
-            gaps=gaps,
+            gaps=_rows_of_records(self.gaps, chosen),
+            lead_gaps=_rows_of_records(self.lead_gaps, chosen),
         )
 
     def __iter__(self) -> Iterator[BeatSet]:
@@ -352,11 +350,8 @@ class BeatSet:
             )
         offsets = np.cumsum([0] + [len(part) for part in parts])
         labels = [part.labels for part in parts if part.labels is not None]
-        gaps = [
-            part.gaps + [offset, 0, 0]
-            for part, offset in zip(parts, offsets, strict=False)
-            if part.gaps is not None
-        ]
+        gaps = _joined([part.gaps for part in parts], offsets)
+        lead_gaps = _joined([part.lead_gaps for part in parts], offsets)
         return cls(
             beats=np.concatenate([part.beats for part in parts]),
             record=np.concatenate(
@@ -368,7 +363,8 @@ class BeatSet:
             lead_names=sum((part.lead_names for part in parts), ()),
             names=sum((part.names for part in parts), ()),
             labels=np.concatenate(labels) if len(labels) == len(parts) else None,
-            gaps=np.concatenate(gaps) if gaps else None,
+            gaps=gaps,
+            lead_gaps=lead_gaps,
         )
 
     def __repr__(self) -> str:
@@ -376,3 +372,23 @@ class BeatSet:
             f"BeatSet({len(self)} records, {len(self.beats)} beats, {self.n_leads} leads, "
             f"{self.n_times} samples at {self.sampling_rate:g} Hz)"
         )
+
+
+def _rows_of_records(table: NDArray | None, chosen: NDArray) -> NDArray | None:
+    """Return the rows whose first column is a chosen record, with that record's new index."""
+    if table is None:
+        return None
+    parts = [table[table[:, 0] == old] for old in chosen]
+    renumbered = [np.c_[np.full(len(p), new), p[:, 1:]] for new, p in enumerate(parts)]
+    return np.concatenate([table[:0], *renumbered])
+
+
+def _joined(tables: Sequence[NDArray | None], offsets: NDArray) -> NDArray | None:
+    """Join tables whose first column is a record, counted on from set to set."""
+    shifted = []
+    for table, offset in zip(tables, offsets, strict=False):
+        if table is not None:
+            moved = table.copy()
+            moved[:, 0] += offset
+            shifted.append(moved)
+    return np.concatenate(shifted) if shifted else None

@@ -220,7 +220,7 @@ class Delineator:
             searched = select_leads(record, live)
             r_peaks = find_beats(
                 searched,
-                used_leads(searched, None, None)[1],
+                [used_leads(searched, None, None)[1]],
                 detector="sleepecg",
                 refine=_REFINE_MS,
                 n_times=round(SHORTEST_MS * record.sampling_rate / 1000),

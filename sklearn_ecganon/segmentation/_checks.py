@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_ecganon.records import ECGRecord
+from sklearn_ecganon.segmentation._screening import (
+    MIN_RATE,
+    NotAnECGError,
+    Screened,
+    SignalQualityWarning,
+    lead_problem,
+)
 
-_MIN_RATE = 100.0  # the detectors filter up to 30 Hz and more
-_RAIL_SHARE = 0.1  # LUDB holds the most of the databases we know: 2.8 % (record 115, II)
 _HEART_RATES = (20.0, 250.0)  # beats a minute
+_MAX_DISAGREEMENT = 0.5  # of the candidate beats
 
 
 class BeatCountWarning(UserWarning):
@@ -25,10 +32,10 @@ def check_rate(record: ECGRecord, rate: float, *, resample: bool, detector: str)
             f"record {record.name!r}: has {record.sampling_rate:g} Hz, but the segmenter "
             f"works at {rate:g} Hz; set QRSSegmenter(sampling_rate={rate:g}) to resample."
         )
-    if detector != "annotated" and rate < _MIN_RATE:
+    if detector != "annotated" and rate < MIN_RATE:
         raise ValueError(
             f"record {record.name!r}: {rate:g} Hz is too slow to find beats; "
-            f"give sampling_rate={_MIN_RATE:g} or more, or detector='annotated'."
+            f"give sampling_rate={MIN_RATE:g} or more, or detector='annotated'."
         )
 
 
@@ -72,24 +79,48 @@ def check_annotation(record: ECGRecord, detector: str) -> None:
         )
 
 
-def check_trace(record: ECGRecord, lead: int) -> None:
-    """Refuse a lead that is all NaN, flat or saturated."""
-    where = f"record {record.name!r}: lead {record.lead_names[lead]!r}"
-    remedy = "leave the record out or choose other leads by QRSSegmenter(leads=...)"
-    trace = record.signal[:, lead]
-    low, high = np.fmin.reduce(trace), np.fmax.reduce(trace)
-    if np.isnan(low):
-        raise ValueError(f"{where} is all NaN; {remedy}.")
-    if low == high:
-        raise ValueError(f"{where} is flat at {low:g} mV; {remedy}.")
-    n_recorded = len(trace) - np.count_nonzero(np.isnan(trace))
-    for rail in (low, high):
-        share = np.count_nonzero(trace == rail) / n_recorded
-        if rail != 0 and share > _RAIL_SHARE:
-            raise ValueError(
-                f"{where} is saturated: {100 * share:.0f} % of it is at {rail:g} mV, its "
-                f"extreme; set such stretches to NaN, {remedy}."
-            )
+def check_leads(record: ECGRecord, leads: Sequence[int]) -> None:
+    """Refuse a record of whose leads each one is all NaN, flat or saturated."""
+    problems = [lead_problem(record, lead) for lead in leads]
+    if all(problem is not None for problem in problems):
+        raise NotAnECGError(
+            f"record {record.name!r}: lead {record.lead_names[leads[0]]!r} {problems[0]}"
+            + (f", and so are {len(leads) - 1} other lead(s)" if len(leads) > 1 else "")
+            + "; leave the record out, choose other leads by QRSSegmenter(leads=...), or set "
+            "on_error='mask'."
+        )
+
+
+def check_screened(record: ECGRecord, screened: Screened) -> None:
+    """Refuse a record without an ECG, and warn of what was masked."""
+    if not screened.voters:
+        raise NotAnECGError(
+            f"record {record.name!r}: no lead shows beats that resemble each other "
+            f"({screened.verdict} of the time and leads); leave the record out, or set "
+            "QRSSegmenter(on_error='mask')."
+        )
+    if screened.masked:
+        start, stop, reason = max(screened.masked, key=lambda part: part[1] - part[0])
+        seconds = sum(stop - start for start, stop, _ in screened.masked) / record.sampling_rate
+        warnings.warn(
+            f"record {record.name!r}: {seconds:.0f} s are no analysable ECG and become gaps, "
+            f"the longest from {start / record.sampling_rate:.0f} to "
+            f"{stop / record.sampling_rate:.0f} s ({reason}).",
+            SignalQualityWarning,
+            stacklevel=2,
+        )
+
+
+def check_agreement(record: ECGRecord, disagreement: float) -> None:
+    """Warn where leads show different beats."""
+    if disagreement > _MAX_DISAGREEMENT:
+        warnings.warn(
+            f"record {record.name!r}: its leads disagree about {disagreement:.0%} of the "
+            "beats; those that most leads show were kept. Look at the record, or choose a "
+            "detection_lead.",
+            SignalQualityWarning,
+            stacklevel=2,
+        )
 
 
 def check_heart_rate(record: ECGRecord, n_beats: int, heart_rate: float) -> None:

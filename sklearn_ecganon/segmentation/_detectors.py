@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import sleepecg
 from numpy.typing import ArrayLike, NDArray
 
 from sklearn_ecganon.records import ECGRecord
-from sklearn_ecganon.segmentation._signals import stretches
+from sklearn_ecganon.segmentation._signals import between, bridged, gaps_of, runs_of
+from sklearn_ecganon.segmentation._voting import find_by_vote
 from sklearn_ecganon.segmentation._windows import FoundBeats
 
 _EDGE_MS = 60.0  # a QRS lasts about 120 ms: an R peak closer to an edge has lost part of it
-_SHORTEST_MS = 1000.0  # the detectors learn their thresholds on a first second or two
 _BASELINE_MS = 200.0  # half width of the median that stands for the isoelectric line
 
 
@@ -51,16 +51,22 @@ DETECTORS: dict[str, Callable[[NDArray, float], ArrayLike]] = {
 
 
 def find_beats(
-    record: ECGRecord, lead: int, *, detector: str, refine: float, n_times: int
+    record: ECGRecord,
+    leads: Sequence[int],
+    *,
+    detector: str,
+    refine: float,
+    n_times: int,
 ) -> FoundBeats:
-    """Find the beats of a record, one finite stretch at a time.
+    """Find the beats of a record by the vote of some of its leads.
 
     Parameters
     ----------
     record : ECGRecord
-        Made ready: its leads are those that must not be missing.
-    lead : int
-        Position of the lead to look at.
+        Prepared: NaN wherever there is nothing to search.
+    leads : sequence of int
+        Positions of the leads to look at, the most trusted first. R peaks are those of the
+        first one that was recorded at that moment.
     detector : str
         A key of `DETECTORS`, or ``"annotated"``.
     refine : float
@@ -70,29 +76,59 @@ def find_beats(
 
     Returns
     -------
-    found : FoundBeats
+    beats : FoundBeats
         Those whose QRS is whole.
     """
     rate, annotated = record.sampling_rate, detector == "annotated"
-    known = np.empty(0, dtype=np.intp) if record.r_peaks is None else record.r_peaks
+    gaps, lead_gaps = gaps_of(record.signal, rate)
+    runs = between(gaps, record.n_times)
+    disagreement = 0.0
+    if annotated:
+        known = record.r_peaks
+        peaks = np.empty(0, dtype=np.intp) if known is None else known
+        n_candidates = len(peaks)
+    else:
+        peaks, disagreement = find_by_vote(record.signal, rate, leads, DETECTORS[detector])
+    peaks = _refined(record, leads, peaks, refine)
     edge = round(_EDGE_MS * rate / 1000)
-    shortest = n_times if annotated else max(n_times, _SHORTEST_MS * rate / 1000)
-    runs, r_peaks, n_found = stretches(record.signal), [known[:0]], 0
+    r_peaks, n_found = [peaks[:0]], 0
     for start, stop in runs:
-        trace = record.signal[start:stop, lead]
-        if len(trace) < shortest or np.ptp(trace) == 0:
+        if stop - start < n_times:
             continue
-        if annotated:
-            peaks = known[(known >= start) & (known < stop)] - start
-        else:
-            peaks = np.asarray(DETECTORS[detector](trace, rate)).astype(np.intp)
-        peaks = to_extremum(trace, peaks, rate, refine)
-        n_found += len(peaks)
-        whole = (peaks >= edge) & (peaks < len(trace) - edge)
-        r_peaks.append(start + peaks[whole])
-    kept = np.concatenate(r_peaks)
-    n_dropped = (len(known) if annotated else n_found) - len(kept)
-    return FoundBeats(record, runs, kept, n_found, n_dropped, n_times)
+        inside = peaks[(peaks >= start) & (peaks < stop)]
+        n_found += len(inside)
+        r_peaks.append(inside[(inside >= start + edge) & (inside < stop - edge)])
+    kept_peaks = np.concatenate(r_peaks)
+    n_dropped = (n_candidates if annotated else n_found) - len(kept_peaks)
+    return FoundBeats(
+        record, runs, kept_peaks, n_found, n_dropped, n_times, lead_gaps, disagreement
+    )
+
+
+def _refined(
+    record: ECGRecord, leads: Sequence[int], peaks: NDArray[np.intp], reach_ms: float
+) -> NDArray[np.intp]:
+    """Move each peak to the extremum of the first lead that was recorded around it."""
+    rate = record.sampling_rate
+    remaining, moved = peaks, [peaks[:0]]
+    for lead in leads:
+        if not len(remaining):
+            break
+        trace = bridged(record.signal[:, lead], rate)
+        recorded = np.isfinite(trace[remaining])
+        moved += [
+            start + to_extremum(trace[start:stop], of_run - start, rate, reach_ms)
+            for start, stop in runs_of(np.isfinite(trace))
+            if len(
+                of_run := remaining[recorded][
+                    np.searchsorted(remaining[recorded], start) : np.searchsorted(
+                        remaining[recorded], stop
+                    )
+                ]
+            )
+        ]
+        remaining = remaining[~recorded]
+    return np.unique(np.concatenate([*moved, remaining]))
 
 
 def to_extremum(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -27,6 +28,7 @@ from sklearn_ecganon.records import BeatSet, ECGRecord
 from sklearn_ecganon.segmentation import _checks as checks
 from sklearn_ecganon.segmentation._detectors import DETECTORS, find_beats, recentre
 from sklearn_ecganon.segmentation._leads import kept_leads, used_leads
+from sklearn_ecganon.segmentation._screening import NotAnECGError, Screened, screen
 from sklearn_ecganon.segmentation._signals import bandpass, resample, select_leads
 from sklearn_ecganon.segmentation._stitching import stitch_record
 from sklearn_ecganon.segmentation._windows import FoundBeats, cut_windows
@@ -37,11 +39,18 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
 
     Every detected peak is moved to the extremum of its QRS, whatever its polarity: the
     sample within `refine` ms that lies farthest from the median of the 400 ms around it.
-    A stretch of NaN in any kept lead splits the record: each finite stretch is searched on
-    its own and no window reaches across the gap or over the end of the record; what is
-    missing of a window repeats the last sample there is. Beats whose R peak is closer than
-    60 ms to such an edge are dropped, as part of the QRS is lost; :meth:`describe` counts
-    them, and the windows that were filled up or that overlap.
+    Before that, :func:`signal_quality` judges every lead in windows of 10 s. A lead that is
+    missing, or flat for more than 2 s, has a gap there and leaves the other leads alone.
+    Stretches in which no lead shows beats that resemble each other (noise, ventricular
+    fibrillation) become gaps too, with a `SignalQualityWarning`; a record without an ECG is
+    refused. Beats are searched in up to five leads that carry an ECG and kept where most of
+    them agree. Gaps of up to 0.2 s are bridged for the search.
+
+    Where all leads are missing for longer the record splits: no window reaches across the
+    gap or over the end of the record; what is missing of a window repeats the last sample
+    there is. Beats whose R peak is closer than 60 ms to such an edge are dropped, as part of
+    the QRS is lost; :meth:`describe` counts them, and the windows that were filled up or that
+    overlap. Gaps come back as NaN from :meth:`inverse_transform`.
 
     :meth:`inverse_transform` puts beats back at their R peaks. Between two R peaks it uses
     the windows of these two beats alone: cross-faded with a raised cosine where both reach,
@@ -59,8 +68,9 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         Names (upper or lower case) or positions of the leads to keep, in this order.
         `None` keeps all; the records must then agree in their number.
     detection_lead : str or int, default=None
-        Lead in which beats are found, kept or not. `None` takes MLII or II if it is among
-        the kept ones, else the first of them.
+        Only lead in which beats are searched, kept or not. `None` asks all kept leads that
+        carry an ECG; R peaks are then those of MLII or II if it is among them, else those
+        of the lead whose beats resemble each other most.
     sampling_rate : float, default=None
         Rate of the beats in Hz. Records at another rate are resampled to it; `None` keeps
         their own, which must then be the same for all. Arrays are never resampled: for them
@@ -70,6 +80,14 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         records go through first. What comes back by `inverse_transform` is filtered too.
     refine : float, default=40.0
         How far in ms a peak may be moved to the extremum of its QRS.
+    check_quality : bool, default=True
+        Whether to ask first if a record is an ECG. `False` searches whatever comes, which
+        an attacker does with a release that is no ECG any more.
+    on_error : {"raise", "skip", "mask"}, default="raise"
+        What happens to a record that shows no ECG. `"raise"` refuses it with the reason.
+        `"skip"` leaves it out, so that there are fewer records than came in; their names
+        are in the result's `names`. `"mask"` keeps its place: it has no beats, and
+        :meth:`inverse_transform` returns a record of NaN.
     n_jobs : int, default=None
         Number of joblib workers, each on records of its own. The result is the same.
 
@@ -94,8 +112,8 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
     Notes
     -----
     Detectors: sleepecg's, a modified Pan-Tompkins [1]_ [2]_; NeuroKit's [3]_; XQRS and GQRS
-    of WFDB [4]_. They are called with their defaults; only the refinement is ours. Records
-    are refused when a lead used is all NaN, flat, or saturated: at its own largest or
+    of WFDB [4]_. They are called with their defaults; the vote and the refinement are ours. A
+    lead is masked as a whole when it is all NaN, flat, or saturated: at its own largest or
     smallest value (other than 0 mV, the isoelectric line) for more than a tenth of the time.
 
     Arrays of beats, (n_beats, n_times) or (n_beats, n_leads, n_times), keep their shape and
@@ -104,9 +122,9 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
     the columns that come in repeat the edge. `detector`, `leads`, `detection_lead` and
     `band` do not touch arrays, and `inverse_transform` leaves them as they are.
 
-    A finite stretch between gaps is not searched when it is flat, shorter than a window, or,
-    except with `"annotated"`, shorter than a second. A stretch without beats comes back as
-    NaN, since there is nothing to make it from.
+    A stretch between gaps is not searched when it is shorter than a window, or, except with
+    `"annotated"`, shorter than a second. A stretch without beats comes back as NaN, since
+    there is nothing to make it from.
 
     References
     ----------
@@ -143,6 +161,8 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
         "band": ["array-like", None],
         "refine": [Interval(Real, 0, None, closed="left")],
+        "check_quality": ["boolean"],
+        "on_error": [StrOptions({"raise", "skip", "mask"})],
         "n_jobs": [Integral, None],
     }
 
@@ -156,6 +176,8 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         sampling_rate: float | None = None,
         band: tuple[float, float] | None = None,
         refine: float = 40.0,
+        check_quality: bool = True,
+        on_error: str = "raise",
         n_jobs: int | None = None,
     ) -> None:
         self.detector = detector
@@ -165,6 +187,8 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         self.sampling_rate = sampling_rate
         self.band = band
         self.refine = refine
+        self.check_quality = check_quality
+        self.on_error = on_error
         self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -186,8 +210,9 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a record cannot be segmented (a lead is missing, all NaN, flat or saturated,
-            it is shorter than one window, `"annotated"` finds no `r_peaks`), if the records
+            If a record cannot be segmented (a lead is missing, all leads are NaN, flat or
+            saturated, it is shorter than one window, `"annotated"` finds no `r_peaks`), if
+            the records
             differ in rate or number of leads, if a list holds something else than records,
             or if the array is not one of beats.
         """
@@ -229,6 +254,8 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         -----
         BeatCountWarning
             If a record has fewer than 20 or more than 250 beats a minute.
+        SignalQualityWarning
+            If stretches were masked, or the leads disagree about more than half of the beats.
         """
         check_is_fitted(self)
         if is_records(X):
@@ -275,12 +302,8 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         records : list of ECGRecord
             One record of the old length for each entry of X, in mV at the rate of the
             beats, NaN in its gaps, with R peaks, labels, lead names and name; no subject
-            and no session. An array is returned as it is.
-
-        Raises
-        ------
-        ValueError
-            If a record has no beats to be made from.
+            and no session. A record without beats is NaN everywhere. An array is returned
+            as it is.
         """
         check_is_fitted(self)
         if not isinstance(X, BeatSet):
@@ -314,7 +337,7 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         records = check_records(X)
         self._check(records)
-        rows = [found.counts() for found in self._find_all(records)]
+        rows = [beats.counts() for beats in self._find_all(records)]
         return {key: np.array([row[key] for row in rows]) for key in rows[0]}
 
     def _check(self, records: list[ECGRecord]) -> None:
@@ -330,8 +353,9 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
             checks.check_length(record, self.n_times_, self.sampling_rate_)
             checks.check_band(record, self.band)
             checks.check_annotation(record, self.detector)
-            for lead in used_leads(record, self.leads, self.detection_lead)[0]:
-                checks.check_trace(record, lead)
+            if self.on_error == "raise":
+                used, _ = used_leads(record, self.leads, self.detection_lead)
+                checks.check_leads(record, used)
 
     def _check_rows(self, X: Any, *, reset: bool) -> Beats:
         if isinstance(X, BeatSet):
@@ -339,32 +363,60 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         return check_beats(self, X, reset=reset)
 
     def _find_all(self, records: list[ECGRecord]) -> list[FoundBeats]:
+        """Find the beats of all records; those that are skipped are not among them."""
         everything = Parallel(n_jobs=self.n_jobs)(
             delayed(self._find)(record) for record in records
         )
-        for record, found in zip(records, everything, strict=True):
-            if not len(found.r_peaks):
-                raise ValueError(
-                    f"record {record.name!r}: no beat found by detector={self.detector!r}; "
-                    "leave it out, or try another detector or detection_lead."
-                )
-            checks.check_heart_rate(record, found.n_found, found.heart_rate)
-        return everything
+        remaining = []
+        for record, (beats, screened) in zip(records, everything, strict=True):
+            try:
+                checks.check_screened(record, screened)
+                self._check_beats(record, beats)
+            except NotAnECGError:
+                if self.on_error == "raise":
+                    raise
+                if self.on_error == "skip":
+                    continue
+            remaining.append(beats)
+        if not remaining:
+            raise NotAnECGError(
+                f"none of {len(records)} record(s) shows an ECG, so that nothing is left; "
+                "look at segmentation.signal_quality(record)."
+            )
+        return remaining
 
-    def _find(self, record: ECGRecord) -> FoundBeats:
-        """Find the beats of one record."""
-        used, lead = used_leads(record, self.leads, self.detection_lead)
-        record = select_leads(record, used)
+    def _check_beats(self, record: ECGRecord, beats: FoundBeats) -> None:
+        if not len(beats.r_peaks):
+            raise NotAnECGError(
+                f"record {record.name!r}: no beat found by detector={self.detector!r}; "
+                "leave it out, or try another detector or detection_lead."
+            )
+        checks.check_heart_rate(record, beats.n_found, beats.heart_rate)
+        checks.check_agreement(record, beats.disagreement)
+
+    def _find(self, record: ECGRecord) -> tuple[FoundBeats, Screened]:
+        """Find the beats of one record, and what of it was searched."""
+        used, detection_lead = used_leads(record, self.leads, self.detection_lead)
+        screened = screen(
+            select_leads(record, used),
+            None if self.detection_lead is None else detection_lead,
+            judge=self.check_quality and self.detector != "annotated",
+        )
+        searched = screened.record
+        if not screened.voters:
+            missing = np.full_like(searched.signal, np.nan)
+            searched = replace(searched, signal=missing, r_peaks=None, beat_labels=None)
         if self.band is not None:
-            record = bandpass(record, self.band)
-        record = resample(record, self.sampling_rate_)
-        return find_beats(
-            record,
-            lead,
+            searched = bandpass(searched, self.band)
+        searched = resample(searched, self.sampling_rate_)
+        beats = find_beats(
+            searched,
+            screened.voters,
             detector=self.detector,
             refine=self.refine,
             n_times=self.n_times_,
         )
+        return beats, screened
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

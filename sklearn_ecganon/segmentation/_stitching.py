@@ -28,10 +28,6 @@ def stitch_record(beats: BeatSet, i: int) -> ECGRecord:
 def stitch_signal(beats: BeatSet, i: int) -> NDArray[np.float64]:
     """Return the signal alone, in mV: (n_leads, n_times)."""
     first, last = np.searchsorted(beats.record, [i, i + 1])
-    if first == last:
-        raise ValueError(
-            f"record {beats.names[i]!r}: has no beats to be stitched from; leave it out."
-        )
     windows, r_peaks = beats.beats[first:last], beats.r_peaks[first:last]
     gaps = np.empty((0, 3), dtype=np.intp) if beats.gaps is None else beats.gaps
     n_samples = int(beats.lengths[i])
@@ -41,6 +37,9 @@ def stitch_signal(beats: BeatSet, i: int) -> NDArray[np.float64]:
         a, b = np.searchsorted(r_peaks, [start, stop])
         if a < b:
             _stitch(signal[:, start:stop], windows[a:b], r_peaks[a:b] - start, n_tail)
+    if beats.lead_gaps is not None:
+        for _, lead, start, stop in beats.lead_gaps[beats.lead_gaps[:, 0] == i]:
+            signal[lead, start:stop] = np.nan
     return signal
 
 

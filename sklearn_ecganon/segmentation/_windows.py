@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from sklearn_ecganon.records import BeatSet, ECGRecord
-from sklearn_ecganon.segmentation._signals import between
+from sklearn_ecganon.segmentation._signals import between, bridged
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class FoundBeats:
     record : ECGRecord
         At the rate of the beats, filtered, the kept leads first.
     stretches : ndarray of int of shape (n_stretches, 2)
-        First and one past the last sample of each finite stretch.
+        First and one past the last sample of each stretch in which some lead was recorded.
     r_peaks : ndarray of int of shape (n_beats,)
         Increasing, in samples from the start of the record.
     n_found : int
@@ -36,6 +36,11 @@ class FoundBeats:
         Those too close to an edge or, if annotated, where nothing was recorded.
     n_times : int
         Length of a window in samples.
+    lead_gaps : ndarray of int of shape (n_lead_gaps, 3)
+        Position of the lead, first and one past the last sample of each stretch that a lead
+        misses inside the finite ones.
+    disagreement : float
+        Fraction of the candidate beats that some lead did not show.
     """
 
     record: ECGRecord
@@ -44,11 +49,13 @@ class FoundBeats:
     n_found: int
     n_dropped: int
     n_times: int
+    lead_gaps: NDArray[np.intp]
+    disagreement: float = 0.0
 
     @property
     def heart_rate(self) -> float:
         """Beats a minute of recorded signal."""
-        n_recorded = np.diff(self.stretches).sum()
+        n_recorded = max(1, np.diff(self.stretches).sum())
         return float(60 * self.n_found * self.record.sampling_rate / n_recorded)
 
     @property
@@ -58,7 +65,7 @@ class FoundBeats:
 
     def windows(self, n_leads: int) -> NDArray[np.float64]:
         """Return the windows of the first leads, in mV: (n_beats, n_leads, n_times)."""
-        signal = self.record.signal[:, :n_leads]
+        signal = self._finite_signal(n_leads)
         start, lowest, highest = self._reach()
         every = sliding_window_view(signal, self.n_times, axis=0)
         windows = every[start.clip(0, len(every) - 1)]
@@ -67,6 +74,15 @@ class FoundBeats:
         samples = samples.clip(lowest[over, None], highest[over, None] - 1)
         windows[over] = signal[samples].swapaxes(1, 2)
         return windows
+
+    def _finite_signal(self, n_leads: int) -> NDArray[np.float64]:
+        """Return the first leads, short gaps interpolated and long ones at 0 mV."""
+        signal = self.record.signal[:, :n_leads]
+        if not len(self.lead_gaps) and not len(self.gaps):
+            return signal
+        rate = self.record.sampling_rate
+        traces = [bridged(trace, rate) for trace in signal.T]
+        return np.nan_to_num(np.column_stack(traces))
 
     def labels(self) -> NDArray[np.str_] | None:
         """Return the label of the annotated beat nearest to each, or Q beyond 150 ms."""
@@ -127,4 +143,18 @@ def cut_windows(found: list[FoundBeats], n_leads: int) -> BeatSet:
         names=tuple(beats.record.name for beats in found),
         labels=np.concatenate(labels) if len(labels) == len(found) else None,
         gaps=np.concatenate(gaps),
+        lead_gaps=_lead_gaps(found, n_leads),
     )
+
+
+def _lead_gaps(found: list[FoundBeats], n_leads: int) -> NDArray[np.intp] | None:
+    """Return the gaps of single leads of all records, or None where there are none."""
+    rows = [
+        np.c_[np.full(len(beats.lead_gaps), i), beats.lead_gaps]
+        for i, beats in enumerate(found)
+        if len(beats.lead_gaps)
+    ]
+    if not rows:
+        return None
+    every = np.concatenate(rows)
+    return every[every[:, 1] < n_leads]

@@ -100,5 +100,7 @@ class DetectionUtility(BaseEstimator):
         """Return the detected R peaks of record i, in ms."""
         record = stitch_record(X, i) if isinstance(X, BeatSet) else X[i]
         lead = used_leads(record, None, None)[1]
-        found = find_beats(record, lead, detector=self.detector, refine=self.refine, n_times=1)
+        found = find_beats(
+            record, [lead], detector=self.detector, refine=self.refine, n_times=1
+        )
         return found.r_peaks * (1000.0 / record.sampling_rate)

@@ -921,7 +921,7 @@ def _unfound(record: BeatSet) -> float:
     """Return 0 where a detector finds the R peaks of a record, up to 1 where it does not."""
     stitched = stitch_record(record, 0)
     _, lead = used_leads(stitched, None, None)
-    found = find_beats(stitched, lead, detector="sleepecg", refine=REFINE_MS, n_times=1)
+    found = find_beats(stitched, [lead], detector="sleepecg", refine=REFINE_MS, n_times=1)
     if not found.n_found:  # too short to be searched
         return 0.0
     tolerance = FOUND_MS * record.sampling_rate / 1000

@@ -1,0 +1,429 @@
+"""Which stretches of which leads carry an ECG: the gate in front of every beat detector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import butter, sosfiltfilt
+from sleepecg import detect_heartbeats
+
+from sklearn_ecganon.records import ECGRecord
+from sklearn_ecganon.segmentation._signals import runs_of
+
+#: What a window of a lead can be, from the best to the worst.
+STATES = ("ecg", "quiet", "noise", "fibrillation-like", "flat", "missing")
+_ECG, _QUIET, _NOISE, _FIBRILLATION, _FLAT, _MISSING = range(len(STATES))
+
+WINDOW_S = 10.0
+FLAT_S = 2.0  # a lead that does not move for longer is disconnected
+FLAT_MV = 0.005  # two steps of a coarse converter of 2.5 uV, or one of 5 uV
+_BLOCK_S = 0.25
+_RATE = 100.0  # Hz; the QRS band needs no more
+_QRS_BAND = (5.0, 30.0)  # Hz
+_HALF_QRS_S = 0.1
+_NEIGHBORS = 12  # beats on each side that a beat is compared with
+# Thresholds, set on MIT-BIH, ECG-ID, LUDB and PTB-XL against the noise records of the Noise
+# Stress Test, white and brown noise, EEG-like noise and sinusoids of 3 to 6 Hz.
+_MIN_AGREEMENT = 0.8
+_MIN_CONTRAST = 1.25
+_MIN_KURTOSIS = 4.5
+_MIN_QRS_MV = 0.03
+_QUIET_FRACTION = 0.2
+_FIBRILLATION_POWER = 0.8
+_MAX_DEAD = 0.75  # of a window; what is left is judged
+
+
+@dataclass(frozen=True, eq=False)
+class SignalQuality:
+    """What `signal_quality` read from one record.
+
+    Parameters
+    ----------
+    states : ndarray of int of shape (n_windows, n_leads)
+        Index into `STATES` for each window of 10 s and each lead.
+    bounds : ndarray of int of shape (n_windows + 1,)
+        First sample of each window, and the end of the record.
+    lead_gaps : ndarray of int of shape (n_gaps, 3)
+        Stretches in which one lead is missing, or flat for longer than 2 s: position of the
+        lead, first sample, one past the last.
+    scores : ndarray of float of shape (n_windows, n_leads)
+        How much the beats of a window resemble each other, from 0 to 1.
+    """
+
+    states: NDArray[np.int8]
+    bounds: NDArray[np.intp]
+    lead_gaps: NDArray[np.intp]
+    scores: NDArray[np.float64]
+
+    @cached_property
+    def carries(self) -> NDArray[np.bool_]:
+        """Whether each lead carries an ECG in at least a third of its recorded windows."""
+        recorded = (self.states < _FLAT).sum(axis=0)
+        usable = (self.states <= _QUIET).sum(axis=0)
+        has_beats = (self.states == _ECG).any(axis=0)
+        return has_beats & (3 * usable >= recorded)
+
+    def best_leads(self) -> NDArray[np.intp]:
+        """Return the leads that carry an ECG, the most convincing first.
+
+        Returns
+        -------
+        leads : ndarray of int
+            Positions; empty if no lead carries an ECG.
+        """
+        judged = self.states == _ECG
+        score = np.where(judged, self.scores, 0.0).sum(axis=0)
+        order = np.argsort(-score, kind="stable")
+        return order[self.carries[order]]
+
+    def unusable(self, leads: NDArray[np.intp]) -> list[tuple[int, int, str]]:
+        """Return the stretches in which none of some leads shows an analysable ECG.
+
+        Parameters
+        ----------
+        leads : ndarray of int
+            Positions of the leads that count.
+
+        Returns
+        -------
+        stretches : list of (int, int, str)
+            First sample, one past the last, and the name of the state. Noise counts where
+            it fills two windows or more; a single bad window may hold an artifact.
+        """
+        best = self.states[:, leads].min(axis=1) if len(leads) else self.states.min(axis=1)
+        stretches = []
+        edges = np.flatnonzero(np.diff(best, prepend=-1, append=-1))
+        for first, last in zip(edges[:-1], edges[1:], strict=True):
+            state = int(best[first])
+            long_enough = state != _NOISE or last - first > 1 or len(best) == 1
+            if state in (_NOISE, _FIBRILLATION) and long_enough:
+                start, stop = int(self.bounds[first]), int(self.bounds[last])
+                stretches.append((start, stop, STATES[state]))
+        return stretches
+
+    def summary(self) -> str:
+        """Return what most windows are, in words.
+
+        Returns
+        -------
+        sentence : str
+            For error messages.
+        """
+        counts = np.bincount(self.states.ravel(), minlength=len(STATES))
+        named = [f"{STATES[i]} {n / counts.sum():.0%}" for i, n in enumerate(counts) if n]
+        return ", ".join(named)
+
+
+def signal_quality(record: ECGRecord) -> SignalQuality:
+    """Tell which stretches of which leads carry an ECG.
+
+    Parameters
+    ----------
+    record : ECGRecord
+        In mV, at 100 Hz or more.
+
+    Returns
+    -------
+    quality : SignalQuality
+        A state for each window of 10 s and each lead, and the exact stretches in which a
+        lead is missing or flat.
+
+    Notes
+    -----
+    Beats are found in each lead by sleepecg. A window is an ECG if its beats resemble each
+    other, stand out of what lies between them, and have the peaked distribution of an ECG:
+
+    - agreement: the mean of the three highest correlations of a beat's QRS with its twelve
+      neighbors on either side, median over the window, at least 0.8. This is the template
+      matching index of [1]_ without a template, so that windows with ectopic beats pass.
+    - contrast: root mean square within 120 ms of the R peaks over that elsewhere, at least
+      1.25.
+    - kurtosis of the signal in the QRS band, at least 4.5 (kSQI of [2]_, which asks for 5
+      of the unfiltered signal).
+
+    A window without these but with more than 80 % of its power between 2 and 10 Hz is called
+    fibrillation-like; a window that moves less than a fifth of what the lead's beats do is
+    quiet, as in a pause or an asystole.
+
+    References
+    ----------
+    .. [1] C. Orphanidou et al., "Signal-quality indices for the electrocardiogram and
+       photoplethysmogram", IEEE J. Biomed. Health Inform. 19(3), 2015.
+    .. [2] Q. Li, R. G. Mark and G. D. Clifford, "Robust heart rate estimation from multiple
+       asynchronous noisy sources using signal quality indices and a Kalman filter",
+       Physiol. Meas. 29(1), 2008.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ecganon import ECGRecord, make_ecg_records
+    >>> from sklearn_ecganon.segmentation import signal_quality
+    >>> record = make_ecg_records(n_subjects=1, duration=30.0, random_state=0).data[0]
+    >>> signal_quality(record).summary()
+    'ecg 100%'
+    >>> noise = np.random.default_rng(0).normal(0, 0.3, len(record.signal))
+    >>> signal_quality(ECGRecord(noise, record.sampling_rate)).summary()
+    'noise 100%'
+    """
+    rate, n_times = record.sampling_rate, record.n_times
+    n_windows = max(1, int(n_times / (WINDOW_S * rate)))
+    bounds = np.linspace(0, n_times, n_windows + 1).astype(np.intp)
+    states = np.empty((n_windows, record.n_leads), dtype=np.int8)
+    scores = np.zeros((n_windows, record.n_leads))
+    gaps = []
+    for lead, trace in enumerate(record.signal.T):
+        missing = np.isnan(trace)
+        runs, is_flat = _dead_runs(trace, missing, rate)
+        gaps += [(lead, start, stop) for start, stop in runs.tolist()]
+        states[:, lead], scores[:, lead] = _judge(trace, missing, runs, is_flat, bounds, rate)
+    lead_gaps = np.array(gaps, dtype=np.intp).reshape(-1, 3)
+    return SignalQuality(states, bounds, lead_gaps, scores)
+
+
+def dead_stretches(trace: NDArray[np.float64], rate: float) -> NDArray[np.intp]:
+    """Return where a lead is missing, or flat for more than 2 s.
+
+    Parameters
+    ----------
+    trace : ndarray of shape (n_times,)
+        In mV, with NaN where nothing was recorded.
+    rate : float
+        In Hz.
+
+    Returns
+    -------
+    stretches : ndarray of int of shape (n_stretches, 2)
+        First and one past the last sample.
+    """
+    return _dead_runs(trace, np.isnan(trace), rate)[0]
+
+
+def _dead_runs(
+    trace: NDArray, missing: NDArray[np.bool_], rate: float
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return where a lead is missing or flat: (n_runs, 2), and which of these are flat."""
+    runs = runs_of(missing) if missing.any() else np.empty((0, 2), np.intp)
+    flat = _flat_runs(trace, rate)
+    every = np.concatenate([runs, flat])
+    order = np.argsort(every[:, 0], kind="stable")
+    return every[order], order >= len(runs)
+
+
+def _flat_runs(trace: NDArray, rate: float) -> NDArray[np.intp]:
+    """Return the stretches of more than 2 s in which a lead stays within 5 uV."""
+    block = max(1, round(_BLOCK_S * rate))
+    n_blocks = len(trace) // block
+    if n_blocks < FLAT_S / _BLOCK_S:
+        constant = np.ptp(trace) <= FLAT_MV  # False where anything is missing
+        long_enough = len(trace) >= FLAT_S * rate
+        return (
+            np.array([[0, len(trace)]] if constant and long_enough else [])
+            .reshape(-1, 2)
+            .astype(np.intp)
+        )
+    blocks = trace[: n_blocks * block].reshape(n_blocks, block)
+    low, high = blocks.min(axis=1), blocks.max(axis=1)
+    runs = []
+    still = runs_of(high - low <= FLAT_MV)
+    for first, last in still[np.diff(still, axis=1)[:, 0] >= FLAT_S / _BLOCK_S - 2]:
+        level = np.median(trace[first * block : last * block])
+        start, stop = int(first * block), int(last * block)
+        start = _extended(trace, start, -1, level)
+        stop = _extended(trace, stop, 1, level)
+        within = np.abs(trace[start:stop] - level) <= FLAT_MV
+        for begin, end in runs_of(within):
+            if end - begin >= FLAT_S * rate:
+                runs.append((start + begin, start + end))
+    return np.array(runs, dtype=np.intp).reshape(-1, 2)
+
+
+def _extended(trace: NDArray, position: int, step: int, level: float) -> int:
+    """Return how far a flat run reaches before (step -1) or after a position (step 1)."""
+    while 0 <= position - (step < 0) < len(trace):
+        sample = trace[position - (step < 0)]
+        if not abs(sample - level) <= FLAT_MV:
+            break
+        position += step
+    return position
+
+
+def _judge(
+    trace: NDArray,
+    missing: NDArray[np.bool_],
+    runs: NDArray[np.intp],
+    is_flat: NDArray[np.bool_],
+    bounds: NDArray[np.intp],
+    rate: float,
+) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+    """Return the state and the score of each window of a lead."""
+    n_windows = len(bounds) - 1
+    dead = _covered(runs, bounds)
+    flat = _covered(runs[is_flat], bounds)
+    states = np.where(2 * flat > dead, _FLAT, _MISSING).astype(np.int8)
+    alive = dead < _MAX_DEAD
+    if not alive.any():
+        return states, np.zeros(n_windows)
+    filled = trace
+    if missing.any():
+        known = np.flatnonzero(~missing)
+        filled = np.interp(np.arange(len(trace)), known, trace[known])
+    features = _features(filled, bounds, rate)
+    is_ecg = features.is_ecg
+    judged = np.full(n_windows, _NOISE, dtype=np.int8)
+    slow = _slow_power(features.coarse[features.rows[~is_ecg]], features.coarse_rate)
+    judged[np.flatnonzero(~is_ecg)[slow >= _FIBRILLATION_POWER]] = _FIBRILLATION
+    if (is_ecg & alive).any():
+        usual = np.median(features.spread[is_ecg & alive])
+        judged[features.spread < _QUIET_FRACTION * usual] = _QUIET
+    judged[is_ecg] = _ECG
+    states[alive] = judged[alive]
+    return states, np.where(is_ecg, features.agreement, 0.0)
+
+
+def _covered(runs: NDArray[np.intp], bounds: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the fraction of each window that runs cover."""
+    below = np.zeros(len(bounds))
+    for start, stop in runs:
+        below += np.clip(bounds - start, 0, stop - start)
+    return np.diff(below) / np.maximum(np.diff(bounds), 1)
+
+
+@dataclass(frozen=True)
+class _Features:
+    """Figures of each window of a lead, of shape (n_windows,), and the signal behind them."""
+
+    agreement: NDArray[np.float64]
+    contrast: NDArray[np.float64]
+    kurtosis: NDArray[np.float64]
+    size: NDArray[np.float64]  # median QRS, peak to peak, in mV
+    spread: NDArray[np.float64]  # 99th minus 1st percentile of the QRS band, in mV
+    coarse: NDArray[np.float64]  # the lead at 100 to 200 Hz
+    rows: NDArray[np.intp]  # its samples in each window
+    coarse_rate: float
+
+    @property
+    def is_ecg(self) -> NDArray[np.bool_]:
+        """Whether each window shows beats."""
+        return (
+            (self.agreement >= _MIN_AGREEMENT)
+            & (self.contrast >= _MIN_CONTRAST)
+            & (self.kurtosis >= _MIN_KURTOSIS)
+            & (self.size >= _MIN_QRS_MV)
+        )
+
+
+def _features(trace: NDArray, bounds: NDArray[np.intp], rate: float) -> _Features:
+    coarse, factor = _decimated(trace, rate)
+    rate = rate / factor
+    high = min(_QRS_BAND[1], 0.45 * rate)
+    sos = butter(2, [_QRS_BAND[0], high], "bandpass", fs=rate, output="sos")
+    band = sosfiltfilt(sos, coarse)
+    peaks = _to_extremes(band, _detect(coarse, rate), round(0.06 * rate))
+    near, sizes, agreement = _compare_beats(band, peaks, rate)
+    # Windows of one length, so that each figure is one expression.
+    edges = np.minimum(bounds // factor, len(band))
+    length = max(1, int(np.diff(edges).min()))
+    rows = edges[:-1, np.newaxis] + np.arange(length)
+    pieces, inside = band[rows], near[rows]
+    power = pieces**2
+    ordered = np.sort(pieces[:, ::4], axis=1)
+    spread = (
+        ordered[:, int(0.99 * (ordered.shape[1] - 1))] - ordered[:, ordered.shape[1] // 100]
+    )
+    n_inside = inside.sum(axis=1)
+    within = (power * inside).sum(axis=1) / np.maximum(n_inside, 1)
+    outside = (power.sum(axis=1) - (power * inside).sum(axis=1)) / np.maximum(
+        length - n_inside, 1
+    )
+    n_beats, medians = _window_medians(edges, peaks, np.array([agreement, sizes]))
+    judged = (n_beats >= 2) & (n_inside < length)
+    return _Features(
+        agreement=np.where(judged, medians[0], 0.0),
+        contrast=np.where(judged, np.sqrt(within / np.maximum(outside, 1e-12)), 0.0),
+        kurtosis=(power**2).mean(axis=1) / np.maximum(power.mean(axis=1) ** 2, 1e-18),
+        size=np.where(judged, medians[1], 0.0),
+        spread=spread,
+        coarse=coarse,
+        rows=rows,
+        coarse_rate=rate,
+    )
+
+
+def _decimated(trace: NDArray, rate: float) -> tuple[NDArray[np.float64], int]:
+    """Return a lead averaged down to 100 to 200 Hz, its median at 0, and the factor."""
+    factor = max(1, int(rate // _RATE))
+    n_blocks = len(trace) // factor
+    coarse = trace[: n_blocks * factor : factor].copy()
+    for phase in range(1, factor):
+        coarse += trace[phase : n_blocks * factor : factor]
+    coarse /= factor
+    coarse -= np.median(coarse[:: max(1, len(coarse) // 10_000)])
+    return coarse, factor
+
+
+def _window_medians(
+    edges: NDArray[np.intp], peaks: NDArray[np.intp], values: NDArray
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return how many beats each window has, and the lower median of each row of values."""
+    window_of = np.searchsorted(edges, peaks, side="right") - 1
+    n_beats = np.bincount(window_of, minlength=len(edges) - 1)
+    medians = np.zeros((len(values), len(n_beats)))
+    filled = n_beats > 0
+    middle = (np.cumsum(n_beats) - n_beats + (n_beats - 1) // 2)[filled]
+    for row, of_beats in zip(medians, values, strict=True):
+        row[filled] = of_beats[np.lexsort((of_beats, window_of))][middle]
+    return n_beats, medians
+
+
+def _detect(trace: NDArray, rate: float) -> NDArray[np.intp]:
+    if len(trace) < 2 * rate or np.ptp(trace) == 0:
+        return np.empty(0, np.intp)
+    return np.asarray(detect_heartbeats(trace, rate), dtype=np.intp)
+
+
+def _to_extremes(band: NDArray, peaks: NDArray[np.intp], reach: int) -> NDArray[np.intp]:
+    """Return each peak moved to the largest absolute value within reach."""
+    if not len(peaks):
+        return peaks
+    around = (peaks[:, np.newaxis] + np.arange(-reach, reach + 1)).clip(0, len(band) - 1)
+    return np.unique(around[np.arange(len(peaks)), np.abs(band[around]).argmax(axis=1)])
+
+
+def _compare_beats(
+    band: NDArray, peaks: NDArray[np.intp], rate: float
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
+    """Return which samples lie near beats, and each beat's size and agreement with others."""
+    near = np.zeros(len(band), dtype=bool)
+    half = round(0.12 * rate)
+    if len(peaks):
+        near[(peaks[:, np.newaxis] + np.arange(-half, half + 1)).clip(0, len(band) - 1)] = True
+    n_beats, half = len(peaks), round(_HALF_QRS_S * rate)
+    if n_beats < 2:
+        return near, np.zeros(n_beats), np.zeros(n_beats)
+    columns = peaks[:, np.newaxis] + np.arange(-half, half + 1)
+    beats = band[columns.clip(0, len(band) - 1)]
+    sizes = np.ptp(beats, axis=1)
+    beats = beats - beats.mean(axis=1, keepdims=True)
+    beats /= np.maximum(np.linalg.norm(beats, axis=1, keepdims=True), 1e-12)
+    most = min(_NEIGHBORS, n_beats - 1)
+    correlations = np.full((n_beats, 2 * most), -1.0)
+    for lag in range(1, most + 1):
+        pairs = (beats[lag:] * beats[:-lag]).sum(axis=1)
+        correlations[lag:, lag - 1] = pairs
+        correlations[:-lag, most + lag - 1] = pairs
+    best = -np.sort(-correlations, axis=1)[:, : min(3, most)]
+    return near, sizes, best.mean(axis=1)
+
+
+def _slow_power(pieces: NDArray, rate: float) -> NDArray[np.float64]:
+    """Return the fraction of each window's power above 0.5 Hz that lies between 2 and 10 Hz."""
+    length = min(pieces.shape[1], round(5 * rate))
+    centered = pieces[:, :length] - pieces[:, :length].mean(axis=1, keepdims=True)
+    power = np.abs(np.fft.rfft(centered * np.hanning(length))) ** 2
+    frequency = np.fft.rfftfreq(length, 1 / rate)
+    total = power[:, frequency > 0.5].sum(axis=1)
+    slow = power[:, (frequency >= 2) & (frequency <= 10)].sum(axis=1)
+    return slow / np.maximum(total, 1e-18)

@@ -1,0 +1,157 @@
+"""What of a record can be searched for beats: one answer for the segmenter and the archive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklearn_ecganon.records import ECGRecord
+from sklearn_ecganon.segmentation._quality import dead_stretches, signal_quality
+
+MIN_RATE = 100.0  # Hz; the detectors filter up to 30 Hz and more
+_RAIL_FRACTION = 0.1  # LUDB holds the most of the databases we know: 2.8 % (record 115, II)
+_PREFERRED = ("MLII", "II")
+
+
+class NotAnECGError(ValueError):
+    """No lead of a record shows beats that resemble each other."""
+
+
+class SignalQualityWarning(UserWarning):
+    """Stretches of a record were left out, or its leads do not agree."""
+
+
+@dataclass(frozen=True, eq=False)
+class Screened:
+    """A record without what is no ECG.
+
+    Parameters
+    ----------
+    record : ECGRecord
+        NaN where a lead is missing, flat for more than 2 s or saturated, and where no lead
+        can be analysed.
+    voters : list of int
+        Positions of the leads in which beats are searched, the most trusted first. Empty if
+        there is no ECG.
+    masked : list of (int, int, str)
+        First sample, one past the last, and reason of each stretch that was masked although
+        it was recorded: ``"noise"`` or ``"fibrillation-like"``.
+    verdict : str
+        What most of the record is, in words.
+    """
+
+    record: ECGRecord
+    voters: list[int]
+    masked: list[tuple[int, int, str]]
+    verdict: str
+
+
+def screen(
+    record: ECGRecord, detection_lead: int | None = None, *, judge: bool = True
+) -> Screened:
+    """Mask what is no ECG and choose the leads to search.
+
+    Parameters
+    ----------
+    record : ECGRecord
+        Its leads are those that count.
+    detection_lead : int, optional
+        The only lead to search, where the user names one.
+    judge : bool, default=True
+        Whether to ask if there is an ECG. Otherwise only missing, flat and saturated
+        stretches are masked, and the leads are trusted in their order.
+
+    Returns
+    -------
+    screened : Screened
+        MLII or II comes first among the voters where it carries an ECG, so that R peaks are
+        those that a reader of the rhythm strip sees.
+    """
+    dead, lead_gaps = _dead_leads(record)
+    signal = record.signal
+    if len(lead_gaps) or dead.any():
+        signal = signal.copy(order="F")
+        signal[:, dead] = np.nan
+        for lead, start, stop in lead_gaps:
+            signal[start:stop, lead] = np.nan
+        record = replace(record, signal=signal)
+    alive = np.flatnonzero(~dead)
+    if not judge or not len(alive):
+        voters = alive.tolist() if detection_lead is None else [detection_lead]
+        return Screened(record, _preferred(record, voters), [], "missing, flat or saturated")
+    quality = signal_quality(record)
+    voters = quality.best_leads().tolist()
+    if detection_lead is not None:
+        voters = [detection_lead] if detection_lead in voters else []
+    verdict = quality.summary()
+    if not voters:
+        return Screened(record, [], [], verdict)
+    masked = quality.unusable(np.array(voters))
+    if masked:
+        signal = record.signal.copy(order="F")
+        for start, stop, _ in masked:
+            signal[start:stop] = np.nan
+        record = replace(record, signal=signal)
+    return Screened(record, _preferred(record, voters), masked, verdict)
+
+
+def _dead_leads(record: ECGRecord) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    """Return which leads say nothing at all, and where the others are flat."""
+    dead = np.array([lead_problem(record, lead) is not None for lead in range(record.n_leads)])
+    stretches = [
+        (lead, start, stop)
+        for lead in np.flatnonzero(~dead)
+        for start, stop in dead_stretches(record.signal[:, lead], record.sampling_rate)
+    ]
+    return dead, np.array(stretches, dtype=np.intp).reshape(-1, 3)
+
+
+def lead_problem(record: ECGRecord, lead: int) -> str | None:
+    """Return what makes a whole lead useless, in words, or None.
+
+    Parameters
+    ----------
+    record : ECGRecord
+        The record.
+    lead : int
+        Position of the lead.
+
+    Returns
+    -------
+    problem : str or None
+        ``"is all NaN"``, ``"is flat at ..."`` or ``"is saturated: ..."``.
+    """
+    trace = record.signal[:, lead]
+    low, high = np.fmin.reduce(trace), np.fmax.reduce(trace)
+    if np.isnan(low):
+        return "is all NaN"
+    if low == high:
+        return f"is flat at {low:g} mV"
+    n_recorded = len(trace) - np.count_nonzero(np.isnan(trace))
+    for rail in (low, high):
+        fraction = np.count_nonzero(trace == rail) / n_recorded
+        if rail != 0 and fraction > _RAIL_FRACTION and not _stays(trace, rail, record):
+            return f"is saturated: {100 * fraction:.0f} % of it is at {rail:g} mV, its extreme"
+    return None
+
+
+def _stays(trace: NDArray, rail: float, record: ECGRecord) -> bool:
+    """Tell whether a lead is at its extreme in long flat stretches, which are masked."""
+    at_rail = trace == rail
+    in_flat = sum(
+        np.count_nonzero(at_rail[start:stop])
+        for start, stop in dead_stretches(trace, record.sampling_rate)
+    )
+    return bool(in_flat > 0.9 * np.count_nonzero(at_rail))
+
+
+def _preferred(record: ECGRecord, voters: list[int]) -> list[int]:
+    """Return the voters with MLII or II at the front."""
+    names = [record.lead_names[lead].upper() for lead in voters]
+    for name in _PREFERRED:
+        if name in names:
+            first = voters[names.index(name)]
+            return [first, *(lead for lead in voters if lead != first)]
+    return voters

@@ -1,0 +1,98 @@
+"""Beats of a record by the vote of its leads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sklearn_ecganon.segmentation._signals import bridged
+
+MAX_VOTERS = 5  # more leads cost time and change nothing
+_SHORTEST_S = 1.0  # detectors learn their thresholds on a first second or two
+_SAME_BEAT_S = 0.08  # between the peaks of one QRS in neighboring pairs of leads
+_HALF_QRS_S = 0.06
+_MIN_RELATIVE_SIZE = 0.1  # of the median QRS; smaller ones are noise found in a pause
+
+
+def find_by_vote(
+    signal: NDArray[np.float64],
+    rate: float,
+    voters: Sequence[int],
+    detect: Callable[[NDArray, float], ArrayLike],
+) -> tuple[NDArray[np.intp], float]:
+    """Find beats in each of some leads and keep those that most leads agree on.
+
+    Parameters
+    ----------
+    signal : ndarray of shape (n_times, n_leads)
+        In mV, NaN where a lead was not recorded.
+    rate : float
+        In Hz.
+    voters : sequence of int
+        Positions of the leads that are asked, the most trusted first.
+    detect : callable
+        Takes a finite trace and its rate, returns sample numbers.
+
+    Returns
+    -------
+    peaks : ndarray of int of shape (n_beats,)
+        Increasing. A beat is kept if more than half of the leads recorded at that moment
+        show it, or exactly half with the most trusted of them.
+    disagreement : float
+        Fraction of all candidates that some recorded voter did not show.
+    """
+    voters = list(voters)[:MAX_VOTERS]
+    if not voters:
+        return np.empty(0, np.intp), 0.0
+    traces = [bridged(signal[:, lead], rate) for lead in voters]
+    by_lead = [_peaks_of(trace, rate, detect) for trace in traces]
+    if len(voters) == 1:
+        return by_lead[0], 0.0
+    peaks = np.concatenate(by_lead)
+    lead = np.repeat(np.arange(len(voters)), [len(one) for one in by_lead])
+    if not len(peaks):
+        return peaks, 0.0
+    order = np.argsort(peaks, kind="stable")
+    peaks, lead = peaks[order], lead[order]
+    group = np.cumsum(np.diff(peaks, prepend=peaks[0]) > _SAME_BEAT_S * rate)
+    n_groups = int(group[-1]) + 1
+    votes = np.zeros((n_groups, len(voters)), dtype=bool)
+    votes[group, lead] = True
+    # The position is that of the most trusted lead that shows the beat.
+    first = np.lexsort((lead, group))
+    first = first[np.flatnonzero(np.diff(group[first], prepend=-1))]
+    positions = peaks[first]
+    recorded = np.column_stack([np.isfinite(trace[positions]) for trace in traces])
+    n_recorded, n_votes = recorded.sum(axis=1), (votes & recorded).sum(axis=1)
+    with_trusted = votes[np.arange(n_groups), recorded.argmax(axis=1)]
+    accepted = (2 * n_votes > n_recorded) | ((2 * n_votes == n_recorded) & with_trusted)
+    disagreement = float((n_votes < n_recorded).mean())
+    return np.unique(positions[accepted]), disagreement
+
+
+def _peaks_of(
+    trace: NDArray, rate: float, detect: Callable[[NDArray, float], ArrayLike]
+) -> NDArray[np.intp]:
+    """Return the beats of one lead, each of its recorded stretches searched by itself."""
+    known = np.isfinite(trace)
+    edges = np.flatnonzero(np.diff(known.astype(np.int8), prepend=0, append=0))
+    every = [np.empty(0, np.intp)]
+    for start, stop in edges.reshape(-1, 2):
+        piece = trace[start:stop]
+        if len(piece) < _SHORTEST_S * rate or np.ptp(piece) == 0:
+            continue
+        peaks = np.asarray(detect(piece, rate)).astype(np.intp)
+        every.append(start + peaks[_is_large(piece, peaks, rate)])
+    return np.concatenate(every)
+
+
+def _is_large(piece: NDArray, peaks: NDArray[np.intp], rate: float) -> NDArray[np.bool_]:
+    """Tell which peaks belong to a QRS and not to the noise of a pause."""
+    if not len(peaks):
+        return np.empty(0, dtype=bool)
+    half = max(1, round(_HALF_QRS_S * rate))
+    around = (peaks[:, np.newaxis] + np.arange(-half, half + 1)).clip(0, len(piece) - 1)
+    sizes = np.ptp(piece[around], axis=1)
+    return sizes >= _MIN_RELATIVE_SIZE * np.median(sizes)
