@@ -80,7 +80,7 @@ def stretches_of(reader: RecordReader, detector: str) -> Iterator[Stretch]:
             record = _record(reader, live, low)
             lead = _detection_lead(record, dead)
             detected = find_beats(
-                record, lead, detector=detector, refine=REFINE_MS, n_times=n_window
+                record, [lead], detector=detector, refine=REFINE_MS, n_times=n_window
             )
             peaks = detected.r_peaks[detected.r_peaks >= start - low] + low
             after = np.searchsorted(peaks, planned)
