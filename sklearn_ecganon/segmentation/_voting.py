@@ -13,7 +13,8 @@ MAX_VOTERS = 5  # more leads cost time and change nothing
 _SHORTEST_S = 1.0  # detectors learn their thresholds on a first second or two
 _SAME_BEAT_S = 0.08  # between the peaks of one QRS in neighboring pairs of leads
 _HALF_QRS_S = 0.06
-_MIN_RELATIVE_SIZE = 0.1  # of the median QRS; smaller ones are noise found in a pause
+_MIN_RELATIVE_SIZE = 0.1  # of the median QRS
+_PAUSE_S = 1.0  # from the nearest beat; the noise of a pause is searched again and again
 
 
 def find_by_vote(
@@ -84,15 +85,20 @@ def _peaks_of(
         if len(piece) < _SHORTEST_S * rate or np.ptp(piece) == 0:
             continue
         peaks = np.asarray(detect(piece, rate)).astype(np.intp)
-        every.append(start + peaks[_is_large(piece, peaks, rate)])
+        every.append(start + peaks[~_in_pause(piece, peaks, rate)])
     return np.concatenate(every)
 
 
-def _is_large(piece: NDArray, peaks: NDArray[np.intp], rate: float) -> NDArray[np.bool_]:
-    """Tell which peaks belong to a QRS and not to the noise of a pause."""
+def _in_pause(piece: NDArray, peaks: NDArray[np.intp], rate: float) -> NDArray[np.bool_]:
+    """Tell which peaks are the noise of a pause: small, and far from every beat."""
     if not len(peaks):
         return np.empty(0, dtype=bool)
     half = max(1, round(_HALF_QRS_S * rate))
     around = (peaks[:, np.newaxis] + np.arange(-half, half + 1)).clip(0, len(piece) - 1)
     sizes = np.ptp(piece[around], axis=1)
-    return sizes >= _MIN_RELATIVE_SIZE * np.median(sizes)
+    is_large = sizes >= _MIN_RELATIVE_SIZE * np.median(sizes)
+    beats = peaks[is_large]
+    after = np.searchsorted(beats, peaks)
+    before = np.abs(peaks - beats[np.maximum(after - 1, 0)])
+    distance = np.minimum(before, np.abs(beats[np.minimum(after, len(beats) - 1)] - peaks))
+    return ~is_large & (distance > _PAUSE_S * rate)
