@@ -9,7 +9,7 @@ from sklearn_ecganon.attacks._attackers._embedding import (
     Embedder,
     MarginSoftmax,
     another_day,
-    standardised,
+    standardized,
 )
 from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
 from sklearn_ecganon.attacks._attackers._session import SessionAttacker
@@ -133,7 +133,7 @@ def test_another_day_leaves_the_qrs_in_place():
     spike = torch.exp(-((time / 0.01) ** 2)).expand(64, 1, 100)
     wave = torch.exp(-(((time - 0.3) / 0.03) ** 2))
     torch.manual_seed(0)
-    changed = another_day(standardised(spike + wave), torch.zeros(3, 1, 100))
+    changed = another_day(standardized(spike + wave), torch.zeros(3, 1, 100))
     peaks = changed[:, 0, 45:56].argmax(dim=1) + 45
     assert set(peaks.tolist()) == {50}
     tops = changed[:, 0, 65:].argmax(dim=1) + 65

@@ -7,6 +7,7 @@ from sklearn_ecganon.metrics._highest import HighestRank1, highest_rank1
 from sklearn_ecganon.metrics._identification import (
     cmc_curve,
     equal_error_rate,
+    error_rates,
     rank_k,
     tar_at_far,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "d_sys",
     "detection_scores",
     "equal_error_rate",
+    "error_rates",
     "frechet_distance",
     "gallery_size_curve",
     "highest_rank1",

@@ -223,7 +223,35 @@ def _competitors(
 def error_rates(
     scores: ArrayLike, y_true: ArrayLike, classes: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the rates of false non-matches and false matches, thresholds increasing."""
+    """Return the error rates of verification at every threshold.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_probes, n_subjects)
+        Higher means more alike.
+    y_true : array-like of shape (n_probes,)
+        Subject of each probe.
+    classes : array-like of shape (n_subjects,)
+        Subject of each column.
+
+    Returns
+    -------
+    false_non_match, false_match : ndarray of shape (n_thresholds,)
+        Fraction of genuine pairs that are rejected and of impostor pairs that are accepted,
+        in the order of increasing thresholds.
+
+    Raises
+    ------
+    ValueError
+        If the gallery has fewer than two subjects, or a score is NaN.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon.metrics import error_rates
+    >>> false_non_match, false_match = error_rates([[2, 0], [1, 3]], [0, 1], [0, 1])
+    >>> false_match.tolist()
+    [1.0, 0.5, 0.0, 0.0, 0.0]
+    """
     scores, columns = check_scores(scores, y_true, classes)
     if scores.size == len(scores):
         raise ValueError("verification needs impostors; the gallery has 1 subject or none.")

@@ -1,4 +1,4 @@
-"""Figures of what the attackers found and of what a release looks like.
+"""Figures of evaluations, and of recordings before and after.
 
 matplotlib is needed to draw, not to import this package:
 ``pip install "sklearn-ecganon[plot]"``.
@@ -9,6 +9,11 @@ from sklearn_ecganon.plot._identity_map import IdentityMapDisplay
 from sklearn_ecganon.plot._preview_grid import PreviewGrid
 from sklearn_ecganon.plot._privacy_utility import PrivacyUtilityDisplay
 from sklearn_ecganon.plot._reidentification import ReidentificationDisplay
+
+# The style is for the report, which draws figures of its own.
+from sklearn_ecganon.plot._style import KNOWLEDGE_STYLE as KNOWLEDGE_STYLE
+from sklearn_ecganon.plot._style import ORIGINAL as ORIGINAL
+from sklearn_ecganon.plot._style import TEXT as TEXT
 
 __all__ = [
     "BeatOverlayDisplay",

@@ -1,4 +1,4 @@
-"""Where in the beat the person is, drawn under the beat."""
+"""A figure of how well each part of a beat identifies people."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 
 class IdentityMapDisplay:
-    """Rank-1 from each slice of the beat alone, under the mean beat.
+    """Rank-1 from each slice of the beat alone, with the mean beat.
 
     Make it with :meth:`from_map`.
 
     Parameters
     ----------
-    found : IdentityMap
-        What was measured.
+    identity : IdentityMap
+        The map to draw.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where it was drawn.
+        The axes of the figure.
     figure_ : matplotlib Figure
-        Its figure.
+        The figure.
     bars_ : matplotlib BarContainer
         One bar a slice.
 
@@ -53,47 +53,47 @@ class IdentityMapDisplay:
     figure_: Figure
     bars_: BarContainer
 
-    def __init__(self, found: IdentityMap) -> None:
-        self.found = found
+    def __init__(self, identity: IdentityMap) -> None:
+        self.identity = identity
 
     @classmethod
-    def from_map(cls, found: IdentityMap, *, ax: Axes | None = None) -> Self:
-        """Draw what `identity_map` found.
+    def from_map(cls, identity: IdentityMap, *, ax: Axes | None = None) -> Self:
+        """Draw the result of `identity_map`.
 
         Parameters
         ----------
-        found : IdentityMap
-            What was measured.
+        identity : IdentityMap
+            The map to draw.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
 
         Returns
         -------
         display : IdentityMapDisplay
             The figure is in its `figure_`.
         """
-        return cls(found).plot(ax=ax)
+        return cls(identity).plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> Self:
-        """Draw the slices as bars, the parts as brackets, the rest as a legend.
+        """Draw slices as bars, parts as horizontal lines, and name the others in the title.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
 
         Returns
         -------
         display : IdentityMapDisplay
-            Itself.
+            This display.
         """
         ax = axes_for(self, ax, (8.0, 4.4))
-        found = self.found
-        slices = [row for row in found.rows if row.part == "slice"]
-        parts = [row for row in found.rows if row.part in ("before QRS", "QRS", "after QRS")]
-        # What has no place in the beat is told beside it.
+        identity = self.identity
+        slices = [row for row in identity.rows if row.part == "slice"]
+        parts = [row for row in identity.rows if row.part in ("before QRS", "QRS", "after QRS")]
+        # Parts that are no interval of the beat are named in the title.
         placed = {"slice", *(row.part for row in parts)}
-        others = [row for row in found.rows if row.part not in placed]
+        others = [row for row in identity.rows if row.part not in placed]
         rank1 = 100 * np.array([row.rank1 for row in slices])
         spread = 100 * np.array([[r.rank1 - r.low, r.high - r.rank1] for r in slices]).T
         self.bars_ = ax.bar(
@@ -118,35 +118,35 @@ class IdentityMapDisplay:
                 color=TEXT,
             )
         ax.axhline(
-            100 * found.chance,
+            100 * identity.chance,
             color=TEXT,
             linestyle=":",
-            label=f"chance, {100 * found.chance:.1f} %",
+            label=f"chance, {100 * identity.chance:.1f} %",
         )
         ax.set(
             xlabel="time from the R peak (ms)",
-            ylabel="subjects recognised, rank-1 (%)",
+            ylabel="subjects recognized, rank-1 (%)",
             ylim=(0, 112),
             yticks=range(0, 101, 20),
         )
         ax.set_title(
-            f"Where identity lives: {found.n_subjects} subjects, {found.evidence} beats, "
-            f"{found.attacker}\n"
+            f"Identification from one part alone: {identity.n_subjects} subjects, "
+            f"{identity.evidence} beats, {identity.attacker}\n"
             + ", ".join(f"{row.part} {100 * row.rank1:.0f} %" for row in others),
             loc="left",
             fontsize="medium",
         )
         beat = ax.twinx()
-        times = np.arange(len(found.mean_beat)) - len(found.mean_beat) // 2
+        times = np.arange(len(identity.mean_beat)) - len(identity.mean_beat) // 2
         beat.plot(
-            1000 * times / found.sampling_rate,
-            found.mean_beat,
+            1000 * times / identity.sampling_rate,
+            identity.mean_beat,
             color=ORIGINAL,
             linewidth=1.5,
             label="mean beat",
         )
-        # The beat stays below the brackets, which lie where most of the rank-1 figures are.
-        low, height = found.mean_beat.min(), np.ptp(found.mean_beat)
+        # The beat stays below the horizontal lines.
+        low, height = identity.mean_beat.min(), np.ptp(identity.mean_beat)
         beat.set_ylim(low - 0.1 * height, low + 1.7 * height)
         beat.set_ylabel("mean beat (mV)", color=ORIGINAL)
         for axes in (ax, beat):

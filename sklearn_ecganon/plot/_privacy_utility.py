@@ -1,4 +1,4 @@
-"""What each candidate of a search costs and what it buys."""
+"""A figure of the privacy and utility of each candidate of a search."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ class PrivacyUtilityDisplay:
     Parameters
     ----------
     utility : array-like of shape (n_candidates,)
-        What the release is good for, 0 to 1.
+        Utility of each candidate, from 0 to 1.
     privacy : array-like of shape (n_candidates,)
-        1 where the worst attacker does no better than chance, 0 where he always wins.
+        1 if the worst attacker does no better than chance, 0 if it always succeeds.
     labels : sequence of str, optional
-        What to write beside each candidate.
+        Text beside each candidate.
     label_name : str, default=""
-        What the labels are values of, for the legend.
+        Name of the parameter in the labels, for the legend.
     best_index : int, optional
-        The candidate that was picked.
+        The candidate that was refitted.
 
     Attributes
     ----------
     risk : ndarray of shape (n_candidates,)
         ``1 - privacy``.
     on_front : ndarray of bool of shape (n_candidates,)
-        Candidates that no other one beats in both. Those without a score are not.
+        Candidates that no other one beats in both. Candidates without a score are False.
     ax_ : matplotlib Axes
-        Where it was drawn.
+        The axes of the figure.
     figure_ : matplotlib Figure
-        Its figure.
+        The figure.
     points_ : matplotlib PathCollection
         All candidates, in their order.
     front_ : matplotlib Line2D
-        The front: the least risk for at least that much utility.
+        The front: the lowest risk at each utility or more.
 
     See Also
     --------
@@ -112,11 +112,11 @@ class PrivacyUtilityDisplay:
         ----------
         cv_results : mapping
             ``cv_results_`` of the search. Means over its splits are drawn, and each
-            candidate is labelled with the parameters that vary.
+            candidate is labeled with the parameters that vary.
         best_index : int, optional
             ``best_index_`` of the search, to mark the candidate that was refitted.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
         **kwargs
             For `matplotlib.axes.Axes.scatter`.
 
@@ -130,8 +130,8 @@ class PrivacyUtilityDisplay:
         ValueError
             If `cv_results` has no privacy and utility, or no candidate has both.
         """
-        wanted = ("mean_test_utility", "mean_test_privacy")
-        missing = [key for key in wanted if key not in cv_results]
+        columns = ("mean_test_utility", "mean_test_privacy")
+        missing = [key for key in columns if key not in cv_results]
         if missing:
             raise ValueError(
                 f"cv_results has no {' and no '.join(missing)}; search with "
@@ -139,7 +139,7 @@ class PrivacyUtilityDisplay:
             )
         label_name, labels = _varied(cv_results["params"])
         display = cls(
-            *(cv_results[key] for key in wanted),
+            *(cv_results[key] for key in columns),
             labels=labels,
             label_name=label_name,
             best_index=best_index,
@@ -152,7 +152,7 @@ class PrivacyUtilityDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
         **kwargs
             For `matplotlib.axes.Axes.scatter`.
 
@@ -169,7 +169,7 @@ class PrivacyUtilityDisplay:
         ax = axes_for(self, ax, figsize=(6.4, 4.4))
         front = np.flatnonzero(self.on_front)
         front = front[np.argsort(self.utility[front])]
-        # A step, not a slope: what lies between two candidates was not measured.
+        # Steps, not slopes: nothing was measured between two candidates.
         (self.front_,) = ax.plot(
             self.utility[front],
             self.risk[front],
@@ -196,8 +196,8 @@ class PrivacyUtilityDisplay:
                 zorder=2,
             )
         for (x, y), label in self._texts().items():
-            # Down and to the right of a candidate no front runs, and slanted texts of
-            # neighbours stay apart.
+            # The front never runs below and to the right of a candidate, and slanted texts of
+            # neighbors do not overlap.
             ax.annotate(
                 label,
                 (x, y),
@@ -230,7 +230,7 @@ class PrivacyUtilityDisplay:
         return self
 
     def _texts(self) -> dict[tuple[float, float], str]:
-        """Return what stands where; candidates in one place share a text."""
+        """Return the text at each position. Candidates at one position share a text."""
         texts: dict[tuple[float, float], str] = {}
         for x, y, label in zip(self.utility, self.risk, self.labels or (), strict=False):
             if np.isfinite([x, y]).all():
@@ -240,7 +240,7 @@ class PrivacyUtilityDisplay:
 
 
 def _varied(params: list[dict[str, Any]]) -> tuple[str, list[str]]:
-    """Return the name of what varies, without its pipeline step, and a label each."""
+    """Return the name of the varied parameters, and the label of each candidate."""
     keys = sorted({key for candidate in params for key in candidate})
     values = {key: [str(candidate.get(key, "")) for candidate in params] for key in keys}
     varied = [key for key in keys if len(set(values[key])) > 1]

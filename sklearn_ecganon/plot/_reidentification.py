@@ -1,4 +1,4 @@
-"""The ladder as a picture: who is recognised, by whom, from how many beats."""
+"""A figure of the ladder: rank-1 of the attackers at each threat level."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ if TYPE_CHECKING:
     from matplotlib.container import ErrorbarContainer
     from matplotlib.figure import Figure
 
-# Lines stand side by side at each rung, so that no interval hides another.
+# Horizontal offset of the lines, so that no interval hides another.
 SIDESTEP = 0.07
 
 
 class ReidentificationDisplay:
-    """Rank-1 against evidence, one line for each thing the attacker may know.
+    """Rank-1 against evidence, one line for each level of knowledge.
 
     Make it with :meth:`from_result` or :meth:`from_estimator`.
 
     Parameters
     ----------
     result : Evaluation
-        The ladder.
+        The evaluation to draw.
     attacker : str, optional
-        Show this attacker; by default the most successful of the panel at every point.
+        Draw this attacker; by default the most successful of the panel at every point.
 
     Attributes
     ----------
     rows : dict of str to list of LadderRow
-        What is drawn: for each knowledge level the rungs in order of evidence.
+        The rows that are drawn: those of each level of knowledge, in order of evidence.
     ax_ : matplotlib Axes
-        Where it was drawn.
+        The axes of the figure.
     figure_ : matplotlib Figure
-        Its figure.
+        The figure.
     lines_ : dict of str to matplotlib ErrorbarContainer
-        The line of each knowledge level.
+        The line of each level of knowledge.
 
     Raises
     ------
@@ -61,7 +61,7 @@ class ReidentificationDisplay:
     >>> result = scorer.evaluate("passthrough", beats, bunch.subject, sessions=bunch.session)
     >>> display = ReidentificationDisplay.from_result(result)
     >>> display.ax_.get_ylabel()
-    'subjects recognised, rank-1 (%)'
+    'subjects recognized, rank-1 (%)'
     """
 
     rows: dict[str, list[LadderRow]]
@@ -75,11 +75,12 @@ class ReidentificationDisplay:
         panel = list(dict.fromkeys(row.attacker for row in result.rows))
         if attacker is not None and attacker not in panel:
             raise ValueError(f"attacker={attacker!r}; the result has {panel}.")
-        self._who = attacker or ", ".join(panel)
+        self._attackers = attacker or ", ".join(panel)
         rows = [row for row in result.rows if row.attacker == attacker]
         if attacker is None:
             rows = list(result.best_of_panel().values())
-            self._who = f"best of {self._who} at each point" if len(panel) > 1 else self._who
+            if len(panel) > 1:
+                self._attackers = f"best of {self._attackers} at each point"
         order = result.evidence
         rows.sort(key=lambda row: order.index(row.evidence))
         self.rows = {
@@ -97,16 +98,16 @@ class ReidentificationDisplay:
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw a ladder that was measured.
+        """Draw an evaluation.
 
         Parameters
         ----------
         result : Evaluation
-            What `ReidentificationScorer.evaluate` returned.
+            From `evaluate` or `ReidentificationScorer.evaluate`.
         attacker : str, optional
-            Show this attacker; by default the most successful of the panel at every point.
+            Draw this attacker; by default the most successful of the panel at every point.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
         **kwargs
             For `matplotlib.axes.Axes.errorbar`, for all lines.
 
@@ -130,7 +131,7 @@ class ReidentificationDisplay:
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Let the attackers try on a fitted anonymizer, and draw what they achieve.
+        """Evaluate a fitted anonymizer, and draw the result.
 
         Parameters
         ----------
@@ -145,9 +146,9 @@ class ReidentificationDisplay:
         scorer : ReidentificationScorer, optional
             The attackers; by default those of ``ReidentificationScorer()``.
         attacker : str, optional
-            Show this attacker; by default the most successful of the panel at every point.
+            Draw this attacker; by default the most successful of the panel at every point.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
         **kwargs
             For `matplotlib.axes.Axes.errorbar`, for all lines.
 
@@ -166,7 +167,7 @@ class ReidentificationDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
         **kwargs
             For `matplotlib.axes.Axes.errorbar`, for all lines.
 
@@ -182,16 +183,16 @@ class ReidentificationDisplay:
         """
         ax = axes_for(self, ax, figsize=(7.5, 4.2))
         result = self.result
-        # How many probes are too short depends on the evidence only: any level tells.
-        rungs = {row.evidence: row for level in self.rows.values() for row in level}
+        # The number of short probes depends on the evidence only, so any level has it.
+        at_evidence = {row.evidence: row for level in self.rows.values() for row in level}
         columns = {
             evidence: column
-            for column, evidence in enumerate(e for e in self.result.evidence if e in rungs)
+            for column, evidence in enumerate(e for e in result.evidence if e in at_evidence)
         }
         notes = [
-            f"* {rungs[e].n_short} of {rungs[e].n_probes} probes had fewer than {e}"
+            f"* {at_evidence[e].n_short} of {at_evidence[e].n_probes} probes had fewer than {e}"
             for e in columns
-            if rungs[e].n_short
+            if at_evidence[e].n_short
         ]
         middle = (len(self.rows) - 1) / 2
         self.lines_ = {}
@@ -216,11 +217,11 @@ class ReidentificationDisplay:
         )
         ax.set(
             xlabel="\n".join(["evidence (beats of one recording)", *notes]),
-            ylabel="subjects recognised, rank-1 (%)",
+            ylabel="subjects recognized, rank-1 (%)",
             xlim=(-0.4, len(columns) - 0.6),
             ylim=(-3, 103),
         )
-        labels = [f"{e}*" if rungs[e].n_short else f"{e}" for e in columns]
+        labels = [f"{e}*" if at_evidence[e].n_short else f"{e}" for e in columns]
         ax.set_xticks(range(len(columns)), labels)
         ax.grid(axis="y", color="0.92")
         ax.set_axisbelow(True)
@@ -253,4 +254,4 @@ class ReidentificationDisplay:
         people = f"{result.n_subjects} subjects"
         if result.n_probe_subjects < result.n_subjects:
             people += f", {result.n_probe_subjects} of them probed"
-        return f"Re-identification, {split}\n{people}; attacker: {self._who}"
+        return f"Re-identification, {split}\n{people}; attacker: {self._attackers}"

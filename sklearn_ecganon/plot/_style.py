@@ -1,4 +1,4 @@
-"""What all figures share: colours that colour-blind readers can tell apart, and axes."""
+"""Colors for color-blind readers, and axes, for all figures."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette; originals are grey in every figure.
+# Okabe and Ito's palette; originals are gray in every figure.
 ORIGINAL = "#8c8c8c"
 RELEASED = "#0072B2"
 WARNING = "#D55E00"
 TEXT = "#4d4d4d"
-#: The more an attacker knows, the darker or warmer his line.
+#: The more an attacker knows, the darker or warmer the line.
 KNOWLEDGE_STYLE: dict[str, dict[str, Any]] = {
     "original": {"color": ORIGINAL, "linestyle": "--", "marker": "D"},
     "ignorant": {"color": "#56B4E9", "linestyle": "-", "marker": "o"},
@@ -24,21 +24,21 @@ PAPER_MINOR = "#f8e3e0"
 
 
 def axes_for(display: Any, ax: Axes | None, figsize: tuple[float, float]) -> Axes:
-    """Return `ax`, or the axes of a new figure, or say how to get matplotlib.
+    """Return `ax`, or the axes of a new figure.
 
     Parameters
     ----------
     display : object
-        Who draws; errors name its class.
+        The display that draws; errors name its class.
     ax : matplotlib Axes or None
-        Where the caller wants it.
+        The axes that the caller chose.
     figsize : tuple of float
         Width and height in inches of a new figure.
 
     Returns
     -------
     ax : matplotlib Axes
-        Where to draw.
+        The axes to draw into.
 
     Raises
     ------

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from sklearn_ecganon.metrics._identification import error_rates
-from sklearn_ecganon.plot import BeatOverlayDisplay, IdentityMapDisplay, ReidentificationDisplay
-from sklearn_ecganon.plot._style import KNOWLEDGE_STYLE, ORIGINAL, TEXT
+from sklearn_ecganon.metrics import error_rates
+from sklearn_ecganon.plot import (
+    KNOWLEDGE_STYLE,
+    ORIGINAL,
+    TEXT,
+    BeatOverlayDisplay,
+    IdentityMapDisplay,
+    ReidentificationDisplay,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,8 +14,8 @@ from torch import Tensor
 from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
 from sklearn_ecganon.attacks._attackers._protocol import EnrolledAttacker
 from sklearn_ecganon.attacks._modalities import EXTRAS_PER_LEAD
-from sklearn_ecganon.networks._conv import ConvClassifier
-from sklearn_ecganon.training._nets import (
+from sklearn_ecganon.networks import ConvClassifier
+from sklearn_ecganon.training import (
     FIXED,
     infer,
     one_cycle,
@@ -31,7 +31,7 @@ NETS: dict[str, dict[str, Any]] = {
         "module__kernel": 6,
         "module__dropout": 0.25,
     },
-    # Half the work, and on MIT-BIH the better attacker.
+    # Takes half the time, and is the better attacker on MIT-BIH.
     "small-conv": {
         "module__layers": ((32, 2), (64, 2), (64, 2)),
         "module__kernel": 7,
@@ -41,23 +41,23 @@ NETS: dict[str, dict[str, Any]] = {
 
 
 class ConvAttacker:
-    """A convolutional net that learns who is who.
+    """A convolutional net that learns to identify subjects.
 
-    Trained longer on few beats than on many, so that the number of steps is the same.
-    Against another gallery its 128 hidden units are compared by :class:`LDAAttacker`.
+    The number of training steps does not depend on the number of beats. With another gallery,
+    :class:`LDAAttacker` compares the 128 hidden units.
 
     Parameters
     ----------
     name : {"conv", "small-conv"}
-        Which net.
+        The architecture.
     n_leads : int
         Leads of a beat.
     device : str
-        Where to train.
+        Device of the training.
     seed : int
-        For weights, order and dropout.
+        Seeds weights, order and dropout.
     n_steps : int, default=2500
-        Batches to train on.
+        Number of training batches.
     """
 
     batch_size = 128
@@ -86,7 +86,7 @@ class ConvAttacker:
                 module__n_classes=int(y.max()) + 1,
                 **NETS[self.name],
                 criterion=torch.nn.CrossEntropyLoss,
-                # Log-scores are summed over beats: one overconfident beat must not decide.
+                # Log-scores are summed over beats. No single overconfident beat may decide.
                 criterion__label_smoothing=0.1,
                 optimizer=torch.optim.AdamW,
                 optimizer__weight_decay=0.1,
@@ -118,7 +118,7 @@ class ConvAttacker:
 
 
 class _Enrolled:
-    """A convolutional attacker who compares embeddings with another gallery's."""
+    """A convolutional attacker that compares embeddings with those of another gallery."""
 
     def __init__(self, conv: ConvAttacker, templates: LDAAttacker) -> None:
         self.conv = conv

@@ -1,4 +1,4 @@
-"""A net that turns beats into points, so that one person's lie together on a sphere."""
+"""A net that maps beats to points on a sphere, those of one person close together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sklearn_ecganon.attacks._modalities import EXTRAS_PER_LEAD
-from sklearn_ecganon.training._nets import (
+from sklearn_ecganon.training import (
     FIXED,
     infer,
     one_cycle,
@@ -24,11 +24,11 @@ from sklearn_ecganon.training._nets import (
 N_DIMS = 128
 CHANNELS = (32, 64, 128)
 KERNEL = 7
-# What a margin softmax multiplies cosines by.
+# Factor of the cosines in the margin softmax.
 SCALE = 16.0
 
-# How another day changes a beat. Times are in lengths of the beat, by default 800 ms;
-# the rest is in standard deviations of the beat's own.
+# How another day changes a beat. Times are in lengths of the window, by default 800 ms;
+# amplitudes are in standard deviations of the beat.
 QRS_START, QRS_END = -0.12, 0.07
 P_STRETCH, T_STRETCH = 0.04, 0.08
 DRIFT = 0.2
@@ -37,21 +37,21 @@ NOISE = 0.1
 
 
 class Embedder:
-    """Learns, from beats of named people, where in a space to put beats of anybody.
+    """Learns an embedding from beats of known people, which then applies to any person.
 
-    Only the shape of a beat is looked at, never its level and size, which the next
-    electrode changes. While training every beat is changed as another day would change it.
+    The net uses only the shape of a beat. Baseline and amplitude depend on the electrode. In
+    training every beat is changed as another day would change it.
 
     Parameters
     ----------
     n_leads : int
         Leads of a beat.
     device : str
-        Where to train.
+        Device of the training.
     seed : int
-        For weights, order, dropout and changes.
+        Seeds weights, order, dropout and changes.
     n_steps : int, default=1500
-        Batches to train on, however many beats there are.
+        Number of training batches, for any number of beats.
     """
 
     batch_size = 128
@@ -67,7 +67,7 @@ class Embedder:
         """Learn from features (n_beats, n_features) and subject numbers from 0 upwards."""
         device = resolve_device(self.device)
         beats = self._shapes(X)
-        # Everybody is seen equally often, whoever left more beats.
+        # Every person is equally frequent, whatever their number of beats.
         most = np.bincount(y).max()
         rows = np.concatenate([np.resize(np.flatnonzero(y == s), most) for s in np.unique(y)])
         steps_per_epoch = -(-len(rows) // self.batch_size)
@@ -138,18 +138,18 @@ class EmbeddingNet(nn.Module):
             n_channels, length = n_out, length // pool
         dense = nn.Linear(n_channels * length, N_DIMS)
         self.stack = nn.Sequential(*stack, nn.Flatten(), nn.Dropout(0.4), dense)
-        self.centres = nn.Parameter(torch.randn(len(means), N_DIMS))
+        self.centers = nn.Parameter(torch.randn(len(means), N_DIMS))
         self.register_buffer("means", means)
 
     def embed(self, beats: Tensor) -> Tensor:
         """Return a point of length 1 for each beat: (n_beats, 128)."""
-        return F.normalize(self.stack(standardised(beats)))
+        return F.normalize(self.stack(standardized(beats)))
 
     def forward(self, beats: Tensor) -> Tensor:
-        """Return the cosines with everybody's centre: (n_beats, n_subjects)."""
+        """Return the cosines with everybody's center: (n_beats, n_subjects)."""
         if self.training:
             beats = another_day(beats, self.means)
-        return self.embed(beats) @ F.normalize(self.centres).T
+        return self.embed(beats) @ F.normalize(self.centers).T
 
 
 class MarginSoftmax(nn.Module):
@@ -158,7 +158,7 @@ class MarginSoftmax(nn.Module):
     Parameters
     ----------
     margin : float, default=0.2
-        Taken off the cosine with the right centre.
+        Taken off the cosine with the right center.
     """
 
     def __init__(self, margin: float = 0.2) -> None:
@@ -171,30 +171,30 @@ class MarginSoftmax(nn.Module):
         return F.cross_entropy(SCALE * harder, y, label_smoothing=0.05)
 
 
-def standardised(beats: Tensor) -> Tensor:
+def standardized(beats: Tensor) -> Tensor:
     """Return beats (n_beats, n_leads, n_times) of mean 0 and standard deviation 1 by lead."""
-    centred = beats - beats.mean(dim=2, keepdim=True)
-    return centred / centred.std(dim=2, keepdim=True).clamp_min(1e-6)
+    centered = beats - beats.mean(dim=2, keepdim=True)
+    return centered / centered.std(dim=2, keepdim=True).clamp_min(1e-6)
 
 
 def another_day(beats: Tensor, means: Tensor) -> Tensor:
     """Return beats as they might look on another day.
 
-    Another heart rate moves P and T, but not the QRS; breath and skin bend the baseline;
-    muscles add noise; and an electrode put elsewhere sees the heart from another side,
-    which adds a little of another beat, taken from somebody else's mean.
+    Another heart rate moves P and T, but not the QRS. Respiration and skin bend the baseline.
+    Muscles add noise. An electrode at another place changes the projection, which is simulated
+    by adding a little of another person's mean beat.
 
     Parameters
     ----------
     beats : Tensor of shape (n_beats, n_leads, n_times)
-        Standardised, R peak in the middle.
+        Standardized, R peak in the middle.
     means : Tensor of shape (n_subjects, n_leads, n_times)
         Everybody's mean beat.
 
     Returns
     -------
     changed : Tensor of the same shape
-        Not standardised any more.
+        No longer standardized.
     """
     n_beats, _, n_times = beats.shape
     device = beats.device
@@ -202,16 +202,16 @@ def another_day(beats: Tensor, means: Tensor) -> Tensor:
     def normal(*shape: int) -> Tensor:
         return torch.randn(n_beats, *shape, device=device)
 
-    # Time from the R peak, in beat lengths; what lies within the QRS stays in place.
+    # Time from the R peak, in window lengths. The QRS stays in place.
     time = torch.arange(n_times, device=device) / n_times - 0.5
     after, before = (time - QRS_END).clamp_min(0), (time - QRS_START).clamp_max(0)
     source = time + after * torch.expm1(T_STRETCH * normal(1))
     source = source + before * torch.expm1(P_STRETCH * normal(1))
     place = ((source + 0.5) * n_times).clamp(0, n_times - 1.001)
     left = place.floor().long()
-    part = (place - left)[:, None]
+    fraction = (place - left)[:, None]
     left = left[:, None].expand_as(beats)
-    beats = beats.gather(2, left) * (1 - part) + beats.gather(2, left + 1) * part
+    beats = beats.gather(2, left) * (1 - fraction) + beats.gather(2, left + 1) * fraction
 
     line = torch.linspace(-1, 1, n_times, device=device)
     beats = beats + DRIFT * (normal(1, 1) * line + normal(1, 1) * (line**2 - 1 / 3))

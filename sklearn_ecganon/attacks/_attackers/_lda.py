@@ -12,14 +12,14 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 
 class LDAAttacker:
-    """Linear discriminant analysis with Ledoit-Wolf shrinkage, every subject alike likely."""
+    """Linear discriminant analysis with Ledoit-Wolf shrinkage and equal priors."""
 
     def fit(self, X: NDArray, y: NDArray) -> Self:
         n_subjects = y.max() + 1
         lda = LinearDiscriminantAnalysis(
             solver="lsqr", shrinkage="auto", priors=np.full(n_subjects, 1 / n_subjects)
         )
-        # A number that hardly varies in the gallery must not decide by its rounding.
+        # A feature that hardly varies in the gallery must not decide by its rounding error.
         self.scale_ = np.maximum(X.std(axis=0), 1e-6)
         self.covariance_ = lda.fit(X / self.scale_, y).covariance_
         return self._set_templates(lda.means_)

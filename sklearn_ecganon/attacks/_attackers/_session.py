@@ -1,4 +1,4 @@
-"""The attacker for another day: a net trained on beats as another day would change them."""
+"""The attacker across days: a net trained on beats changed as another day would change them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from sklearn_ecganon.attacks._attackers._embedding import SCALE, Embedder
 
 
 class SessionAttacker:
-    """Nearest template in the space of a net that was trained to see through another day.
+    """Nearest template in an embedding that was trained to ignore changes between days.
 
     Parameters
     ----------
     n_leads : int
         Leads of a beat.
     device : str
-        Where to train.
+        Device of the training.
     seed : int
-        For the net.
+        Seeds the net.
     n_steps : int, default=1500
-        Batches to train on.
+        Number of training batches.
     """
 
     def __init__(self, *, n_leads: int, device: str, seed: int, n_steps: int = 1500) -> None:

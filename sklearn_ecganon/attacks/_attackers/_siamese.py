@@ -1,4 +1,4 @@
-"""The open-set attacker: a net that has never seen the people whom it compares."""
+"""The open-set attacker: a net that was not trained on the people that it compares."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ N_FOLDS = 2
 
 
 class SiameseAttacker:
-    """Nearest template in a space that was learnt from other people.
+    """Nearest template in an embedding that was trained on other people.
 
-    The gallery's people are dealt into two halves, and a net learns a space from each. A
-    beat is compared with a person's template in the space of the half that he is not in:
-    no net compares people whom it was trained on. One asymmetry is left: the net that
-    compares a beat with somebody of the other half has seen the beat's owner in training.
+    The people of the gallery are divided into two halves, and a net is trained on each. Beats
+    are compared with a person's template by the net of the half without that person: no net
+    compares people that it was trained on. One asymmetry remains: the net that compares a beat
+    with a person of the other half may have been trained on the right person.
 
     Parameters
     ----------
     n_leads : int
         Leads of a beat.
     device : str
-        Where to train.
+        Device of the training.
     seed : int
-        For the halves and the nets.
+        Seeds the halves and the nets.
     n_steps : int, default=750
-        Batches to train each net on.
+        Number of training batches of each net.
     """
 
     def __init__(self, *, n_leads: int, device: str, seed: int, n_steps: int = 750) -> None:
@@ -48,14 +48,14 @@ class SiameseAttacker:
         self.nets_ = []
         for fold in range(N_FOLDS):
             others = self.fold_[y] != fold
-            names = np.unique(y[others], return_inverse=True)[1]
+            codes = np.unique(y[others], return_inverse=True)[1]
             net = Embedder(
                 n_leads=self.n_leads,
                 device=self.device,
                 seed=self.seed + fold,
                 n_steps=self.n_steps,
             )
-            self.nets_.append(net.fit(X[others], names))
+            self.nets_.append(net.fit(X[others], codes))
         return self._set_templates(X, y)
 
     def enroll(self, X: NDArray, y: NDArray) -> Self:
@@ -70,6 +70,6 @@ class SiameseAttacker:
         return log_softmax(SCALE * cosines, axis=1)
 
     def _set_templates(self, X: NDArray, y: NDArray) -> Self:
-        found = [net.templates(X, y) for net in self.nets_]
-        self.templates_ = np.choose(self.fold_[:, np.newaxis], found)
+        of_nets = [net.templates(X, y) for net in self.nets_]
+        self.templates_ = np.choose(self.fold_[:, np.newaxis], of_nets)
         return self

@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 
 from sklearn_ecganon.attacks._modalities import EXTRAS_PER_LEAD
 
-# How much more likely a beat is that is more alike: a cosine higher by 0.02 is worth e.
+# A cosine that is higher by this amount makes a subject e times more likely.
 TEMPERATURE = 0.02
 
 
