@@ -312,12 +312,12 @@ class Evaluation(ResultMixin):
             for r in rows
         }
         headers = "".join(f"{describe_evidence(e):>23}" for e in evidence)
-        lines = [f"{'attacker':<17}{'knowledge':<15}{headers}"]
+        lines = [f"{'attacker':<18}{'knowledge':<15}{headers}"]
         for attacker, knowledge in dict.fromkeys((r.attacker, r.knowledge) for r in rows):
             of_line = "".join(
                 f"{cells.get((attacker, knowledge, e), '-'):>23}" for e in evidence
             )
-            lines.append(f"{attacker:<17}{knowledge:<15}{of_line}")
+            lines.append(f"{attacker:<18}{knowledge:<15}{of_line}")
         return lines
 
     def _conclusions(self) -> list[str]:
