@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from types import NoneType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,22 +55,6 @@ def forget_columns(estimator: Any) -> None:
         vars(estimator).pop(attribute, None)
 
 
-class Beats(NamedTuple):
-    """Beat windows with the record each belongs to; rows of an array are records."""
-
-    values: NDArray
-    record: NDArray[np.intp]
-    n_records: int
-    sampling_rate: float | None
-    flat: bool = False  # rows of a two-dimensional array: one lead, one beat, one record
-    source: BeatSet | None = None  # what they came in, if not an array
-
-    @property
-    def layout(self) -> tuple[int, int, float | None]:
-        """Leads, samples and rate: what must not change between fit and transform."""
-        return (*self.values.shape[1:], self.sampling_rate)
-
-
 def is_records(X: Any) -> bool:
     """Tell whether X is meant as a list of ECGRecord; `check_records` makes sure.
 
@@ -98,29 +82,57 @@ def check_records(X: Any) -> list[ECGRecord]:
     return list(X)
 
 
-def check_beats(estimator: Any, X: Any, *, reset: bool) -> Beats:
-    """Return the beats in X, a BeatSet or an array, after refusing what is not one.
+def validate_beats(
+    estimator: Any,
+    X: Any,
+    *,
+    reset: bool,
+    labels: ArrayLike | None = None,
+    rate: float | None = None,
+) -> BeatSet:
+    """Return X as a BeatSet, or raise an error that says what is wrong with it.
+
+    Each row of an array becomes a record of one beat.
 
     Parameters
     ----------
     estimator : estimator
         Keeps ``n_features_in_`` when X is an array, and names itself in errors.
     X : BeatSet, or array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
-        What the user handed in.
+        What the user passed.
     reset : bool
         True in `fit`, False afterwards.
+    labels : array-like of shape (n_beats,), optional
+        Clinical class of each beat, in place of those of a BeatSet.
+    rate : float, optional
+        Sampling rate of an array in Hz. It is NaN by default.
 
     Returns
     -------
-    beats : Beats
-        Windows of shape (n_beats, n_leads, n_times), float64 or float32 as they came.
+    beats : BeatSet
+        Its windows are float64 or float32, as they came.
     """
     if isinstance(X, BeatSet):
         if len(X.beats) == 0:
             raise ValueError("X is a BeatSet without a single beat.")
         if reset:
             forget_columns(estimator)
-        return Beats(X.beats, X.record, len(X), X.sampling_rate, source=X)
+        beats = X
+    else:
+        beats = _beats_of_rows(_check_array(estimator, X, reset=reset), rate)
+    if labels is None:
+        return beats
+    labels = np.asarray(labels)
+    if labels.shape != (len(beats.beats),):
+        raise ValueError(
+            f"labels has shape {labels.shape}; want one for each of the "
+            f"{len(beats.beats)} beats."
+        )
+    return replace(beats, labels=labels)
+
+
+def _check_array(estimator: Any, X: Any, *, reset: bool) -> NDArray:
+    """Return an array of beats: (n_beats, n_leads, n_times)."""
     if is_records(X):
         check_records(X)
         raise ValueError(
@@ -141,74 +153,28 @@ def check_beats(estimator: Any, X: Any, *, reset: bool) -> Beats:
         raise ValueError(
             f"X has shape {X.shape}; want (n_beats, n_times) or (n_beats, n_leads, n_times)."
         )
-    values = X[:, np.newaxis, :] if X.ndim == 2 else X
-    return Beats(values, np.arange(len(values)), len(values), None, flat=X.ndim == 2)
+    return X[:, np.newaxis, :] if X.ndim == 2 else X
 
 
-def validate_beats(
-    estimator: Any, X: Any, *, reset: bool, labels: ArrayLike | None = None
-) -> BeatSet:
-    """Return X as a BeatSet, or raise an error that says what is wrong with it.
-
-    Each row of an array becomes a record of one beat, in a window of its own. The rate of
-    an array is the estimator's parameter `sampling_rate`, or NaN where it has none.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Keeps ``n_features_in_`` when X is an array, and names itself in errors.
-    X : BeatSet, or array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
-        What the user passed.
-    reset : bool
-        True in `fit`, False afterwards.
-    labels : array-like of shape (n_beats,), optional
-        Clinical class of each beat, in place of those of a BeatSet.
-
-    Returns
-    -------
-    beats : BeatSet
-        Its windows are float64 or float32, as they came.
-    """
-    beats = X if isinstance(X, BeatSet) else None
-    checked = check_beats(estimator, X, reset=reset)
-    if beats is None:
-        n_beats, n_leads, n_times = checked.values.shape
-        rate = getattr(estimator, "sampling_rate", None)
-        beats = BeatSet(
-            beats=checked.values,
-            record=checked.record,
-            r_peaks=np.full(n_beats, n_times // 2),
-            lengths=np.full(n_beats, n_times),
-            sampling_rate=np.nan if rate is None else float(rate),
-            lead_names=(tuple(f"lead {i + 1}" for i in range(n_leads)),) * n_beats,
-            names=("unnamed",) * n_beats,
-        )
-    if labels is None:
-        return beats
-    labels = np.asarray(labels)
-    if labels.shape != (len(beats.beats),):
-        raise ValueError(
-            f"labels has shape {labels.shape}; want one for each of the "
-            f"{len(beats.beats)} beats."
-        )
-    return replace(beats, labels=labels)
+def _beats_of_rows(values: NDArray, rate: float | None) -> BeatSet:
+    """Return each row of an array as a record of one beat."""
+    n_beats, n_leads, n_times = values.shape
+    return BeatSet(
+        beats=values,
+        record=np.arange(n_beats),
+        r_peaks=np.full(n_beats, n_times // 2),
+        lengths=np.full(n_beats, n_times),
+        sampling_rate=np.nan if rate is None else float(rate),
+        lead_names=(tuple(f"lead {i + 1}" for i in range(n_leads)),) * n_beats,
+        names=(ECGRecord.name,) * n_beats,
+    )
 
 
-def as_input(beats: BeatSet, X: Any, dtype: Any) -> NDArray:
-    """Return the windows of `beats` in the shape of X.
-
-    Parameters
-    ----------
-    beats : BeatSet
-        What `validate_beats` made of X, maybe with other windows.
-    X : array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
-        What the user passed.
-    dtype : dtype
-        Type of the values to return.
-    """
-    n_dims = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
-    windows = beats.beats[:, 0] if n_dims == 2 else beats.beats
-    return np.array(windows, dtype=dtype)
+def is_flat(X: Any) -> bool:
+    """Return whether X is a two-dimensional array, one beat a row."""
+    if isinstance(X, BeatSet) or is_records(X):
+        return False
+    return (X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim) == 2
 
 
 def layout_of(beats: BeatSet) -> tuple[int, int, float | None]:

@@ -24,6 +24,7 @@ from sklearn_ecganon.core import BaseAnonymizer, Pseudonym
 from sklearn_ecganon.datasets import make_ecg_records
 from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.segmentation import QRSSegmenter
+from sklearn_ecganon.training import single_thread
 
 __all__ = ["ANONYMIZER_CHECKS", "check_anonymizer", "parametrize_with_anonymizer_checks"]
 
@@ -73,13 +74,8 @@ def _stretches(record: BeatSet, n_stretches: int = N_STRETCHES) -> list[BeatSet]
 
 def _release_all(pseudonym: Pseudonym, stretches: Iterable[BeatSet]) -> list[BeatSet]:
     """Release stretches on one thread, where all sums are made in the same order."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            return [pseudonym.release(stretch) for stretch in stretches]
-    finally:
-        torch.set_num_threads(n_threads)
+    with single_thread(), threadpool_limits(1):
+        return [pseudonym.release(stretch) for stretch in stretches]
 
 
 def _release_elsewhere(

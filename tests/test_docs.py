@@ -11,6 +11,7 @@ MODULES = (
     "archive",
     "attacks",
     "contracts",
+    "core",
     "datasets",
     "delineation",
     "evaluation",
@@ -22,6 +23,7 @@ MODULES = (
     "regions",
     "releases",
     "report",
+    "testing",
     "utility",
 )
 

@@ -13,8 +13,10 @@ from skorch.dataset import Dataset
 from sklearn_ecganon import QRSSegmenter, make_ecg_records
 from sklearn_ecganon.anonymizers import GANTrainingWarning
 from sklearn_ecganon.anonymizers._gan_image import _anonymizer, _blending
-from sklearn_ecganon.anonymizers._gan_image._anonymizer import ARCHITECTURES, GANImageAnonymizer
+from sklearn_ecganon.anonymizers._gan_image._anonymizer import GANImageAnonymizer
 from sklearn_ecganon.anonymizers._gan_image._blending import blend, blending_weights
+from sklearn_ecganon.anonymizers._gan_image._networks import ARCHITECTURES, Inference
+from sklearn_ecganon.anonymizers._gan_image._samples import held_out, latents_of
 from sklearn_ecganon.core import Draws
 from sklearn_ecganon.imaging import BeatImager
 from sklearn_ecganon.networks._gan import Discriminator, Grid, InvertibleGenerator
@@ -364,14 +366,14 @@ def test_a_record_has_one_pseudo_identity_and_beats_of_its_own(gan, ectopic):
 
 def test_at_full_strength_nothing_but_classes_reaches_the_release(gan, ectopic):
     # The original decides about the draw and nothing else: the generator gets no sample.
-    drawn = gan._latents(Draws(gan.salt_.tobytes(), ectopic), ectopic.record)
+    drawn = latents_of(Draws(gan.salt_.tobytes(), ectopic), ectopic.record, 16, 16)
     codes = np.eye(3)[np.searchsorted(gan.classes_, ectopic.labels)]
     expected = gan.pictures_.read(gan._model().generate(drawn, codes))
     np.testing.assert_allclose(gan.transform(ectopic).beats, expected, atol=1e-12)
 
 
 def test_parts_of_the_latent_are_independent(gan, ectopic):
-    drawn = gan._latents(Draws(gan.salt_.tobytes(), ectopic), ectopic.record)
+    drawn = latents_of(Draws(gan.salt_.tobytes(), ectopic), ectopic.record, 16, 16)
     of_record, of_beat = drawn[:, :16], drawn[:, 16:]
     bounds = ectopic.bounds()
     for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
@@ -391,7 +393,7 @@ def test_stretches_of_a_long_record_are_of_one_heart_and_other_beats(gan, ectopi
     released = pseudonym.release(first)
     np.testing.assert_array_equal(released.beats, model.transform(first).beats)
     latents = [
-        model._latents(Draws(pseudonym.salt, part, (pseudonym.first,)), part.record)
+        latents_of(Draws(pseudonym.salt, part, (pseudonym.first,)), part.record, 16, 16)
         for part in (first, second)
     ]
     assert (latents[0][0, :16] == latents[1][:, :16]).all()
@@ -411,11 +413,11 @@ def test_no_class_is_held_out_as_a_whole():
     record = np.repeat(np.arange(10), 3)
     for rare in range(10):
         codes = (record == rare).astype(int)
-        out = GANImageAnonymizer(holdout=0.5)._holdout(record, codes)
+        out = held_out(record, codes, 0.5)
         assert out.sum() == 15
         assert not out[record == rare].any()
     with pytest.raises(ValueError, match="none can be held out"):
-        GANImageAnonymizer()._holdout(np.arange(3), np.arange(3))
+        held_out(np.arange(3), np.arange(3), 0.1)
 
 
 def test_change_grows_with_strength_from_nothing(gan, ectopic):
@@ -436,8 +438,8 @@ def test_from_a_quarter_on_only_the_latent_tells_of_the_original(gan, ectopic, m
     def nothing(model, images):
         return np.zeros((len(images), 32)), np.zeros((len(images), 3))
 
-    monkeypatch.setattr(_anonymizer._Inference, "invert", nothing)
-    drawn = gan._latents(Draws(gan.salt_.tobytes(), ectopic), ectopic.record)
+    monkeypatch.setattr(Inference, "invert", nothing)
+    drawn = latents_of(Draws(gan.salt_.tobytes(), ectopic), ectopic.record, 16, 16)
     codes = np.eye(3)[np.searchsorted(gan.classes_, ectopic.labels)]
     model = clone(gan)
     for strength, alike in ((0.25, True), (0.24, False)):

@@ -1,33 +1,24 @@
-"""Estimators that take the person out of the beats: one method a file."""
+"""Estimators that take the person out of the beats: one method a file, one line here."""
 
-from sklearn_ecganon.anonymizers._cyclegan import CycleGANAnonymizer
-from sklearn_ecganon.anonymizers._gan_image import GANImageAnonymizer, GANTrainingWarning
-from sklearn_ecganon.anonymizers._non_qrs_vae import NonQRSVAEAnonymizer
-from sklearn_ecganon.anonymizers._perturbation import FlowFieldAnonymizer, NoiseFieldAnonymizer
+from sklearn_ecganon.anonymizers._cyclegan import CycleGANAnonymizer as CycleGANAnonymizer
+from sklearn_ecganon.anonymizers._gan_image import GANImageAnonymizer as GANImageAnonymizer
+from sklearn_ecganon.anonymizers._gan_image import GANTrainingWarning as GANTrainingWarning
+from sklearn_ecganon.anonymizers._non_qrs_vae import NonQRSVAEAnonymizer as NonQRSVAEAnonymizer
+from sklearn_ecganon.anonymizers._perturbation import FlowFieldAnonymizer as FlowFieldAnonymizer
+from sklearn_ecganon.anonymizers._perturbation import (
+    NoiseFieldAnonymizer as NoiseFieldAnonymizer,
+)
 from sklearn_ecganon.anonymizers._pseudo_identity import (
-    PseudoIdentityAnonymizer,
-    TrainingSource,
+    PseudoIdentityAnonymizer as PseudoIdentityAnonymizer,
 )
+from sklearn_ecganon.anonymizers._pseudo_identity import TrainingSource as TrainingSource
 from sklearn_ecganon.anonymizers.baselines import (
-    BlockAverageAnonymizer,
-    KSameAnonymizer,
-    LowPassAnonymizer,
-    NoiseAnonymizer,
-    TimeWarpAnonymizer,
+    BlockAverageAnonymizer as BlockAverageAnonymizer,
 )
+from sklearn_ecganon.anonymizers.baselines import KSameAnonymizer as KSameAnonymizer
+from sklearn_ecganon.anonymizers.baselines import LowPassAnonymizer as LowPassAnonymizer
+from sklearn_ecganon.anonymizers.baselines import NoiseAnonymizer as NoiseAnonymizer
+from sklearn_ecganon.anonymizers.baselines import TimeWarpAnonymizer as TimeWarpAnonymizer
 
-__all__ = [
-    "BlockAverageAnonymizer",
-    "CycleGANAnonymizer",
-    "FlowFieldAnonymizer",
-    "GANImageAnonymizer",
-    "GANTrainingWarning",
-    "KSameAnonymizer",
-    "LowPassAnonymizer",
-    "NoiseAnonymizer",
-    "NoiseFieldAnonymizer",
-    "NonQRSVAEAnonymizer",
-    "PseudoIdentityAnonymizer",
-    "TimeWarpAnonymizer",
-    "TrainingSource",
-]
+# The imports above are the list of public names.
+__all__ = sorted(name for name, value in vars().items() if isinstance(value, type))

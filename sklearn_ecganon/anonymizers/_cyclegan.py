@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ecganon._validation import as_input
+from sklearn_ecganon._validation import is_flat
 from sklearn_ecganon.core import BaseAnonymizer, Draws
 from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.training import (
@@ -292,8 +292,9 @@ class CycleGANAnonymizer(NetStateMixin, BaseAnonymizer):
         values, latents = beats.beats, np.zeros((len(beats.beats), self.n_latent))
         for direction in directions:
             values = self._translation()(values, direction, latents)
-        new = beats.with_beats(values)
-        return new if isinstance(X, BeatSet) else as_input(new, X, beats.beats.dtype)
+        if isinstance(X, BeatSet):
+            return beats.with_beats(values)
+        return (values[:, 0] if is_flat(X) else values).astype(beats.beats.dtype)
 
     def _learn(self, beats: BeatSet, y: Any, seed: int, context: Any) -> None:
         self.domains_, in_b = split_domains(self._domain, y, len(beats))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -13,13 +12,15 @@ from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch import NeuralNet
 
+from sklearn_ecganon.anonymizers._options import TRAINING_CONSTRAINTS
 from sklearn_ecganon.core import BaseAnonymizer, Draws
-from sklearn_ecganon.networks._vae import VAE
+from sklearn_ecganon.networks import VAE
 from sklearn_ecganon.records import BeatSet
-from sklearn_ecganon.training._losses import NegativeELBO
-from sklearn_ecganon.training._nets import (
+from sklearn_ecganon.training import (
     FIXED,
+    NegativeELBO,
     NetStateMixin,
+    in_float64,
     resolve_device,
     seeded,
     single_thread,
@@ -136,16 +137,12 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
 
     _parameter_constraints: dict = {
         **BaseAnonymizer._parameter_constraints,
+        **TRAINING_CONSTRAINTS,
         "region": [StrOptions({"all", "pre"})],
         "qrs_width": [Interval(Real, 0, None, closed="neither")],
         "pre_width": [Interval(Real, 0, None, closed="neither")],
-        "sampling_rate": [Interval(Real, 0, None, closed="neither")],
         "hidden": ["array-like", None],
         "n_latent": [Interval(Integral, 1, None, closed="left"), None],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "device": [str],
     }
 
     def __init__(
@@ -225,7 +222,7 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         rows, low, span = _to_unit_range(region)
         latents = draws.for_records(self._latent_size())[beats.record]
         # In float64 a row's answer does not depend on the batch it came in.
-        vae = copy.deepcopy(self.net_.module_).double().eval()
+        vae = in_float64(self.net_.module_)
         with torch.no_grad(), single_thread():
             x = torch.from_numpy(rows.reshape(len(rows), -1)).to(self.device_)
             mean, _ = vae.encode(x)

@@ -67,7 +67,7 @@ def deterministic() -> Iterator[None]:
 
     Its sums are then the same to the last bit, whatever else runs.
     """
-    from sklearn_ecganon.training._nets import single_thread  # imports torch: seconds
+    from sklearn_ecganon.training import single_thread
 
     with single_thread():
         yield

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sklearn_ecganon.archive._stretches import Stretch
 from sklearn_ecganon.records import BeatSet
-from sklearn_ecganon.segmentation._stitching import stitch_signal
+from sklearn_ecganon.segmentation import stitch_signal
 
 
 class Stitcher:

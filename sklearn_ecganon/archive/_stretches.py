@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from sklearn_ecganon.archive._outcome import Refusal
 from sklearn_ecganon.io import RecordReader
 from sklearn_ecganon.records import BeatSet, ECGRecord
-from sklearn_ecganon.segmentation._detectors import find_beats
-from sklearn_ecganon.segmentation._leads import used_leads
-from sklearn_ecganon.segmentation._windows import cut_windows
+from sklearn_ecganon.segmentation import cut_windows, find_beats, used_leads
 
 # The result depends on the borders of the stretches, so these are constants.
 STRETCH_S = 1800.0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator
 
-from sklearn_ecganon._validation import check_beats, shape_sentence
+from sklearn_ecganon._validation import layout_of, shape_sentence, validate_beats
 from sklearn_ecganon.attacks._attackers import EnrolledAttacker
 from sklearn_ecganon.attacks._modalities import Features, Source, extract_features
 from sklearn_ecganon.records import BeatSet
@@ -83,7 +83,7 @@ def make_feature_set(
     recordings : list of ECGRecord, optional
         Whole signals of the samples.
     """
-    checked = check_beats(BaseEstimator(), X, reset=True)
+    checked = validate_beats(BaseEstimator(), X, reset=True)
     beats = X if isinstance(X, BeatSet) else None
     beat_codes = codes[checked.record]
     if in_gallery is not None:
@@ -91,11 +91,11 @@ def make_feature_set(
     else:
         beat_in_gallery = _deal_beats(beat_codes, deal_seed)
     return FeatureSet(
-        features=extract_features(modalities, Source(checked.values, beats, recordings)),
+        features=extract_features(modalities, Source(checked.beats, beats, recordings)),
         codes=beat_codes,
         probe=beat_codes if beats is None else checked.record,
         in_gallery=beat_in_gallery,
-        layout=checked.layout,
+        layout=layout_of(checked),
     )
 
 

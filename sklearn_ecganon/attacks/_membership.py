@@ -17,12 +17,13 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ecganon._validation import (
-    Beats,
-    check_beats,
     check_layout,
     check_records,
     forget_columns,
+    is_flat,
     is_records,
+    layout_of,
+    validate_beats,
 )
 from sklearn_ecganon.attacks._checks import check_subjects
 from sklearn_ecganon.attacks._feature_sets import need_beats, spread_rows
@@ -184,9 +185,9 @@ class MembershipInferenceScorer(BaseEstimator):
             forget_columns(self)
             X = check_records(X)
         else:
-            beats = check_beats(self, X, reset=True)
+            beats = validate_beats(self, X, reset=True)
             if not isinstance(X, BeatSet):
-                X = beats.values[:, 0] if beats.flat else beats.values
+                X = beats.beats[:, 0] if is_flat(X) else beats.beats
         self.holdout_, self.subjects_ = X, check_subjects(self, y, len(X))
         people = np.unique(self.subjects_)
         if len(people) < 2:
@@ -236,7 +237,7 @@ class MembershipInferenceScorer(BaseEstimator):
         others, _ = segment_first(take(self.holdout_, ~is_public), generator)
         members, _ = segment_first(X, generator)
 
-        layout = self._beats(public, None).layout
+        layout = layout_of(self._beats(public, None))
         reference, _ = self._features(public, self.subjects_[is_public], layout)
         inside, of_member = self._features(members, y, layout)
         outside, of_other = self._features(others, self.subjects_[~is_public], layout)
@@ -319,7 +320,7 @@ class MembershipInferenceScorer(BaseEstimator):
                 f"generator is {model!r}; give a fitted model with transform or sample, or "
                 "beats that it generated."
             )
-        beats = [self._beats(view, layout).values for view in views]
+        beats = [self._beats(view, layout).beats for view in views]
         return np.concatenate([beat_features(values) for values in beats])
 
     def _features(
@@ -331,13 +332,13 @@ class MembershipInferenceScorer(BaseEstimator):
         codes = codes[beats.record]
         need_beats(codes, subjects, "any record")
         rows = spread_rows(codes, self.max_beats)
-        return beat_features(beats.values[rows]), codes[rows]
+        return beat_features(beats.beats[rows]), codes[rows]
 
-    def _beats(self, X: Any, layout: Sequence[Any] | None) -> Beats:
+    def _beats(self, X: Any, layout: Sequence[Any] | None) -> BeatSet:
         """Return beats, after a check that they have the layout of the public ones."""
-        beats = check_beats(BaseEstimator(), as_beats(X), reset=True)
+        beats = validate_beats(BaseEstimator(), as_beats(X), reset=True)
         if layout is not None:
-            *shape, rate = beats.layout
+            *shape, rate = layout_of(beats)
             # An array has no rate; it is assumed to be that of the others.
             known = rate is not None and layout[-1] is not None
             check_layout(self, (*shape, rate if known else layout[-1]), layout)

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ecganon._validation import check_beats, check_layout
+from sklearn_ecganon._validation import check_layout, layout_of, validate_beats
 from sklearn_ecganon.attacks._attackers import (
     ATTACKERS,
     PANELS,
@@ -203,16 +203,16 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
             The trained attacker.
         """
         X = as_beats(X)
-        beats = check_beats(self, X, reset=True)
-        y = check_subjects(self, y, beats.n_records)
+        beats = validate_beats(self, X, reset=True)
+        y = check_subjects(self, y, len(beats))
         need_two_subjects(y)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
-        self.n_leads_, self.n_times_, self.sampling_rate_ = beats.layout
+        self.n_leads_, self.n_times_, self.sampling_rate_ = layout_of(beats)
         codes = codes[beats.record]
         need_beats(codes, self.classes_, "X")
         rng = check_random_state(self.random_state)
-        source = Source(beats.values, X if isinstance(X, BeatSet) else None)
+        source = Source(beats.beats, X if isinstance(X, BeatSet) else None)
         panel = resolve_panel(self.attackers, has_rhythm=source.beats is not None)
         features = extract_features({modality_of(a) for a in panel.values()}, source)
         self.attackers_ = {}
@@ -242,16 +242,18 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = as_beats(X)
-        beats = check_beats(self, X, reset=False)
-        check_layout(self, beats.layout, (self.n_leads_, self.n_times_, self.sampling_rate_))
-        source = Source(beats.values, X if isinstance(X, BeatSet) else None)
+        beats = validate_beats(self, X, reset=False)
+        check_layout(
+            self, layout_of(beats), (self.n_leads_, self.n_times_, self.sampling_rate_)
+        )
+        source = Source(beats.beats, X if isinstance(X, BeatSet) else None)
         features = extract_features(set(self._modalities.values()), source)
         all_beats = np.arange(len(beats.record))
         scores = sum(
             beat_scores(attacker, features[self._modalities[name]], all_beats)
             for name, attacker in self.attackers_.items()
         )
-        summed = np.zeros((beats.n_records, len(self.classes_)))
+        summed = np.zeros((len(beats), len(self.classes_)))
         np.add.at(summed, beats.record, scores)
         return summed
 

@@ -11,10 +11,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sklearn_ecganon.delineation import Delineator
-from sklearn_ecganon.delineation._delineator import SHORTEST_MS
+from sklearn_ecganon.delineation import SHORTEST_MS, Delineator
 from sklearn_ecganon.records import BeatSet, ECGRecord
-from sklearn_ecganon.segmentation._leads import used_leads
+from sklearn_ecganon.segmentation import used_leads
 
 __all__ = ["CATEGORIES", "CONTRACTS", "TOLERANCES", "Measurements", "category", "measure"]
 

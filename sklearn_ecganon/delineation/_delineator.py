@@ -13,9 +13,7 @@ from sklearn_ecganon._validation import check_records
 from sklearn_ecganon.delineation import _neurokit
 from sklearn_ecganon.delineation._delineation import Delineation
 from sklearn_ecganon.records import ECGRecord
-from sklearn_ecganon.segmentation._detectors import find_beats, to_extremum
-from sklearn_ecganon.segmentation._leads import used_leads
-from sklearn_ecganon.segmentation._signals import select_leads
+from sklearn_ecganon.segmentation import find_beats, select_leads, to_extremum, used_leads
 
 METHODS = ("unet", "prominence", "dwt")
 

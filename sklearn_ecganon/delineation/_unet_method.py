@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from scipy.signal import butter, resample_poly, sosfiltfilt
 
-from sklearn_ecganon.networks._unet import UNet1d
+from sklearn_ecganon.networks import UNet1d
 
 NET_RATE = 250.0  # Hz, what the net sees
 N_CLASSES = 4  # P, QRS, T, none

@@ -14,12 +14,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ecganon._validation import (
-    Beats,
-    check_beats,
     check_layout,
     check_records,
     forget_columns,
+    is_flat,
     is_records,
+    layout_of,
+    validate_beats,
 )
 from sklearn_ecganon.imaging._arrangements import ARRANGEMENTS, Size, arrange
 from sklearn_ecganon.imaging._images import BeatImages, windows_of_images
@@ -190,10 +191,10 @@ class BeatImager(TransformerMixin, BaseEstimator):
         """
         size = self._check_parameters()
         windows = self._windows(X, reset=True)
-        self.n_leads_, self.n_times_, self.sampling_rate_ = windows.layout
-        self._flat = windows.flat
+        self.n_leads_, self.n_times_, self.sampling_rate_ = layout_of(windows)
+        self._flat = is_flat(X)
         self.standardization_ = Standardization.learn(
-            self.standardization, windows.values, self.range_levels
+            self.standardization, windows.beats, self.range_levels
         )
         self.arrangement_ = arrange(
             self.arrangement, *self._traces, self.standardization_.n_ends, size
@@ -223,10 +224,10 @@ class BeatImager(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         windows = self._windows(X, reset=False)
         fitted = (self.n_leads_, self.n_times_, self.sampling_rate_)
-        check_layout(self, windows.layout, fitted)
-        n_windows = np.bincount(windows.record, minlength=windows.n_records)
+        check_layout(self, layout_of(windows), fitted)
+        n_windows = windows.n_beats
         members = windows_of_images(n_windows, self.windows_per_image)
-        images = self._paint(windows.values, members)
+        images = self._paint(windows.beats, members)
         if isinstance(X, BeatSet) or is_records(X):
             return BeatImages(images, _frame(X), n_windows, self.windows_per_image)
         return images
@@ -298,14 +299,14 @@ class BeatImager(TransformerMixin, BaseEstimator):
             )
         return int(size[0]), int(size[1])
 
-    def _windows(self, X: Any, *, reset: bool) -> Beats:
+    def _windows(self, X: Any, *, reset: bool) -> BeatSet:
         """Return the beats in X, or the stretches its records are cut into."""
         if is_records(X):
             if reset:
                 forget_columns(self)
             return _cut(check_records(X), self.stretch)
-        windows = check_beats(self, X, reset=reset)
-        if windows.values.shape[2] < 2:
+        windows = validate_beats(self, X, reset=reset)
+        if windows.beats.shape[2] < 2:
             raise ValueError("X has beats of 1 sample; an image needs 2 or more.")
         if self.windows_per_image > 1 and not isinstance(X, BeatSet):
             raise ValueError(
@@ -369,7 +370,7 @@ class BeatImager(TransformerMixin, BaseEstimator):
         return tags
 
 
-def _cut(records: list[ECGRecord], stretch: float) -> Beats:
+def _cut(records: list[ECGRecord], stretch: float) -> BeatSet:
     """Return stretches of `stretch` ms, 0 mV where nothing was recorded."""
     first = records[0]
     for record in records:
@@ -390,8 +391,17 @@ def _cut(records: list[ECGRecord], stretch: float) -> Beats:
         padded = np.zeros((-(-record.n_times // n_times) * n_times, record.n_leads))
         padded[: record.n_times] = np.nan_to_num(record.signal)
         parts.append(padded.reshape(-1, n_times, record.n_leads).transpose(0, 2, 1))
-    index = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    return Beats(np.concatenate(parts), index, len(records), first.sampling_rate)
+    counts = [len(part) for part in parts]
+    place = np.concatenate([np.arange(count) for count in counts])
+    return BeatSet(
+        beats=np.concatenate(parts),
+        record=np.repeat(np.arange(len(parts)), counts),
+        r_peaks=place * n_times + n_times // 2,  # the middle of each stretch
+        lengths=np.array([record.n_times for record in records]),
+        sampling_rate=first.sampling_rate,
+        lead_names=tuple(record.lead_names for record in records),
+        names=tuple(record.name for record in records),
+    )
 
 
 def _fill(record: ECGRecord, stretches: NDArray) -> ECGRecord:

@@ -1,5 +1,6 @@
 """Pure functions on arrays: identification, detection and waveform figures, and intervals."""
 
+from sklearn_ecganon.metrics._detection import DetectionScores as DetectionScores
 from sklearn_ecganon.metrics._detection import detection_scores
 from sklearn_ecganon.metrics._embedding import strip_embedding
 from sklearn_ecganon.metrics._gallery import gallery_size_curve

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_ecganon._validation import check_beats
+from sklearn_ecganon._validation import is_flat, validate_beats
 from sklearn_ecganon.delineation import Delineator
 from sklearn_ecganon.records import BeatSet, ECGRecord
 
@@ -102,7 +102,7 @@ class QRSRegion(BaseEstimator):
         self : QRSRegion
             Itself.
         """
-        check_beats(self, X, reset=True)
+        validate_beats(self, X, reset=True)
         return self
 
     def predict(self, X: BeatSet | ArrayLike) -> NDArray[np.bool_]:
@@ -124,24 +124,24 @@ class QRSRegion(BaseEstimator):
             If X is not made of beats, or is to be delineated at less than 100 Hz.
         """
         self._validate_params()
-        beats = check_beats(self, X, reset=False)
-        rate = self.sampling_rate if beats.sampling_rate is None else beats.sampling_rate
-        n_beats, n_leads, n_times = beats.values.shape
+        beats = validate_beats(self, X, reset=False, rate=self.sampling_rate)
+        rate = beats.sampling_rate
+        n_beats, n_leads, n_times = beats.beats.shape
         half = self.width / 2 * rate / 1000
         first, stop = np.full(n_beats, -half), np.full(n_beats, half)
         if self.method == "delineated":
             margin = self.margin * rate / 1000
-            names = [()] * beats.n_records if beats.source is None else beats.source.lead_names
-            bounds = np.searchsorted(beats.record, np.arange(beats.n_records + 1))
+            names = beats.lead_names if isinstance(X, BeatSet) else [()] * len(beats)
+            bounds = beats.bounds()
             for own, leads in zip(pairwise(bounds), names, strict=True):
-                onset, offset = _edges(beats.values[slice(*own)], rate, leads)
+                onset, offset = _edges(beats.beats[slice(*own)], rate, leads)
                 found = np.isfinite(onset) & np.isfinite(offset)
                 first[slice(*own)][found] = onset[found] - margin
                 # The sample at the offset belongs to the QRS.
                 stop[slice(*own)][found] = offset[found] + margin + 1
         time = np.arange(n_times) - n_times // 2
         inside = (time >= first[:, np.newaxis]) & (time < stop[:, np.newaxis])
-        if beats.flat:
+        if is_flat(X):
             return inside
         return np.repeat(inside[:, np.newaxis], n_leads, axis=1)
 

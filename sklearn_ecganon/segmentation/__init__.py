@@ -1,20 +1,33 @@
 """Records to beats and back: find the R peaks, cut windows around them, stitch them again."""
 
 from sklearn_ecganon.segmentation._checks import BeatCountWarning
+from sklearn_ecganon.segmentation._detectors import DETECTORS, find_beats, to_extremum
+from sklearn_ecganon.segmentation._leads import used_leads
 from sklearn_ecganon.segmentation._quality import SignalQuality, signal_quality
 from sklearn_ecganon.segmentation._screening import NotAnECGError, SignalQualityWarning
 from sklearn_ecganon.segmentation._segmenter import QRSSegmenter
-from sklearn_ecganon.segmentation._stitching import stitch_record
+from sklearn_ecganon.segmentation._signals import between, select_leads
+from sklearn_ecganon.segmentation._stitching import stitch_record, stitch_signal
 from sklearn_ecganon.segmentation._strips import Strips, cut_strips
+from sklearn_ecganon.segmentation._windows import FoundBeats, cut_windows
 
 __all__ = [
+    "DETECTORS",
     "BeatCountWarning",
+    "FoundBeats",
     "NotAnECGError",
     "QRSSegmenter",
     "SignalQuality",
     "SignalQualityWarning",
     "Strips",
+    "between",
     "cut_strips",
+    "cut_windows",
+    "find_beats",
+    "select_leads",
     "signal_quality",
     "stitch_record",
+    "stitch_signal",
+    "to_extremum",
+    "used_leads",
 ]

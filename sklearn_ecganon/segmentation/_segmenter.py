@@ -17,12 +17,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ecganon._validation import (
     ArrayFeatureNamesMixin,
-    Beats,
-    check_beats,
     check_layout,
     check_records,
     forget_columns,
+    is_flat,
     is_records,
+    layout_of,
+    validate_beats,
 )
 from sklearn_ecganon.records import BeatSet, ECGRecord
 from sklearn_ecganon.segmentation import _checks as checks
@@ -224,7 +225,7 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
             self.n_leads_ = len(kept_leads(records[0], self.leads))
             self._check(records)
         else:
-            self.n_leads_, self.n_times_, _ = self._check_rows(X, reset=True).layout
+            self.n_leads_, self.n_times_, _ = layout_of(self._check_rows(X, reset=True))
             rate = self.sampling_rate or 1000 * self.n_times_ / self.window
             self.sampling_rate_ = float(rate)
         return self
@@ -263,9 +264,9 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
             self._check(records)
             return cut_windows(self._find_all(records), self.n_leads_)
         rows = self._check_rows(X, reset=False)
-        check_layout(self, rows.layout, (self.n_leads_, self.n_times_, None))
-        moved = recentre(rows.values, round(self.refine * self.sampling_rate_ / 1000))
-        return moved[:, 0] if rows.flat else moved
+        check_layout(self, layout_of(rows), (self.n_leads_, self.n_times_, None))
+        moved = recentre(rows.beats, round(self.refine * self.sampling_rate_ / 1000))
+        return moved[:, 0] if is_flat(X) else moved
 
     def fit_transform(
         self, X: list[ECGRecord] | ArrayLike, y: Any = None
@@ -357,10 +358,10 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
                 used, _ = used_leads(record, self.leads, self.detection_lead)
                 checks.check_leads(record, used)
 
-    def _check_rows(self, X: Any, *, reset: bool) -> Beats:
+    def _check_rows(self, X: Any, *, reset: bool) -> BeatSet:
         if isinstance(X, BeatSet):
             raise ValueError(f"{X!r} is segmented already; give the records it came from.")
-        return check_beats(self, X, reset=reset)
+        return validate_beats(self, X, reset=reset)
 
     def _find_all(self, records: list[ECGRecord]) -> list[FoundBeats]:
         """Find the beats of all records; those that are skipped are not among them."""

@@ -9,12 +9,9 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_ecganon.metrics import detection_scores
-from sklearn_ecganon.metrics._detection import DetectionScores
+from sklearn_ecganon.metrics import DetectionScores, detection_scores
 from sklearn_ecganon.records import BeatSet
-from sklearn_ecganon.segmentation._detectors import DETECTORS, find_beats
-from sklearn_ecganon.segmentation._leads import used_leads
-from sklearn_ecganon.segmentation._stitching import stitch_record
+from sklearn_ecganon.segmentation import DETECTORS, find_beats, stitch_record, used_leads
 from sklearn_ecganon.utility._pairs import check_pairs, rhythms
 
 TOLERANCES = (150, 50)

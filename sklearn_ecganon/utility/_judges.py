@@ -11,8 +11,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNet
 
-from sklearn_ecganon.networks._conv import ConvClassifier
-from sklearn_ecganon.training._nets import (
+from sklearn_ecganon.networks import ConvClassifier
+from sklearn_ecganon.training import (
     FIXED,
     one_cycle,
     resolve_device,

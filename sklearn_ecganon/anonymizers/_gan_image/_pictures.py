@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
-from sklearn_ecganon.imaging import BeatImager
-from sklearn_ecganon.imaging._images import windows_of_images
+from sklearn_ecganon.imaging import BeatImager, windows_of_images
 from sklearn_ecganon.records import BeatSet
 
 Size = tuple[int, int]
@@ -96,7 +95,7 @@ def check_learnable(
             f"every value of X is {beats.beats.flat[0]:g}; there is nothing to learn from "
             "constant images."
         )
-    if imager is not None and imager.windows_per_image > 1 and np.isnan(beats.sampling_rate):
+    if imager is not None and imager.windows_per_image > 1 and beats.n_beats.max() < 2:
         raise ValueError(
             f"imager has windows_per_image={imager.windows_per_image}, but an array does "
             "not say which of its rows follow each other; hand in a BeatSet."

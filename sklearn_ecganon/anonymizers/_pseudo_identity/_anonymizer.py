@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.resources import files
-from numbers import Integral, Real
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -21,6 +21,7 @@ from skorch import NeuralNet
 from skorch.callbacks import GradientNormClipping
 
 from sklearn_ecganon._salt import new_salt
+from sklearn_ecganon.anonymizers._options import TRAINING_CONSTRAINTS
 from sklearn_ecganon.anonymizers._pseudo_identity import _cycles as cycles
 from sklearn_ecganon.anonymizers._pseudo_identity._background import (
     QUIET_MS,
@@ -52,13 +53,10 @@ from sklearn_ecganon.anonymizers._pseudo_identity._sources import SourcesMixin
 from sklearn_ecganon.contracts import CONTRACTS, TOLERANCES, category, measure
 from sklearn_ecganon.core import BaseAnonymizer, Draws
 from sklearn_ecganon.metrics import detection_scores
-from sklearn_ecganon.networks._pseudo_identity import BeatVAE, PartialELBO
+from sklearn_ecganon.networks import BeatVAE, PartialELBO
 from sklearn_ecganon.records import BeatSet, ECGRecord
-from sklearn_ecganon.segmentation._detectors import find_beats
-from sklearn_ecganon.segmentation._leads import used_leads
-from sklearn_ecganon.segmentation._signals import between
-from sklearn_ecganon.segmentation._stitching import stitch_record
-from sklearn_ecganon.training._nets import (
+from sklearn_ecganon.segmentation import between, find_beats, stitch_record, used_leads
+from sklearn_ecganon.training import (
     FIXED,
     NetStateMixin,
     Untrained,
@@ -237,16 +235,12 @@ class PseudoIdentityAnonymizer(SourcesMixin, NetStateMixin, BaseAnonymizer):
 
     _parameter_constraints: dict = {
         **BaseAnonymizer._parameter_constraints,
+        **TRAINING_CONSTRAINTS,
         "contract": [StrOptions(set(CONTRACTS))],
         "identity": [StrOptions({"per_record"}), callable],
-        "sampling_rate": [Interval(Real, 0, None, closed="neither")],
         "n_latent": [Interval(Integral, 1, None, closed="left")],
         "n_hidden": [Interval(Integral, 1, None, closed="left")],
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "device": [str],
     }
 
     def __init__(
@@ -545,7 +539,8 @@ class PseudoIdentityAnonymizer(SourcesMixin, NetStateMixin, BaseAnonymizer):
             if len(record.beats):
                 with single_thread():
                     rng = takes[i]
-                    sheet, _ = self._sheet(record, hand.main, hand.size, rng)
+                    kinds = self._kinds(record)
+                    sheet, _ = self._sheet(record, kinds, hand.main, hand.size, rng)
                     windows = self._fill(sheet, hand.heart, hand.fitting, rng)
                 record = sheet.record.with_beats(windows)
             released.append(record)
@@ -569,8 +564,7 @@ class PseudoIdentityAnonymizer(SourcesMixin, NetStateMixin, BaseAnonymizer):
     ) -> Hand:
         """Draw the heart of a record from `rng`; `take` draws the beats of this stretch."""
         times = cycles.window_times(record.n_times, record.sampling_rate)
-        before, _ = cycles.around(record)
-        kinds = cycles.find_kinds(record.beats, before, record.labels, times)
+        kinds = self._kinds(record)
         pairs = own_channels(lead_weights(record.lead_names[0], self.channels_))
         usual = cycles.usual_beat(record.beats, kinds)
         size = self.population_["size"][0].copy()
@@ -582,19 +576,29 @@ class PseudoIdentityAnonymizer(SourcesMixin, NetStateMixin, BaseAnonymizer):
         )[0]
         own = _numbers(record)
         main = cycles.usual_kind(kinds)
-        sheet, rr = self._sheet(record, main, size, take)
+        sheet, rr = self._sheet(record, kinds, main, size, take)
         wanted = self._wanted(own, rr, rng)
         said = category_vector(own, rr[0])
         heart, fitting = self._find_heart(sheet, said, norm, wanted, rr[1], rng)
         return Hand(heart, fitting, main, size)
 
+    def _kinds(self, record: BeatSet) -> NDArray[np.intp]:
+        """Return the class of each beat of a record."""
+        times = cycles.window_times(record.n_times, record.sampling_rate)
+        before, _ = cycles.around(record)
+        return cycles.find_kinds(record.beats, before, record.labels, times)
+
     def _sheet(
-        self, record: BeatSet, main: int, size: NDArray, take: np.random.Generator
+        self,
+        record: BeatSet,
+        kinds: NDArray[np.intp],
+        main: int,
+        size: NDArray,
+        take: np.random.Generator,
     ) -> tuple[Sheet, tuple[float, float]]:
         """Return a stretch with its new R peaks, and its mean RR before and after."""
         times = cycles.window_times(record.n_times, record.sampling_rate)
         before, after = cycles.around(record)
-        kinds = cycles.find_kinds(record.beats, before, record.labels, times)
         weights = lead_weights(record.lead_names[0], self.channels_)
         new_peaks, origin = self._retimed(record, take)
         moved = replace(

@@ -1,6 +1,5 @@
 """Attackers behind one small protocol, one a file."""
 
-from sklearn_ecganon.attacks._attackers._attacker import Attacker
 from sklearn_ecganon.attacks._attackers._conv import ConvAttacker
 from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
 from sklearn_ecganon.attacks._attackers._protocol import EnrolledAttacker, TrainableAttacker
@@ -13,6 +12,7 @@ from sklearn_ecganon.attacks._attackers._registry import (
     modality_of,
     resolve_panel,
 )
+from sklearn_ecganon.core import Attacker
 
 __all__ = [
     "ATTACKERS",

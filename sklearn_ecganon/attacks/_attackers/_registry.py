@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from sklearn.base import is_classifier
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
-from sklearn_ecganon.attacks._attackers._attacker import Attacker
 from sklearn_ecganon.attacks._attackers._conv import ConvAttacker
 from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
 from sklearn_ecganon.attacks._attackers._protocol import TrainableAttacker
@@ -18,6 +17,7 @@ from sklearn_ecganon.attacks._attackers._siamese import SiameseAttacker
 from sklearn_ecganon.attacks._attackers._strip import StripAttacker, StripEmbeddingAttacker
 from sklearn_ecganon.attacks._attackers._template import TemplateAttacker
 from sklearn_ecganon.attacks._modalities import MODALITIES
+from sklearn_ecganon.core import Attacker
 from sklearn_ecganon.training import StripSize
 
 # Half a minute on one CPU core.

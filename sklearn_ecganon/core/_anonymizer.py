@@ -1,13 +1,11 @@
-"""What an extension author subclasses or calls: the contract of an anonymizer and its draws."""
+"""Base of all anonymizers, and the pseudonym of a record."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
 from abc import abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from numbers import Real
 from typing import Any, Protocol, Self
 
@@ -19,18 +17,16 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_ecganon._salt import content_key, keyed_normals, new_salt
+from sklearn_ecganon._salt import new_salt
 from sklearn_ecganon._validation import (
     ArrayFeatureNamesMixin,
-    as_input,
     check_layout,
+    is_flat,
     layout_of,
     validate_beats,
 )
-from sklearn_ecganon.io import Format
+from sklearn_ecganon.core._draws import Draws
 from sklearn_ecganon.records import BeatSet
-
-__all__ = ["BaseAnonymizer", "Draws", "Format", "Pseudonym"]
 
 
 class Pseudonym(Protocol):
@@ -57,105 +53,6 @@ class Pseudonym(Protocol):
             The stretch under the pseudo-identity.
         """
         ...
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Secret random numbers for the records of a BeatSet, the same ones for each call.
-
-    :class:`BaseAnonymizer` makes one for every release. Numbers of a record are keyed by
-    the salt and the content of the record's first stretch; numbers of beats are keyed by
-    the salt and the content of the stretch that the beats are in. No two stretches of a
-    record therefore share numbers of beats, unless the stretches are equal bit for bit.
-
-    Parameters
-    ----------
-    salt : bytes
-        The secret.
-    beats : BeatSet
-        The stretches to be released, each of another record.
-    first : tuple of bytes, optional
-        For each record the digest of its first stretch. By default `beats` holds it.
-    settled : object, optional
-        What ``_settle`` returned for the first stretches.
-    """
-
-    salt: bytes
-    beats: BeatSet
-    first: tuple[bytes, ...] | None = None
-    settled: Any = None
-
-    @property
-    def _salt(self) -> NDArray[np.uint8]:
-        return np.frombuffer(self.salt, dtype=np.uint8)
-
-    @cached_property
-    def digests(self) -> tuple[bytes, ...]:
-        """For each record the keyed digest of its beats."""
-        bounds = self.beats.bounds().tolist()
-        return tuple(
-            content_key(self.beats.beats[start:stop], self._salt)
-            for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
-        )
-
-    def for_records(self, size: int) -> NDArray[np.float64]:
-        """Return standard normal numbers that all stretches of a record share.
-
-        Parameters
-        ----------
-        size : int
-            How many numbers each record gets.
-
-        Returns
-        -------
-        numbers : ndarray of shape (n_records, size)
-            ``numbers[beats.record]`` has a row for each beat.
-        """
-        streams = self.digests if self.first is None else self.first
-        return _normal(streams, [size] * len(streams)).reshape(-1, size)
-
-    def for_beats(self, size: int) -> NDArray[np.float64]:
-        """Return standard normal numbers that no two beats share.
-
-        Independent noise for each beat is no anonymization by itself, because an attacker
-        averages it away. Draw the identity with :meth:`for_records`.
-
-        Parameters
-        ----------
-        size : int
-            How many numbers each beat gets.
-
-        Returns
-        -------
-        numbers : ndarray of shape (n_beats, size)
-            One row for each beat.
-        """
-        streams = [b"beats" + digest for digest in self.digests]
-        return _normal(streams, self.beats.n_beats * size).reshape(-1, size)
-
-    def for_stretches(self, sizes: Iterable[int]) -> NDArray[np.float64]:
-        """Return standard normal numbers for each stretch, one stretch after the other.
-
-        The numbers of a record's first stretch are those of :meth:`for_records`. A method
-        that calls both skips as many as it has taken there.
-
-        Parameters
-        ----------
-        sizes : iterable of int of length n_records
-            How many numbers each stretch gets.
-
-        Returns
-        -------
-        numbers : ndarray of shape (sum(sizes),)
-            In the order of the records.
-        """
-        return _normal(self.digests, sizes)
-
-
-def _normal(keys: Iterable[bytes], sizes: Iterable[int]) -> NDArray[np.float64]:
-    """Return as many standard normal numbers as asked for from each key."""
-    streams = [keyed_normals(key, int(n)) for key, n in zip(keys, sizes, strict=True)]
-    return np.concatenate([*streams, np.empty(0)])
 
 
 @dataclass(frozen=True)
@@ -308,7 +205,9 @@ class BaseAnonymizer(
         ValueError
             If X is not made of finite real beats, or labels do not fit it.
         """
-        beats = validate_beats(self, X, reset=True, labels=labels)
+        beats = validate_beats(
+            self, X, reset=True, labels=labels, rate=getattr(self, "sampling_rate", None)
+        )
         self.n_leads_, self.n_times_, self.sampling_rate_ = layout_of(beats)
         self.salt_ = new_salt(self.random_state)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -339,13 +238,13 @@ class BaseAnonymizer(
         check_is_fitted(self)
         beats = self._validated(X)
         if self.strength == 0:
-            return X if isinstance(X, BeatSet) else as_input(beats, X, beats.beats.dtype)
+            return X if isinstance(X, BeatSet) else _as_array(beats, X)
         draws = Draws(self.salt_.tobytes(), beats)
         settled = self._settle(beats, draws)
         released = self._release(beats, Draws(draws.salt, beats, draws.digests, settled))
         if isinstance(X, BeatSet):
             return released
-        return as_input(released, X, beats.beats.dtype)
+        return _as_array(released, X).astype(beats.beats.dtype)
 
     def pseudonym(self, first: BeatSet, salt: bytes | None = None) -> Pseudonym:
         """Draw the pseudo-identity of one record.
@@ -429,7 +328,7 @@ class BaseAnonymizer(
 
     def _validated(self, X: BeatSet | ArrayLike) -> BeatSet:
         """Return X as a BeatSet after comparing its layout with that of the training beats."""
-        beats = validate_beats(self, X, reset=False)
+        beats = validate_beats(self, X, reset=False, rate=getattr(self, "sampling_rate", None))
         if self.n_times_ is not None:  # a pretrained model takes any layout
             fitted = self.n_leads_, self.n_times_, self.sampling_rate_
             check_layout(self, layout_of(beats), fitted)
@@ -440,6 +339,11 @@ class BaseAnonymizer(
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _as_array(beats: BeatSet, X: ArrayLike) -> NDArray:
+    """Return a copy of the windows in the shape of the array X."""
+    return np.array(beats.beats[:, 0] if is_flat(X) else beats.beats)
 
 
 def _check_one_record(beats: Any, method: str) -> None:
