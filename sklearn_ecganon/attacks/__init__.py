@@ -1,6 +1,12 @@
 """Attackers that identify the person behind a recording, and what they achieve."""
 
-from sklearn_ecganon.attacks._attackers import ATTACKERS, Attacker
+from sklearn_ecganon.attacks._attackers import (
+    ATTACKERS,
+    Attacker,
+    StripAttacker,
+    StripEmbedder,
+    StripEmbeddingAttacker,
+)
 from sklearn_ecganon.attacks._attributes import AttributeInference, attribute_inference
 from sklearn_ecganon.attacks._evidence import describe_evidence as describe_evidence
 from sklearn_ecganon.attacks._identity_map import IdentityMap, identity_map
@@ -23,6 +29,9 @@ __all__ = [
     "MembershipResult",
     "MembershipRow",
     "ReidentificationScorer",
+    "StripAttacker",
+    "StripEmbedder",
+    "StripEmbeddingAttacker",
     "WeakAttackWarning",
     "attribute_inference",
     "identity_map",

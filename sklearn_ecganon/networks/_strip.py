@@ -39,8 +39,7 @@ class StripNet(nn.Module):
     -----
     After the residual net of [1]_. Deviations: a kernel of 15 in the first layer and of 3
     in all others, one block of two convolutions a stage, the maximum beside the mean. Short
-    windows keep the net from learning single strips by heart: with 20 s of each of 89
-    people, windows of 2 s identify 85 % where whole strips of 10 s identify 77 %.
+    windows keep the net from memorizing single strips where people have few of them.
     Amplitudes are compressed by a logarithm, which gives small waves more weight, and
     training adds white noise of up to 10 % of the standard deviation.
 

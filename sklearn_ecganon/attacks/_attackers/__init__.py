@@ -12,6 +12,11 @@ from sklearn_ecganon.attacks._attackers._registry import (
     modality_of,
     resolve_panel,
 )
+from sklearn_ecganon.attacks._attackers._strip import (
+    StripAttacker,
+    StripEmbedder,
+    StripEmbeddingAttacker,
+)
 from sklearn_ecganon.core import Attacker
 
 __all__ = [
@@ -21,6 +26,9 @@ __all__ = [
     "ConvAttacker",
     "EnrolledAttacker",
     "LDAAttacker",
+    "StripAttacker",
+    "StripEmbedder",
+    "StripEmbeddingAttacker",
     "TrainableAttacker",
     "Training",
     "build_attacker",

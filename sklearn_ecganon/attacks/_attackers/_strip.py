@@ -31,6 +31,19 @@ class StripAttacker:
         Where to train.
     seed : int, default=0
         For the net.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon import make_ecg_records
+    >>> from sklearn_ecganon.attacks import StripAttacker
+    >>> from sklearn_ecganon.segmentation import cut_strips
+    >>> from sklearn_ecganon.training import StripSize
+    >>> bunch = make_ecg_records(n_subjects=4, n_sessions=1, duration=20.0, random_state=0)
+    >>> strips = cut_strips(bunch.data)
+    >>> brief = StripSize(width=4, n_windows=100, min_epochs=1, max_epochs=5)
+    >>> attacker = StripAttacker(size=brief, device="cpu").fit(strips.values, strips.record)
+    >>> attacker.log_proba(strips.values).shape
+    (8, 4)
     """
 
     def __init__(
@@ -96,6 +109,19 @@ class StripEmbedder:
     The margin is ArcFace's (see `ArcFace`). Points lie on a sphere of 128 dimensions, and
     a person is the direction of the mean of their points, so that nobody has to be known
     in training.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon import make_ecg_records
+    >>> from sklearn_ecganon.attacks import StripEmbedder
+    >>> from sklearn_ecganon.segmentation import cut_strips
+    >>> from sklearn_ecganon.training import StripSize
+    >>> bunch = make_ecg_records(n_subjects=4, n_sessions=1, duration=20.0, random_state=0)
+    >>> strips = cut_strips(bunch.data)
+    >>> brief = StripSize(width=4, n_windows=100, min_epochs=1, max_epochs=5)
+    >>> embedder = StripEmbedder(size=brief, device="cpu").fit(strips.values, strips.record)
+    >>> embedder.templates(strips.values, strips.record).shape
+    (4, 128)
     """
 
     def __init__(
@@ -144,6 +170,19 @@ class StripEmbeddingAttacker:
         Where to train.
     seed : int, default=0
         For the halves and the nets.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon import make_ecg_records
+    >>> from sklearn_ecganon.attacks import StripEmbeddingAttacker
+    >>> from sklearn_ecganon.segmentation import cut_strips
+    >>> from sklearn_ecganon.training import StripSize
+    >>> bunch = make_ecg_records(n_subjects=4, n_sessions=1, duration=20.0, random_state=0)
+    >>> strips = cut_strips(bunch.data)
+    >>> brief = StripSize(width=4, n_windows=100, min_epochs=1, max_epochs=5)
+    >>> attacker = StripEmbeddingAttacker(size=brief, device="cpu")
+    >>> attacker.fit(strips.values, strips.record).log_proba(strips.values).shape
+    (8, 4)
     """
 
     def __init__(
