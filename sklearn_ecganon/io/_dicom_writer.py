@@ -62,8 +62,8 @@ class DICOMWriter(RecordWriter):
         dtype, bits, interpretation = _STORAGE[kind]
         largest = 2 ** (bits - 1) - 1
         quantizer = Quantizer(n_leads, largest, gap=-largest - 1)
-        quantizer.adapt(signal)
-        samples = quantizer.digitize(signal).astype(dtype).tobytes()
+        digital, _ = quantizer.digitize(signal)
+        samples = digital.astype(dtype).tobytes()
         self.n_clipped = quantizer.n_clipped
 
         def uid(what: str) -> Any:

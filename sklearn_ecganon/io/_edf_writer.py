@@ -42,10 +42,9 @@ class EDFWriter(RecordWriter):
         self._file.write(self._header())
 
     def _append(self, chunk: NDArray[np.float64]) -> None:
-        ratio = self._quantizer.adapt(chunk)
+        digital, ratio = self._quantizer.digitize(chunk)
         if ratio is not None:
             self._rescale(ratio)
-        digital = self._quantizer.digitize(chunk)
         self.n_clipped = self._quantizer.n_clipped
         digital = np.concatenate([self._pending, digital])
         n_records = len(digital) // self._block

@@ -42,8 +42,10 @@ class Quantizer:
         self._largest = largest
         self._gap = gap
 
-    def adapt(self, chunk: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """Lower the gain of the leads that need it.
+    def digitize(
+        self, chunk: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
+        """Return the digital values of a chunk, after lowering the gain of leads that need it.
 
         Parameters
         ----------
@@ -52,37 +54,44 @@ class Quantizer:
 
         Returns
         -------
+        digital : ndarray of int32 of shape (n_times, n_leads)
+            At the present gain.
         ratio : ndarray of shape (n_leads,) or None
-            New gain divided by the old one; None where no gain has changed.
+            New gain divided by the one of former chunks; None where no gain has changed.
         """
         if not len(chunk):
-            return None
-        # The larger of 0 and NaN is 0 here: a lead without samples needs no range.
-        peaks = np.fmax(np.fmax.reduce(chunk, axis=0), -np.fmin.reduce(chunk, axis=0))
-        peaks = np.fmax(peaks, 0.0)
+            return chunk.astype(np.int32), None
+        # A lead with a gap has NaN as its extremes, and needs a second look.
+        peaks = np.maximum(chunk.max(axis=0), -chunk.min(axis=0))
+        has_gap = np.isnan(peaks)
+        if has_gap.any():
+            some = chunk[:, has_gap]
+            extremes = np.fmax(np.fmax.reduce(some), -np.fmin.reduce(some))
+            # A lead without any sample needs no range.
+            peaks[has_gap] = np.fmax(extremes, 0.0)
+        ratio = self._lower(peaks)
+        values = chunk * self.gain
+        np.rint(values, out=values)
+        is_beyond = peaks * self.gain > self._largest
+        if is_beyond.any():
+            self.n_clipped += int((np.abs(values) > self._largest).sum())
+            np.clip(values, -self._largest, self._largest, out=values)
+        if has_gap.any():
+            values = np.where(np.isnan(values), self._gap, values)
+        return values.astype(np.int32), ratio
+
+    def _lower(self, peaks: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Lower the gains to fit peaks in mV; return by how much."""
         if (peaks * self.gain <= self._largest).all():
             return None
-        gain = [
+        fitting = [
             next((gain for gain in GAINS if peak * gain <= self._largest), GAINS[-1])
             for peak in peaks.tolist()
         ]
-        lowered = np.minimum(self.gain, gain)
+        lowered = np.minimum(self.gain, fitting)
         ratio = lowered / self.gain
         self.gain = lowered
         return None if (ratio == 1).all() else ratio
-
-    def digitize(self, chunk: NDArray[np.float64]) -> NDArray[np.int32]:
-        """Return the digital values of a chunk, after `adapt` has seen it."""
-        values = chunk * self.gain
-        np.rint(values, out=values)
-        # NaN fails both comparisons, so that gaps are handled here too.
-        inside = (values.min(axis=0) >= -self._largest).all() if len(values) else True
-        inside = inside and (not len(values) or (values.max(axis=0) <= self._largest).all())
-        if not inside:
-            self.n_clipped += int((np.abs(values) > self._largest).sum())
-            clipped = np.clip(values, -self._largest, self._largest)
-            values = np.where(np.isnan(values), self._gap, clipped)
-        return values.astype(np.int32)
 
     def rescale(
         self, digital: NDArray[np.integer], ratio: NDArray[np.float64]

@@ -40,10 +40,9 @@ class WFDBWriter(RecordWriter):
         self._dat = self._staged.parts[0].open("wb")
 
     def _append(self, chunk: NDArray[np.float64]) -> None:
-        ratio = self._quantizer.adapt(chunk)
+        digital, ratio = self._quantizer.digitize(chunk)
         if ratio is not None:
             self._rescale(ratio)
-        digital = self._quantizer.digitize(chunk)
         self.n_clipped = self._quantizer.n_clipped
         if self._initial is None and len(digital):
             self._initial = digital[0]
