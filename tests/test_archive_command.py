@@ -568,3 +568,45 @@ def test_a_cluster_that_loses_a_worker(tmp_path, monkeypatch):
         killer.join()
     assert victims
     same(tmp_path / "whole", tmp_path / "out")
+
+
+def test_an_archive_of_a_hospital(tmp_path, capsys):
+    """Carts, tables and MATLAB in one folder: released without the person, as announced."""
+    pytest.importorskip("ecgdatakit")
+    scipy_io = pytest.importorskip("scipy.io")
+    from tests import hospital_files
+
+    source, out = tmp_path / f"{NAME} [all]", tmp_path / "out"
+    source.mkdir()
+    signal = hospital_files.rhythm()
+    for name, (build, suffix) in hospital_files.BUILD.items():
+        (source / f"{NAME}_{name}{suffix}").write_bytes(build(signal))
+    table = "\n".join(f"{value:.4f}".replace(".", ",") for value in signal[:, 1])
+    (source / "table.csv").write_text(f"Name;{NAME}\n\nII\n{table}\n")
+    scipy_io.savemat(source / "matrix.mat", {"val": signal.T, "name": NAME})
+    (source / "people.csv").write_text(f"id,age,name\n{ID},66,{NAME}\n")
+    assert run(source, out, "--sampling-rate", 500, "--units", "mV") == 0
+    printed = capsys.readouterr().out
+    for words in ("1 muse-xml to dicom", "1 ishne to wfdb", "1 matlab to wfdb", "1 csv,"):
+        assert words in printed.replace("1 csv)", "1 csv,")
+    assert "left behind  1 other" in printed
+    _, rest = lines(out)
+    assert sorted(line["format"] for line in rest) == ["csv"] + ["dicom"] * 4 + ["wfdb"] * 4
+    for path in out.rglob("*"):
+        if path.is_file():
+            assert hits(everything_in(path)) == []
+
+
+def test_a_table_without_a_unit_or_rate_is_refused_and_counted(tmp_path, capsys):
+    source = tmp_path / "in"
+    source.mkdir()
+    values = make_ecg_records(1, duration=10.0, random_state=0).data[0].signal[:, 0]
+    for name, factor in (("no_rate", 1), ("microvolts", 1000)):
+        head = "II" if name == "no_rate" else "time,II"
+        times = (
+            [""] * len(values) if name == "no_rate" else [f"{i / 250}," for i in range(2500)]
+        )
+        rows = "\n".join(f"{t}{x * factor:.3f}" for t, x in zip(times, values, strict=True))
+        (source / f"{name}.csv").write_text(f"{head}\n{rows}\n")
+    assert run(source, tmp_path / "out") == 1
+    assert "2 refused (bad_rate 1, bad_units 1)" in capsys.readouterr().out

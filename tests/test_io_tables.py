@@ -1,5 +1,8 @@
 """Tables as people have them: read, refused with a reason, or left behind as no recording."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -231,6 +234,23 @@ def test_all_beginnings_of_a_watch_file_are_no_crash(tmp_path):
         except ECGReadError:
             continue
         assert record.sampling_rate == RATE
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+@pytest.mark.parametrize("exponent", ["e6553599999999535", "e-6553599999999535", "e400"])
+def test_exponents_of_many_digits_crash_nothing(tmp_path, decimal, exponent):
+    """In a process of its own: a fast conversion of pandas ends in a segmentation fault."""
+    lines = [f"8{decimal}5;8{exponent}"] * 3 + comma(rows(T, X, delimiter=";"))[:50]
+    path = write(tmp_path, f"time;II\n0{decimal}1;8{decimal}5", lines)
+    code = (
+        "import sys\nfrom sklearn_ecganon.io import ECGReadError, read_record\n"
+        "try:\n    read_record(sys.argv[1], sampling_rate=250)\n"
+        "except ECGReadError as error:\n    print(error.reason)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 # ---------------------------------------------------------------- Parquet

@@ -52,7 +52,7 @@ class Selection:
 
 
 def is_other_signal(label: str) -> bool:
-    """Tell whether a label is that of a channel that is no ECG."""
+    """Return whether a label is that of a channel that is no ECG."""
     label = label.strip()
     # "EKG1-EKG2" and "ECG resp" name an ECG channel first.
     if re.match(r"(?:mdc_)?(?:ecg|ekg)", label, re.IGNORECASE):

@@ -51,7 +51,7 @@ class DICOMWriter(RecordWriter):
     UIDs are new, generated from the samples written.
     """
 
-    def _save(self, signal: NDArray[np.float64], part: Path) -> None:
+    def _save(self, signal: NDArray[np.float64], target: Path) -> None:
         load_extra("pydicom", "dicom")
         from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
         from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
@@ -80,7 +80,7 @@ class DICOMWriter(RecordWriter):
         meta.TransferSyntaxUID = ExplicitVRLittleEndian
         meta.MediaStorageSOPClassUID = UID(class_uids[kind])
         meta.MediaStorageSOPInstanceUID = uid("instance")
-        data = FileDataset(str(part), {}, file_meta=meta, preamble=b"\0" * 128)
+        data = FileDataset(str(target), {}, file_meta=meta, preamble=b"\0" * 128)
         data.SOPClassUID = meta.MediaStorageSOPClassUID
         data.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
         data.StudyInstanceUID, data.SeriesInstanceUID = uid("study"), uid("series")
@@ -124,7 +124,7 @@ class DICOMWriter(RecordWriter):
         group.add_new("WaveformPaddingValue", "OW", gap)
         group.add_new("WaveformData", "OW", samples)
         data.WaveformSequence = [group]
-        data.save_as(part, enforce_file_format=True)
+        data.save_as(target, enforce_file_format=True)
 
 
 def _fits(layout: Layout) -> bool:

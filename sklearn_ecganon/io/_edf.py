@@ -145,14 +145,14 @@ def _fetch(
 
 @dataclass(frozen=True)
 class _Track:
-    """What the annotation signals say.
+    """The content of the annotation signals.
 
     Attributes
     ----------
     onsets : ndarray of shape (n_records,)
-        Seconds at which each data record begins, NaN where that is not said.
+        Seconds at which each data record begins, NaN where that is not stated.
     seconds : list of float
-        Of the annotations that are kept, from the start of the recording.
+        Of the annotations that may be published, from the start of the recording.
     symbols, notes : list of str
         Of the same.
     """
@@ -189,7 +189,7 @@ def _read_track(path: Path, header: Header, limits: Limits) -> _Track:
                         f"more than {limits.max_annotation_bytes} bytes of annotations",
                     )
                 seconds = float(onset)
-                # The first entry says how far into its second the recording began.
+                # The first entry states at which fraction of a second the recording began.
                 origin = seconds if origin is None else origin
                 if number_of_track == place == 0 and not texts.strip(b"\x14"):
                     track.onsets[number] = seconds

@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?
 
 @dataclass(frozen=True)
 class Signal:
-    """What the header says about one signal.
+    """What the header declares about one signal.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class Header:
-    """What the header says, compared with the size of the file.
+    """What the header declares, compared with the size of the file.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class Header:
 
 
 def read_header(path: Path, limits: Limits) -> Header:
-    """Return what the header says after comparing it with the size of the file."""
+    """Return what the header declares after comparing it with the size of the file."""
     with path.open("rb") as file:
         main = [field[0] for field in _split(file.read(256), MAIN_WIDTHS)]
         n_signals = int(_number(main[9], _INTEGER, "bad_header"))
@@ -134,7 +134,7 @@ def read_header(path: Path, limits: Limits) -> Header:
         place += per_record
     header = Header(kind + "+" * has_plus, n_records, duration, tuple(signals))
     if n_records < 1:
-        raise ECGReadError("bad_length", "it does not say how many data records it has")
+        raise ECGReadError("bad_length", "it does not state its number of data records")
     if path.stat().st_size < header.size + n_records * header.record_bytes:
         raise ECGReadError("truncated")
     return header

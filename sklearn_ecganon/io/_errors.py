@@ -18,7 +18,7 @@ REASONS = {
     "bad_checksum": "its samples do not add up to the checksum in its header",
     "bad_gain": "a lead has no finite gain above 0",
     "bad_header": "its header breaks the rules of its format",
-    "bad_length": "it does not say how many samples it holds, or says 0",
+    "bad_length": "its number of samples is not known, or 0",
     "bad_path": "its path or a name inside it is not that of a plain local file",
     "bad_rate": "it gives no finite sampling rate above 0 Hz",
     "bad_units": "the unit of a lead is no voltage, or does not fit its amplitudes",

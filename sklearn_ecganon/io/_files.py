@@ -63,7 +63,7 @@ def regular_file(path: Path, root: Path) -> Path:
 class Staged:
     """Files in a hidden folder beside their place, moved out together when all are complete.
 
-    The last path is the one whose presence says that the recording is there.
+    The last path is the one whose presence means that the recording is complete.
     """
 
     #: Begins the name of the hidden folder; one that a killed process left may be deleted.
@@ -83,9 +83,9 @@ class Staged:
         # Killed between two of these lines, an old header must not stand over new samples.
         if len(self.finals) > 1:
             self.finals[-1].unlink(missing_ok=True)
-        for part, final in zip(self.parts, self.finals, strict=True):
-            if part.exists():
-                os.replace(part, final)
+        for unfinished, final in zip(self.parts, self.finals, strict=True):
+            if unfinished.exists():
+                os.replace(unfinished, final)
             else:
                 final.unlink(missing_ok=True)
         self.discard()

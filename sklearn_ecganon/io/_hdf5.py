@@ -19,8 +19,9 @@ from sklearn_ecganon.io._writer import RecordWriter
 _CODE15_SHAPE = (4096, 12)
 _CODE15_RATE = 400.0
 #: Millivolts in one unit. The authors' ecg-preprocessing, which made the files, multiplies mV
-#: by 2. (Their test set's description says "1e-4 V", and in the same line a factor that means
-#: 1 mV; the PhysioNet Challenge of 2025 takes 1 mV. R waves of 0.1 to 0.3 mV rule out 1e-4 V.)
+#: by 2. (The description of their test set states "1e-4 V", and in the same line a factor that
+#: means 1 mV; the PhysioNet Challenge of 2025 takes 1 mV. R waves of 0.1 to 0.3 mV rule out
+#: 1e-4 V.)
 _MILLIVOLTS = 0.5
 
 

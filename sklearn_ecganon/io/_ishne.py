@@ -25,7 +25,7 @@ _SIGNATURE = b"ISHNE1.0"
 #: Bytes before the remarks: signature, checksum, and a block of 512.
 _FIXED_BYTES = 522
 _MAX_LEADS = 12
-#: Leads by their code; 0 and 1 say nothing.
+#: Leads by their code; 0 and 1 stand for none.
 _LEADS = {
     **{2: "X", 3: "Y", 4: "Z", 5: "I", 6: "II", 7: "III", 8: "aVR", 9: "aVL", 10: "aVF"},
     **{
@@ -76,7 +76,7 @@ class ISHNE(Format):
         (rate,) = struct.unpack_from("<h", header, 272)
         if not 1 <= n_leads <= _MAX_LEADS:
             raise ECGReadError("bad_header", "it has no number of leads from 1 to 12")
-        # Many recorders write the length they were set to; the file tells the true one.
+        # Many recorders write the length they were set to, not the recorded one.
         n_times = (source.size - start) // (2 * n_leads)
         source.limits.check_shape(n_times, n_leads, float(rate))
         selection = select_channels(

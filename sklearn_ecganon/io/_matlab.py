@@ -39,7 +39,7 @@ class MATLAB(Format):
     suffixes = (".mat",)
     written_as = "wfdb"
     writer = None
-    has_signature = False  # a header of WFDB beside it says more
+    has_signature = False  # a WFDB header beside it takes precedence
 
     def sniff(self, head: bytes) -> bool:
         """Look for the text of versions 5 and 7.3, or the numbers of version 4."""

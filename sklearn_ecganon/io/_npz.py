@@ -59,7 +59,7 @@ def _read_member(archive: zipfile.ZipFile, name: str, source: Source) -> NDArray
 class NPZWriter(RecordWriter):
     """Writes mV as float32, or float64 where asked for."""
 
-    def _save(self, signal: NDArray[np.float64], part: Path) -> None:
+    def _save(self, signal: NDArray[np.float64], target: Path) -> None:
         arrays: dict[str, Any] = {
             "signal": signal.astype("<f4" if self.layout.variant == "f4" else "<f8"),
             "sampling_rate": np.float64(self.layout.sampling_rate),
@@ -69,7 +69,7 @@ class NPZWriter(RecordWriter):
             arrays["samples"] = self.annotations.samples.astype("<i8")
             arrays["symbols"] = self.annotations.symbols.astype("<U1")
             arrays["notes"] = self.annotations.notes.astype("<U8")
-        np.savez_compressed(part, **arrays)
+        np.savez_compressed(target, **arrays)
 
 
 class NPZ(Format):

@@ -1,4 +1,4 @@
-"""All formats by name, and how the content of a file tells its format."""
+"""All formats by name, and how a format is recognized by content."""
 
 from __future__ import annotations
 

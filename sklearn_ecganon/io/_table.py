@@ -48,7 +48,7 @@ def _rate_of_times(seconds: NDArray[np.float64]) -> float:
         raise ECGReadError("bad_rate", "the steps of its column of times are not all the same")
     rate = 1 / mean
     nearest = round(rate)
-    # Where the decimals cannot tell 360 Hz from 359.9999, take the whole number.
+    # Where the decimals do not separate 360 Hz from 359.9999, take the whole number.
     uncertainty = rate * resolution / (seconds[-1] - seconds[0])
     is_whole = nearest and abs(rate - nearest) <= uncertainty
     return float(nearest) if is_whole else float(rate)
@@ -105,7 +105,7 @@ def _reader(
         if rate < 10 and not any(c.is_time and c.unit for c in columns):
             raise ECGReadError(
                 "bad_rate",
-                "its column of times says that a sample takes longer than 0.1 s; name its unit "
+                "a step of its column of times is longer than 0.1 s; name its unit "
                 "as in 'time [ms]', or give sampling_rate=...",
             )
     if rate is None:
@@ -176,6 +176,8 @@ def _numbers(text: str, layout: TableLayout) -> dict[int, NDArray[np.float64]]:
             io.StringIO(body),
             sep=r"\s+" if layout.delimiter == " " else layout.delimiter or "\x01",
             decimal=layout.decimal,
+            # The faster conversions of pandas crash the process on exponents of many digits.
+            float_precision="round_trip",
             header=None,
             names=range(n_fields),
             index_col=False,

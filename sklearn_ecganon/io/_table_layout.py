@@ -109,7 +109,7 @@ class TableLayout:
     columns : tuple of Column
         In order.
     sampling_rate : float or None
-        In Hz, where a title says.
+        In Hz, where a title states it.
     """
 
     delimiter: str
@@ -177,7 +177,7 @@ def table_layout(text: str, *, is_cut: bool = False) -> TableLayout | None:
 
 
 def _is_recording(layout: TableLayout, lines: Sequence[str]) -> bool:
-    """Tell a recording from the many other tables that lie in archives."""
+    """Return whether a table is a recording, not one of the many others in archives."""
     numbers = [c for c in layout.columns if c.kind == "number" and not c.is_time]
     signals = [c for c in numbers if not c.is_index and not is_other_signal(c.name)]
     if any(column.unit.lower() in MILLIVOLTS for column in numbers):
@@ -238,7 +238,7 @@ def _described(
 
 
 def _is_split(body: Sequence[list[str]]) -> bool:
-    """Tell whether two columns are one whose numbers have a decimal comma: "0,0450"."""
+    """Return whether two columns are one whose numbers have a decimal comma: "0,0450"."""
     whole, fraction = (set(map(len, column)) for column in zip(*body, strict=True))
     digits = all(b.isdigit() and "." not in a for a, b in body if a or b)
     return digits and max(whole) <= 5 and (len(fraction) == 1 or max(fraction) > 2)
@@ -300,7 +300,7 @@ def _is_number(field: str, decimal: str) -> bool:
 
 
 def _is_data(row: list[str], decimal: str) -> bool:
-    """Tell whether a line holds numbers: most fields, and no name among them."""
+    """Return whether a line holds numbers: most fields, and no name among them."""
     numbers = [_is_number(field, decimal) for field in row]
     others = [
         field

@@ -15,7 +15,7 @@ from sklearn_ecganon.io._errors import ECGReadError
 from sklearn_ecganon.io._identity import IdentityFacts, date_or_none
 from sklearn_ecganon.io._limits import Limits
 
-#: Bytes of one sample in each storage format; None where a library must tell (FLAC).
+#: Bytes of one sample in each storage format; None where only a library knows (FLAC).
 SAMPLE_BYTES = {
     **{"8": 1, "16": 2, "24": 3, "32": 4, "61": 2, "80": 1, "160": 2},
     **{"212": 3 / 2, "310": 4 / 3, "311": 4 / 3},
@@ -81,7 +81,7 @@ class Header:
 
 
 def parse_header(content: bytes, limits: Limits) -> Header:
-    """Return what a header says, or refuse it.
+    """Return the content of a header, or refuse it.
 
     Parameters
     ----------
@@ -118,12 +118,12 @@ def parse_header(content: bytes, limits: Limits) -> Header:
     if name["n_segments"] is not None:
         segments = tuple(_segment(line) for line in rest)
         if not segments or len(segments) != int(name["n_segments"]):
-            raise ECGReadError("bad_header", "it has another number of segments than it says")
+            raise ECGReadError("bad_header", "it declares another number of segments")
         return Header(*common, segments=segments)
     if n_signals == 0:
         raise ECGReadError("bad_length", "it has no signals")
     if n_signals != len(rest):
-        raise ECGReadError("bad_header", "it has another number of signals than it says")
+        raise ECGReadError("bad_header", "it declares another number of signals")
     signals = tuple(_signal(line) for line in rest)
     files = [file for file, _ in groupby(signals, key=lambda signal: signal.file)]
     if len(set(files)) != len(files):

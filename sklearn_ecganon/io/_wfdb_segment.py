@@ -39,7 +39,7 @@ class Segment:
     base : Path
         Of the header, without extension.
     header : Header
-        What the header says.
+        Content of the header.
     start : int
         First sample, counted from the start of the record.
     n_times : int

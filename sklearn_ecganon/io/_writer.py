@@ -157,5 +157,5 @@ class RecordWriter:
     def _abandon(self) -> None:
         pass
 
-    def _save(self, signal: NDArray[np.float64], part: Path) -> None:
+    def _save(self, signal: NDArray[np.float64], target: Path) -> None:
         raise NotImplementedError
