@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 import zlib
@@ -25,6 +26,8 @@ from sklearn_ecganon.io._reader import RecordReader
 #: that of the China Physiological Signal Challenge ``ECG.data``.
 _SIGNALS = ("val", "ecg.data", "signal", "signals", "ecg", "data", "x")
 _RATES = ("fs", "sampling_rate", "samplingrate", "sfreq", "frequency", "ecg.fs")
+_TOP_NAMES = {name.split(".")[0] for name in (*_SIGNALS, *_RATES)}
+_SLOW_KINDS = frozenset(("cell", "object", "function", "opaque", "sparse", "unknown"))
 #: The first integer of version 4: little endian, a full matrix of numbers, by their type.
 _VERSION_4_TYPES = {0: 8, 10: 4, 20: 4, 30: 2, 40: 2, 50: 1}
 _NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_]{0,62}\0")
@@ -83,15 +86,24 @@ class MATLAB(Format):
 
 def _read_mat(source: Source) -> dict[str, NDArray]:
     """Read versions 4 and 5."""
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
 
     source.limits.check_memory(source.size)
     with source.path.open("rb") as file:
         head = file.read(128)
     if head.startswith(b"MATLAB 5.0"):
         _check_unpacked(source.path, "<" if head[126:128] == b"IM" else ">", source.limits)
+    names = []
     with source.path.open("rb") as file:
-        content = loadmat(file, simplify_cells=True)
+        for name, shape, kind in whosmat(file):
+            n_values = math.prod(shape)
+            # Cells, objects and arrays of structures are not needed, and take time to build.
+            is_known = name.lower() in _TOP_NAMES and kind not in _SLOW_KINDS
+            if is_known and (kind != "struct" or n_values == 1):
+                source.limits.check_memory(n_values)
+                names.append(name)
+    with source.path.open("rb") as file:
+        content = loadmat(file, simplify_cells=True, variable_names=names)
     return dict(_arrays(content))
 
 
