@@ -589,7 +589,7 @@ def test_an_archive_of_a_hospital(tmp_path, capsys):
     printed = capsys.readouterr().out
     for words in ("1 muse-xml to dicom", "1 ishne to wfdb", "1 matlab to wfdb", "1 csv,"):
         assert words in printed.replace("1 csv)", "1 csv,")
-    assert "left behind  1 other" in printed
+    assert "1 other file(s), which are no recordings" in printed
     _, rest = lines(out)
     assert sorted(line["format"] for line in rest) == ["csv"] + ["dicom"] * 4 + ["wfdb"] * 4
     for path in out.rglob("*"):

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import scipy.io
 
-from sklearn_ecganon.io import ECGReadError, Limits, find_recordings, open_record, read_record
+from sklearn_ecganon.io import (
+    ECGReadError,
+    Limits,
+    _matlab,
+    find_recordings,
+    open_record,
+    read_record,
+)
 from tests.hospital_files import rhythm
 
 SIGNAL = rhythm(3000, 12)
@@ -126,7 +133,7 @@ def test_damaged_files(tmp_path, version):
     path = write(tmp_path / "a.mat", version, {"val": SIGNAL[:200].T})
     honest = path.read_bytes()
     rng = np.random.default_rng(0)
-    for _ in range(150):
+    for _ in range(12):  # each takes a process of its own
         content = bytearray(honest)
         for place in rng.integers(0, min(len(honest), 400), 3):
             content[place] = rng.integers(0, 256)
@@ -136,3 +143,15 @@ def test_damaged_files(tmp_path, version):
         except ECGReadError:
             continue
         assert not np.isinf(record.signal).any()
+
+
+def test_a_decoder_that_crashes_refuses_one_file(tmp_path, monkeypatch):
+    """SciPy is compiled: a damaged file may end the process, which must not be ours."""
+    path = write(tmp_path / "a.mat", "5", {"val": SIGNAL.T})
+    crash = tmp_path / "crash.py"
+    crash.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    monkeypatch.setattr(_matlab, "_SCRIPT", crash)
+    assert reason_of(path, sampling_rate=500) == "damaged"
+    crash.write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.setattr(_matlab, "_MOST_SECONDS", 0.5)
+    assert reason_of(path, sampling_rate=500) == "too_large"
