@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from sklearn_ecganon.io import ECGReadError, Limits, find_recordings, open_record
 from sklearn_ecganon.records import BeatSet, ECGRecord
-from sklearn_ecganon.segmentation import QRSSegmenter
+from sklearn_ecganon.segmentation import NotAnECGError, QRSSegmenter
 
 __all__ = ["fit_archive"]
 
@@ -83,6 +83,9 @@ def fit_archive(
             beats = QRSSegmenter(sampling_rate=MODEL_RATE).fit_transform([record])
         except ECGReadError as error:
             left_out[error.reason] += 1
+            continue
+        except NotAnECGError:
+            left_out["not_an_ecg"] += 1
             continue
         except ValueError:
             left_out["no_beats"] += 1

@@ -16,6 +16,7 @@ REASONS = {
     "disk_full": "there is no room to write it",
     "failed": "an unexpected error occurred; please report it",
     "no_beats": "no heartbeat was found",
+    "not_an_ecg": "no lead shows beats that resemble each other",
     "too_short": "it is shorter than the window of one beat",
     "too_slow": "its sampling rate is below 100 Hz",
     "unfit_format": "the output format cannot hold it",

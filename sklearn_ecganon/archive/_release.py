@@ -245,7 +245,7 @@ def _stream(
     # come and go, and hold their room.
     peaks, labels = array("q"), bytearray()
     begun: list[Annotations] = []
-    moved = False
+    moved, is_ecg = False, False
 
     def tasks() -> Iterator[Callable[[], tuple[Stretch, BeatSet]]]:
         nonlocal pseudonym
@@ -259,8 +259,8 @@ def _stream(
     for stretch, released in in_order(tasks(), N_THREADS):
         if not len(stretch.beats.beats):
             notes.add("beatless_stretch")
-        if stretch.dead.any():
-            notes.add("flat_lead")
+        notes |= stretch.notes
+        is_ecg |= stretch.is_ecg
         if stitcher is None:
             stitcher = Stitcher(released)
         write(stitcher.add(stretch, released, last=stretch.stop == reader.n_times))
@@ -273,7 +273,7 @@ def _stream(
         moved |= not np.array_equal(released.r_peaks, stretch.beats.r_peaks)
         tell(stretch.stop / reader.n_times)
     if pseudonym is None:
-        raise Refusal("no_beats")
+        raise Refusal("no_beats" if is_ecg else "not_an_ecg")
     if old is None or not moved:
         return old, len(peaks)
     beats = Annotations(

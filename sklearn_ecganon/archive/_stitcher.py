@@ -22,7 +22,7 @@ class Stitcher:
         self._windows = layout.beats[:0]
         self._peaks = np.empty(0, np.intp)
         self._gaps = np.empty((0, 2), np.intp)
-        self._dead: list[tuple[int, int, NDArray[np.bool_]]] = []
+        self._lead_gaps = np.empty((0, 3), np.intp)
         self._layout = layout
 
     def add(self, stretch: Stretch, released: BeatSet, *, last: bool) -> NDArray[np.float64]:
@@ -46,21 +46,21 @@ class Stitcher:
         elif released.gaps is not None:
             gaps.append(released.gaps[:, 1:] + start)
         self._gaps = np.concatenate(gaps)
-        self._dead.append((start, stop, stretch.dead))
+        if stretch.beats.lead_gaps is not None:
+            lead_gaps = stretch.beats.lead_gaps[:, 1:] + [0, start, start]
+            self._lead_gaps = np.concatenate([self._lead_gaps, lead_gaps])
         # After a stretch without beats nothing is kept back, so that memory stays bounded.
         is_complete = last or not len(released.beats)
         end = stop if is_complete else int(peaks[-1])
         signal = self._stitched(windows, peaks, stop)[: end - self._done]
-        for first, past, dead in self._dead:
-            if dead.any():
-                rows = slice(max(first - self._done, 0), max(past - self._done, 0))
-                signal[rows, dead] = np.nan
+        for lead, first, past in self._lead_gaps:
+            signal[max(first - self._done, 0) : max(past - self._done, 0), lead] = np.nan
         self._windows, self._peaks = (
             (windows[:0], peaks[:0]) if is_complete else (windows[-1:].copy(), peaks[-1:])
         )
         self._gaps = self._gaps[self._gaps[:, 1] > end]
         self._gaps = np.maximum(self._gaps, end)
-        self._dead = [entry for entry in self._dead if entry[1] > end]
+        self._lead_gaps = self._lead_gaps[self._lead_gaps[:, 2] > end]
         self._done = end
         return signal
 

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from sklearn_ecganon.archive._outcome import Refusal
 from sklearn_ecganon.io import RecordReader
 from sklearn_ecganon.records import BeatSet, ECGRecord
-from sklearn_ecganon.segmentation import cut_windows, find_beats, used_leads
+from sklearn_ecganon.segmentation import (
+    FoundBeats,
+    Screened,
+    cut_windows,
+    find_beats,
+    is_plausible_rate,
+    screen,
+)
 
 # The result depends on the borders of the stretches, so these are constants.
 STRETCH_S = 1800.0
@@ -20,6 +27,9 @@ MAX_VALUES = 2**22  # samples times leads: stretches of 12 leads at 1 kHz take 6
 OVERLAP_S = 10.0  # detectors adapt their thresholds during the first two seconds
 WINDOW_MS, REFINE_MS = 800.0, 40.0
 MIN_RATE = 100.0
+SAME_BEAT_MS = 150.0  # the match window of ANSI/AAMI EC57
+MIN_COVERED = 0.8  # of the detected beats, so that annotations are taken for all beats
+MAX_DISAGREEMENT = 0.5
 
 
 @dataclass(frozen=True)
@@ -34,15 +44,18 @@ class Stretch:
         In mV.
     beats : BeatSet
         One record whose positions count from `start`; it may have no beats.
-    dead : ndarray of bool of shape (n_leads,)
-        Leads that are flat or missing throughout.
+    notes : frozenset of str
+        Codes of what was unusual, as in `Outcome.warnings`.
+    is_ecg : bool
+        False if leads were recorded and none of them shows an ECG.
     """
 
     start: int
     stop: int
     signal: NDArray[np.float64]
     beats: BeatSet
-    dead: NDArray[np.bool_]
+    notes: frozenset[str] = frozenset()
+    is_ecg: bool = True
 
 
 def stretches_of(reader: RecordReader, detector: str) -> Iterator[Stretch]:
@@ -70,30 +83,85 @@ def stretches_of(reader: RecordReader, detector: str) -> Iterator[Stretch]:
         planned = n_times if n_times - start < 1.5 * length else start + length
         low, high = max(0, start - overlap), min(n_times, planned + overlap)
         signal = np.asfortranarray(reader.read(low, high))
-        dead = np.fmin.reduce(signal) == np.fmax.reduce(signal)
-        dead |= np.isnan(signal).all(axis=0)
+        record = _record(reader, signal, low)
+        detected, screened, labeled = _search(record, detector, n_window)
         stop = planned
-        if not dead.all():
-            live = signal if not dead.any() else np.where(dead, 0.0, signal)
-            record = _record(reader, live, low)
-            lead = _detection_lead(record, dead)
-            detected = find_beats(
-                record, [lead], detector=detector, refine=REFINE_MS, n_times=n_window
-            )
-            peaks = detected.r_peaks[detected.r_peaks >= start - low] + low
-            after = np.searchsorted(peaks, planned)
-            if planned < n_times and 0 < after < len(peaks):
-                stop = int(peaks[after - 1 : after + 1].sum() // 2 + 1)
-            inside = (detected.r_peaks >= start - low) & (detected.r_peaks < stop - low)
-            detected_inside = replace(detected, r_peaks=detected.r_peaks[inside])
-            beats = cut_windows([detected_inside], reader.n_leads)
-            n_annotated = 0 if record.r_peaks is None else len(record.r_peaks)
-            labeled = 2 * n_annotated >= len(detected.r_peaks)
-            beats = _counted_from(beats, low, start, stop, labeled=labeled)
-        else:
-            beats = _without_beats(reader, n_window, stop - start)
-        yield Stretch(start, stop, signal[start - low : stop - low], beats, dead)
+        peaks = detected.r_peaks[detected.r_peaks >= start - low] + low
+        after = np.searchsorted(peaks, planned)
+        if planned < n_times and 0 < after < len(peaks):
+            stop = int(peaks[after - 1 : after + 1].sum() // 2 + 1)
+        inside = (detected.r_peaks >= start - low) & (detected.r_peaks < stop - low)
+        beats = cut_windows(
+            [replace(detected, r_peaks=detected.r_peaks[inside])], reader.n_leads
+        )
+        beats = _counted_from(beats, low, start, stop, labeled=labeled)
+        yield Stretch(
+            start,
+            stop,
+            signal[start - low : stop - low],
+            beats,
+            _notes(record, detected, screened),
+            is_ecg=bool(screened.voters or np.isnan(screened.record.signal).all()),
+        )
         start = stop
+
+
+def _search(
+    record: ECGRecord, detector: str, n_window: int
+) -> tuple[FoundBeats, Screened, bool]:
+    """Return the beats of a segment, what was searched, and whether labels are of beats.
+
+    Annotated beats are taken where nearly every detected one is among them. If fewer than
+    half of the beats are annotated, annotations are not used as classes of beats either:
+    some databases annotate the first ten beats only, and some the changes of rhythm.
+    """
+    annotated = detector == "annotated"
+    screened = screen(record, judge=not annotated)
+    detected = _beats_of(screened, detector, n_window)
+    n_annotated = 0 if record.r_peaks is None else len(record.r_peaks)
+    if not annotated and n_annotated and _covers(record, detected):
+        by_annotation = screen(record, judge=False)
+        detected = _beats_of(by_annotation, "annotated", n_window)
+        screened = replace(by_annotation, voters=screened.voters or by_annotation.voters)
+    return detected, screened, 2 * n_annotated >= len(detected.r_peaks)
+
+
+def _beats_of(screened: Screened, detector: str, n_window: int) -> FoundBeats:
+    return find_beats(
+        screened.searchable(),
+        screened.voters,
+        detector=detector,
+        refine=REFINE_MS,
+        n_times=n_window,
+    )
+
+
+def _covers(record: ECGRecord, detected: FoundBeats) -> bool:
+    """Tell whether the annotated beats are all beats of a segment."""
+    annotated, found = record.r_peaks, detected.r_peaks
+    assert annotated is not None
+    if not len(found):
+        return False
+    nearest = np.searchsorted((annotated[1:] + annotated[:-1]) / 2, found)
+    reach = SAME_BEAT_MS * record.sampling_rate / 1000
+    return float((np.abs(annotated[nearest] - found) <= reach).mean()) >= MIN_COVERED
+
+
+def _notes(record: ECGRecord, detected: FoundBeats, screened: Screened) -> frozenset[str]:
+    """Return the codes of what was unusual in a segment."""
+    notes = {f"{reason.partition('-')[0]}_became_gap" for _, _, reason in screened.masked}
+    silent = np.isnan(screened.record.signal).all(axis=0)
+    if silent.any():
+        notes.add("flat_lead")
+    elif len(detected.lead_gaps):
+        notes.add("lead_gap")
+    if screened.voters and len(screened.voters) + silent.sum() < record.n_leads:
+        notes.add("lead_without_ecg")
+    if detected.disagreement > MAX_DISAGREEMENT:
+        notes.add("leads_disagree")
+    if len(detected.r_peaks) and not is_plausible_rate(detected.heart_rate):
+        notes.add("implausible_rate")
+    return frozenset(notes)
 
 
 def _record(reader: RecordReader, signal: NDArray, low: int) -> ECGRecord:
@@ -104,40 +172,21 @@ def _record(reader: RecordReader, signal: NDArray, low: int) -> ECGRecord:
     return ECGRecord(signal, reader.sampling_rate, reader.lead_names, **beats)
 
 
-def _detection_lead(record: ECGRecord, dead: NDArray[np.bool_]) -> int:
-    """Return MLII, II or the first lead, among those that are not dead."""
-    alive = np.flatnonzero(~dead).tolist()
-    used, lead = used_leads(record, alive, None)
-    return used[lead]
-
-
 def _counted_from(beats: BeatSet, low: int, start: int, stop: int, *, labeled: bool) -> BeatSet:
-    """Return the beats of a signal that begins at `low` as those of the stretch inside it.
+    """Return the beats of a signal that begins at `low` as those of the stretch inside it."""
 
-    If fewer than half of the beats are annotated, the annotations are not used as classes of
-    beats. Some databases annotate the first ten beats only, and some the changes of rhythm.
-    """
-    gaps = beats.gaps
-    if gaps is not None:
-        gaps = np.clip(gaps + [0, low - start, low - start], 0, stop - start)
-        gaps = gaps[gaps[:, 1] < gaps[:, 2]]
+    def moved(table: NDArray | None) -> NDArray | None:
+        if table is None:
+            return None
+        table = table.copy()
+        table[:, -2:] = np.clip(table[:, -2:] + (low - start), 0, stop - start)
+        return table[table[:, -2] < table[:, -1]]
+
     return replace(
         beats,
         r_peaks=beats.r_peaks + (low - start),
         lengths=np.array([stop - start]),
         labels=beats.labels if labeled else None,
-        gaps=gaps,
-    )
-
-
-def _without_beats(reader: RecordReader, n_window: int, length: int) -> BeatSet:
-    nothing = np.empty(0, np.intp)
-    return BeatSet(
-        beats=np.empty((0, reader.n_leads, n_window)),
-        record=nothing,
-        r_peaks=nothing,
-        lengths=np.array([length]),
-        sampling_rate=reader.sampling_rate,
-        lead_names=(reader.lead_names,),
-        names=("",),
+        gaps=moved(beats.gaps),
+        lead_gaps=moved(beats.lead_gaps),
     )

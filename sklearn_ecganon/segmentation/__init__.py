@@ -1,10 +1,15 @@
 """Records to beats and back: find the R peaks, cut windows around them, stitch them again."""
 
-from sklearn_ecganon.segmentation._checks import BeatCountWarning
+from sklearn_ecganon.segmentation._checks import BeatCountWarning, is_plausible_rate
 from sklearn_ecganon.segmentation._detectors import DETECTORS, find_beats, to_extremum
 from sklearn_ecganon.segmentation._leads import used_leads
 from sklearn_ecganon.segmentation._quality import SignalQuality, signal_quality
-from sklearn_ecganon.segmentation._screening import NotAnECGError, SignalQualityWarning
+from sklearn_ecganon.segmentation._screening import (
+    NotAnECGError,
+    Screened,
+    SignalQualityWarning,
+    screen,
+)
 from sklearn_ecganon.segmentation._segmenter import QRSSegmenter
 from sklearn_ecganon.segmentation._signals import between, select_leads
 from sklearn_ecganon.segmentation._stitching import stitch_record, stitch_signal
@@ -17,6 +22,7 @@ __all__ = [
     "FoundBeats",
     "NotAnECGError",
     "QRSSegmenter",
+    "Screened",
     "SignalQuality",
     "SignalQualityWarning",
     "Strips",
@@ -24,6 +30,8 @@ __all__ = [
     "cut_strips",
     "cut_windows",
     "find_beats",
+    "is_plausible_rate",
+    "screen",
     "select_leads",
     "signal_quality",
     "stitch_record",

@@ -16,6 +16,7 @@ from sklearn_ecganon.segmentation._screening import (
     SignalQualityWarning,
     lead_problem,
 )
+from sklearn_ecganon.segmentation._windows import FoundBeats
 
 _HEART_RATES = (20.0, 250.0)  # beats a minute
 _MAX_DISAGREEMENT = 0.5  # of the candidate beats
@@ -111,22 +112,42 @@ def check_screened(record: ECGRecord, screened: Screened) -> None:
         )
 
 
-def check_agreement(record: ECGRecord, disagreement: float) -> None:
-    """Warn where leads show different beats."""
-    if disagreement > _MAX_DISAGREEMENT:
+def check_beats_found(record: ECGRecord, beats: FoundBeats, detector: str) -> None:
+    """Refuse a record without beats, and warn of an odd rate and of leads that disagree."""
+    if not len(beats.r_peaks):
+        raise NotAnECGError(
+            f"record {record.name!r}: no beat found by detector={detector!r}; leave it out, "
+            "or try another detector or detection_lead."
+        )
+    check_heart_rate(record, beats.n_found, beats.heart_rate)
+    if beats.disagreement > _MAX_DISAGREEMENT:
         warnings.warn(
-            f"record {record.name!r}: its leads disagree about {disagreement:.0%} of the "
-            "beats; those that most leads show were kept. Look at the record, or choose a "
-            "detection_lead.",
+            f"record {record.name!r}: its leads disagree about {beats.disagreement:.0%} of "
+            "the beats; those that most leads show were kept. Look at the record, or choose "
+            "a detection_lead.",
             SignalQualityWarning,
             stacklevel=2,
         )
 
 
+def check_some_accepted(records: list[ECGRecord], accepted: Sequence[FoundBeats]) -> None:
+    """Refuse a list of which nothing is left."""
+    if not accepted:
+        raise NotAnECGError(
+            f"none of {len(records)} record(s) shows an ECG, so that nothing is left; look at "
+            "segmentation.signal_quality(record)."
+        )
+
+
+def is_plausible_rate(heart_rate: float) -> bool:
+    """Tell whether a heart can do so many beats a minute."""
+    return bool(_HEART_RATES[0] <= heart_rate <= _HEART_RATES[1])
+
+
 def check_heart_rate(record: ECGRecord, n_beats: int, heart_rate: float) -> None:
     """Warn of a heart rate in beats a minute that no heart has."""
     slowest, fastest = _HEART_RATES
-    if not slowest <= heart_rate <= fastest:
+    if not is_plausible_rate(heart_rate):
         warnings.warn(
             f"record {record.name!r}: {n_beats} beats make {heart_rate:.0f} a minute, a heart "
             f"does {slowest:g} to {fastest:g}; check the sampling rate, or try another "

@@ -7,10 +7,9 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfiltfilt
-from sleepecg import detect_heartbeats
 
 from sklearn_ecganon.records import ECGRecord
+from sklearn_ecganon.segmentation._quality_features import features_of, slow_power
 from sklearn_ecganon.segmentation._signals import runs_of
 
 #: What a window of a lead can be, from the best to the worst.
@@ -21,16 +20,6 @@ WINDOW_S = 10.0
 FLAT_S = 2.0  # a lead that does not move for longer is disconnected
 FLAT_MV = 0.005  # two steps of a coarse converter of 2.5 uV, or one of 5 uV
 _BLOCK_S = 0.25
-_RATE = 100.0  # Hz; the QRS band needs no more
-_QRS_BAND = (5.0, 30.0)  # Hz
-_HALF_QRS_S = 0.1
-_NEIGHBORS = 12  # beats on each side that a beat is compared with
-# Thresholds, set on MIT-BIH, ECG-ID, LUDB and PTB-XL against the noise records of the Noise
-# Stress Test, white and brown noise, EEG-like noise and sinusoids of 3 to 6 Hz.
-_MIN_AGREEMENT = 0.8
-_MIN_CONTRAST = 1.25
-_MIN_KURTOSIS = 4.5
-_MIN_QRS_MV = 0.03
 _QUIET_FRACTION = 0.2
 _FIBRILLATION_POWER = 0.8
 _MAX_DEAD = 0.75  # of a window; what is left is judged
@@ -270,10 +259,10 @@ def _judge(
     if missing.any():
         known = np.flatnonzero(~missing)
         filled = np.interp(np.arange(len(trace)), known, trace[known])
-    features = _features(filled, bounds, rate)
+    features = features_of(filled, bounds, rate)
     is_ecg = features.is_ecg
     judged = np.full(n_windows, _NOISE, dtype=np.int8)
-    slow = _slow_power(features.coarse[features.rows[~is_ecg]], features.coarse_rate)
+    slow = slow_power(features.coarse[features.rows[~is_ecg]], features.coarse_rate)
     judged[np.flatnonzero(~is_ecg)[slow >= _FIBRILLATION_POWER]] = _FIBRILLATION
     if (is_ecg & alive).any():
         usual = np.median(features.spread[is_ecg & alive])
@@ -289,141 +278,3 @@ def _covered(runs: NDArray[np.intp], bounds: NDArray[np.intp]) -> NDArray[np.flo
     for start, stop in runs:
         below += np.clip(bounds - start, 0, stop - start)
     return np.diff(below) / np.maximum(np.diff(bounds), 1)
-
-
-@dataclass(frozen=True)
-class _Features:
-    """Figures of each window of a lead, of shape (n_windows,), and the signal behind them."""
-
-    agreement: NDArray[np.float64]
-    contrast: NDArray[np.float64]
-    kurtosis: NDArray[np.float64]
-    size: NDArray[np.float64]  # median QRS, peak to peak, in mV
-    spread: NDArray[np.float64]  # 99th minus 1st percentile of the QRS band, in mV
-    coarse: NDArray[np.float64]  # the lead at 100 to 200 Hz
-    rows: NDArray[np.intp]  # its samples in each window
-    coarse_rate: float
-
-    @property
-    def is_ecg(self) -> NDArray[np.bool_]:
-        """Whether each window shows beats."""
-        return (
-            (self.agreement >= _MIN_AGREEMENT)
-            & (self.contrast >= _MIN_CONTRAST)
-            & (self.kurtosis >= _MIN_KURTOSIS)
-            & (self.size >= _MIN_QRS_MV)
-        )
-
-
-def _features(trace: NDArray, bounds: NDArray[np.intp], rate: float) -> _Features:
-    coarse, factor = _decimated(trace, rate)
-    rate = rate / factor
-    high = min(_QRS_BAND[1], 0.45 * rate)
-    sos = butter(2, [_QRS_BAND[0], high], "bandpass", fs=rate, output="sos")
-    band = sosfiltfilt(sos, coarse)
-    peaks = _to_extremes(band, _detect(coarse, rate), round(0.06 * rate))
-    near, sizes, agreement = _compare_beats(band, peaks, rate)
-    # Windows of one length, so that each figure is one expression.
-    edges = np.minimum(bounds // factor, len(band))
-    length = max(1, int(np.diff(edges).min()))
-    rows = edges[:-1, np.newaxis] + np.arange(length)
-    pieces, inside = band[rows], near[rows]
-    power = pieces**2
-    ordered = np.sort(pieces[:, ::4], axis=1)
-    spread = (
-        ordered[:, int(0.99 * (ordered.shape[1] - 1))] - ordered[:, ordered.shape[1] // 100]
-    )
-    n_inside = inside.sum(axis=1)
-    within = (power * inside).sum(axis=1) / np.maximum(n_inside, 1)
-    outside = (power.sum(axis=1) - (power * inside).sum(axis=1)) / np.maximum(
-        length - n_inside, 1
-    )
-    n_beats, medians = _window_medians(edges, peaks, np.array([agreement, sizes]))
-    judged = (n_beats >= 2) & (n_inside < length)
-    return _Features(
-        agreement=np.where(judged, medians[0], 0.0),
-        contrast=np.where(judged, np.sqrt(within / np.maximum(outside, 1e-12)), 0.0),
-        kurtosis=(power**2).mean(axis=1) / np.maximum(power.mean(axis=1) ** 2, 1e-18),
-        size=np.where(judged, medians[1], 0.0),
-        spread=spread,
-        coarse=coarse,
-        rows=rows,
-        coarse_rate=rate,
-    )
-
-
-def _decimated(trace: NDArray, rate: float) -> tuple[NDArray[np.float64], int]:
-    """Return a lead averaged down to 100 to 200 Hz, its median at 0, and the factor."""
-    factor = max(1, int(rate // _RATE))
-    n_blocks = len(trace) // factor
-    coarse = trace[: n_blocks * factor : factor].copy()
-    for phase in range(1, factor):
-        coarse += trace[phase : n_blocks * factor : factor]
-    coarse /= factor
-    coarse -= np.median(coarse[:: max(1, len(coarse) // 10_000)])
-    return coarse, factor
-
-
-def _window_medians(
-    edges: NDArray[np.intp], peaks: NDArray[np.intp], values: NDArray
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return how many beats each window has, and the lower median of each row of values."""
-    window_of = np.searchsorted(edges, peaks, side="right") - 1
-    n_beats = np.bincount(window_of, minlength=len(edges) - 1)
-    medians = np.zeros((len(values), len(n_beats)))
-    filled = n_beats > 0
-    middle = (np.cumsum(n_beats) - n_beats + (n_beats - 1) // 2)[filled]
-    for row, of_beats in zip(medians, values, strict=True):
-        row[filled] = of_beats[np.lexsort((of_beats, window_of))][middle]
-    return n_beats, medians
-
-
-def _detect(trace: NDArray, rate: float) -> NDArray[np.intp]:
-    if len(trace) < 2 * rate or np.ptp(trace) == 0:
-        return np.empty(0, np.intp)
-    return np.asarray(detect_heartbeats(trace, rate), dtype=np.intp)
-
-
-def _to_extremes(band: NDArray, peaks: NDArray[np.intp], reach: int) -> NDArray[np.intp]:
-    """Return each peak moved to the largest absolute value within reach."""
-    if not len(peaks):
-        return peaks
-    around = (peaks[:, np.newaxis] + np.arange(-reach, reach + 1)).clip(0, len(band) - 1)
-    return np.unique(around[np.arange(len(peaks)), np.abs(band[around]).argmax(axis=1)])
-
-
-def _compare_beats(
-    band: NDArray, peaks: NDArray[np.intp], rate: float
-) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
-    """Return which samples lie near beats, and each beat's size and agreement with others."""
-    near = np.zeros(len(band), dtype=bool)
-    half = round(0.12 * rate)
-    if len(peaks):
-        near[(peaks[:, np.newaxis] + np.arange(-half, half + 1)).clip(0, len(band) - 1)] = True
-    n_beats, half = len(peaks), round(_HALF_QRS_S * rate)
-    if n_beats < 2:
-        return near, np.zeros(n_beats), np.zeros(n_beats)
-    columns = peaks[:, np.newaxis] + np.arange(-half, half + 1)
-    beats = band[columns.clip(0, len(band) - 1)]
-    sizes = np.ptp(beats, axis=1)
-    beats = beats - beats.mean(axis=1, keepdims=True)
-    beats /= np.maximum(np.linalg.norm(beats, axis=1, keepdims=True), 1e-12)
-    most = min(_NEIGHBORS, n_beats - 1)
-    correlations = np.full((n_beats, 2 * most), -1.0)
-    for lag in range(1, most + 1):
-        pairs = (beats[lag:] * beats[:-lag]).sum(axis=1)
-        correlations[lag:, lag - 1] = pairs
-        correlations[:-lag, most + lag - 1] = pairs
-    best = -np.sort(-correlations, axis=1)[:, : min(3, most)]
-    return near, sizes, best.mean(axis=1)
-
-
-def _slow_power(pieces: NDArray, rate: float) -> NDArray[np.float64]:
-    """Return the fraction of each window's power above 0.5 Hz that lies between 2 and 10 Hz."""
-    length = min(pieces.shape[1], round(5 * rate))
-    centered = pieces[:, :length] - pieces[:, :length].mean(axis=1, keepdims=True)
-    power = np.abs(np.fft.rfft(centered * np.hanning(length))) ** 2
-    frequency = np.fft.rfftfreq(length, 1 / rate)
-    total = power[:, frequency > 0.5].sum(axis=1)
-    slow = power[:, (frequency >= 2) & (frequency <= 10)].sum(axis=1)
-    return slow / np.maximum(total, 1e-18)

@@ -47,6 +47,13 @@ class Screened:
     masked: list[tuple[int, int, str]]
     verdict: str
 
+    def searchable(self) -> ECGRecord:
+        """Return the record, or one without a sample if there is no ECG."""
+        if self.voters:
+            return self.record
+        missing = np.full_like(self.record.signal, np.nan)
+        return replace(self.record, signal=missing, r_peaks=None, beat_labels=None)
+
 
 def screen(
     record: ECGRecord, detection_lead: int | None = None, *, judge: bool = True

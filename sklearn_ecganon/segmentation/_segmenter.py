@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -275,10 +274,8 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : list of ECGRecord, or array-like of shape (n_beats, [n_leads,] n_times)
-            Records, or beats that are already cut, in mV.
-        y : ignored
-            Present by scikit-learn's convention.
+        X, y : as in `fit`
+            Records, or beats that are already cut, in mV; `y` is ignored.
 
         Returns
         -------
@@ -344,6 +341,7 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
     def _check(self, records: list[ECGRecord]) -> None:
         """Refuse what cannot be segmented before anything is computed."""
         for record in records:
+            used, _ = used_leads(record, self.leads, self.detection_lead)
             checks.check_rate(
                 record,
                 self.sampling_rate_,
@@ -355,7 +353,6 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
             checks.check_band(record, self.band)
             checks.check_annotation(record, self.detector)
             if self.on_error == "raise":
-                used, _ = used_leads(record, self.leads, self.detection_lead)
                 checks.check_leads(record, used)
 
     def _check_rows(self, X: Any, *, reset: bool) -> BeatSet:
@@ -368,32 +365,19 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         everything = Parallel(n_jobs=self.n_jobs)(
             delayed(self._find)(record) for record in records
         )
-        remaining = []
+        accepted = []
         for record, (beats, screened) in zip(records, everything, strict=True):
             try:
                 checks.check_screened(record, screened)
-                self._check_beats(record, beats)
+                checks.check_beats_found(record, beats, self.detector)
             except NotAnECGError:
                 if self.on_error == "raise":
                     raise
                 if self.on_error == "skip":
                     continue
-            remaining.append(beats)
-        if not remaining:
-            raise NotAnECGError(
-                f"none of {len(records)} record(s) shows an ECG, so that nothing is left; "
-                "look at segmentation.signal_quality(record)."
-            )
-        return remaining
-
-    def _check_beats(self, record: ECGRecord, beats: FoundBeats) -> None:
-        if not len(beats.r_peaks):
-            raise NotAnECGError(
-                f"record {record.name!r}: no beat found by detector={self.detector!r}; "
-                "leave it out, or try another detector or detection_lead."
-            )
-        checks.check_heart_rate(record, beats.n_found, beats.heart_rate)
-        checks.check_agreement(record, beats.disagreement)
+            accepted.append(beats)
+        checks.check_some_accepted(records, accepted)
+        return accepted
 
     def _find(self, record: ECGRecord) -> tuple[FoundBeats, Screened]:
         """Find the beats of one record, and what of it was searched."""
@@ -403,10 +387,7 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
             None if self.detection_lead is None else detection_lead,
             judge=self.check_quality and self.detector != "annotated",
         )
-        searched = screened.record
-        if not screened.voters:
-            missing = np.full_like(searched.signal, np.nan)
-            searched = replace(searched, signal=missing, r_peaks=None, beat_labels=None)
+        searched = screened.searchable()
         if self.band is not None:
             searched = bandpass(searched, self.band)
         searched = resample(searched, self.sampling_rate_)
