@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import wfdb
 
+from sklearn_ecganon import make_ecg_records
 from sklearn_ecganon.io import (
     Annotations,
     ECGReadError,
@@ -30,7 +31,14 @@ SECRETS = (
     *(TIME, "07.41.53", "074153", "HOLTER-9000", "Musterklinik", "male-47"),
 )
 PEAKS = np.arange(100, 1900, 200)
-SIGNAL = np.random.default_rng(0).normal(0, 0.3, (2000, 2))
+SIGNAL = np.column_stack(
+    [
+        record.signal[:2000, 0]
+        for record in make_ecg_records(
+            n_subjects=2, n_sessions=1, duration=4.0, sampling_rate=500.0, random_state=0
+        ).data
+    ]
+)
 
 
 def plant_wfdb(folder):

@@ -6,13 +6,13 @@ import csv
 import io
 import json
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sklearn_ecganon.archive._outcome import Outcome
 from sklearn_ecganon.archive._plan import Plan
 from sklearn_ecganon.archive._secret import write_privately
-from sklearn_ecganon.io import remove_unfinished
+from sklearn_ecganon.io import FORMATS, remove_unfinished
 
 MANIFEST, JOURNAL = "manifest.jsonl", ".journal.jsonl"
 
@@ -114,6 +114,13 @@ def _complete_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1]]
 
 
+def _usual_name(path: str) -> str:
+    """Return the path of a recording as users of its format write it."""
+    suffix = PurePosixPath(path).suffix
+    bare = any(f.named_without_suffix and suffix in f.suffixes for f in FORMATS.values())
+    return path.removesuffix(suffix) if bare else path
+
+
 def write_key(path: Path, plan: Plan, places: dict[str, str]) -> None:
     """Write which recording became which, to a file of mode 0600.
 
@@ -127,7 +134,7 @@ def write_key(path: Path, plan: Plan, places: dict[str, str]) -> None:
     places : dict of str to str
         Path of each release in the output folder, by the name of its job.
     """
-    rows = [(job.path, places[job.name]) for job in plan.jobs]
+    rows = [(_usual_name(job.path), _usual_name(places[job.name])) for job in plan.jobs]
     rows += [(path, outcome.record) for path, outcome in plan.refused]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -155,6 +155,8 @@ def _notes(record: ECGRecord, detected: FoundBeats, screened: Screened) -> froze
         notes.add("flat_lead")
     elif len(detected.lead_gaps):
         notes.add("lead_gap")
+    if len(detected.gaps):
+        notes.add("gap")
     if screened.voters and len(screened.voters) + silent.sum() < record.n_leads:
         notes.add("lead_without_ecg")
     if detected.disagreement > MAX_DISAGREEMENT:

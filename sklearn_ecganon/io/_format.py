@@ -45,6 +45,8 @@ class Format(ABC):
     claims_stem : bool, default=False
         Whether a file of no known format belongs to the recording of the same name beside
         it, such as an annotation file.
+    named_without_suffix : bool, default=False
+        Whether users call a recording by its path without the extension, as in WFDB.
     annotations_first : bool, default=False
         Whether the writer needs all annotations before the first sample.
     """
@@ -58,6 +60,7 @@ class Format(ABC):
     needs_suffix: ClassVar[bool] = False
     sidecar_suffixes: ClassVar[tuple[str, ...]] = ()
     claims_stem: ClassVar[bool] = False
+    named_without_suffix: ClassVar[bool] = False
     annotations_first: ClassVar[bool] = False
 
     @property

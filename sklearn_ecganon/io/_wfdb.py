@@ -160,6 +160,7 @@ class WFDB(Format):
     has_signature = False
     sidecar_suffixes = (".dat",)
     claims_stem = True  # annotation files
+    named_without_suffix = True
 
     def sniff(self, head: bytes) -> bool:
         """Look for a record line, and below it a line of a signal or segment."""

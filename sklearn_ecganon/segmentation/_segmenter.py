@@ -299,9 +299,8 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         -------
         records : list of ECGRecord
             One record of the old length for each entry of X, in mV at the rate of the
-            beats, NaN in its gaps, with R peaks, labels, lead names and name; no subject
-            and no session. A record without beats is NaN everywhere. An array is returned
-            as it is.
+            beats, NaN in its gaps, with R peaks, labels, lead names and name; no subject and
+            no session. A record without beats is all NaN. An array is returned as it is.
         """
         check_is_fitted(self)
         if not isinstance(X, BeatSet):
@@ -319,10 +318,9 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         counts : dict of ndarray of shape (n_records,)
-            `name`; `beats`, those kept; `dropped`, those with a QRS cut by an edge or, if
-            annotated, in a gap; `padded`, with a window that reaches over an edge;
-            `overlapping`, with samples in a neighbour's window too; `heart_rate` in beats
-            a minute of recorded signal.
+            `name`; `beats`, those used; `dropped`, with a QRS cut by an edge or, if annotated,
+            in a gap; `padded`, with a window beyond an edge; `overlapping`, with samples in a
+            neighbor's window; `heart_rate` in beats a minute of recorded signal.
 
         Examples
         --------
