@@ -45,13 +45,13 @@ from sklearn_ecganon.anonymizers._gan_image._blending import blend
 from sklearn_ecganon.attacks import MembershipInferenceScorer
 from sklearn_ecganon.datasets import DS1, DS2, get_data_home, load_protocol
 from sklearn_ecganon.evaluation import evaluate
-from sklearn_ecganon.images import FakeTest, FakeTestMonitor
+from sklearn_ecganon.images import FakeTest, FakeTestMonitor, GANSynthesizer
 from sklearn_ecganon.imaging import BeatImager
 from sklearn_ecganon.metrics import precision_recall_density_coverage, two_sample_auc
-from sklearn_ecganon.networks._gan import Discriminator, InvertibleGenerator
+from sklearn_ecganon.networks import Discriminator, InvertibleGenerator
 from sklearn_ecganon.releases import Release
 from sklearn_ecganon.segmentation import BeatCountWarning
-from sklearn_ecganon.training._gan import mean_discrepancy
+from sklearn_ecganon.training import mean_discrepancy
 from sklearn_ecganon.utility import BeatClassUtility
 
 # Arrangement of an image, and beats in it.
@@ -388,9 +388,8 @@ def xray(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     print(f"classifier ({seconds:.0f} s), real, new patients: {sentence(row)}", flush=True)
     monitor = FakeTestMonitor(classifier, np.repeat(["normal", "pneumonia"], 250))
     # An epoch is 100 iterations.
-    model = GANImageAnonymizer(
+    model = GANSynthesizer(
         architecture=arguments.architecture,
-        image_shape=(64, 64),
         n_filters=arguments.filters,
         max_epochs=arguments.epochs,
         batch_size=32,

@@ -1,22 +1,22 @@
 """
-Does a fake show what it should?
-================================
+Do generated images show their class?
+=====================================
 
-A network that generates chest X-rays is asked for one with pneumonia. Is pneumonia to be
-seen in it? :class:`~sklearn_ecganon.images.FakeTest` lets a judge say who has learnt from
-real images only.
+A network generates chest X-rays with pneumonia. Do these images show pneumonia?
+:class:`~sklearn_ecganon.images.FakeTest` asks a classifier that has learned from real images
+only.
 
-Who reads the answer decides what it means. Where fakes are made to deceive a classifier,
-the classifier's failure is the success of the attack; so reads the founding work, whose
-ResNet-18 fell from 0.98 on real images to 0.63, 0.57 and 0.55 on fakes after 100, 200 and
-500 iterations. We generate images to be used in place of real ones. For us the same fall is
-utility lost: what the patient has is not in the picture.
+The same figure has two readings. Where fakes are made to deceive a classifier, its failure
+is the success of the attack. The founding work reads it that way: its ResNet-18 fell from an
+accuracy of 0.98 on real images to 0.63, 0.57 and 0.55 on fakes after 100, 200 and 500
+iterations. Here generated images replace real ones. The same fall then means that utility is
+lost, because the images do not show the finding.
 """
 
 # %%
 # Images
 # ------
-# Two classes, and patients who are either learnt from or asked about.
+# Two classes. The patients of training and test images are different.
 import os
 from pathlib import Path
 
@@ -24,8 +24,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 
-from sklearn_ecganon.anonymizers import GANImageAnonymizer
-from sklearn_ecganon.images import FakeTest, FakeTestMonitor
+from sklearn_ecganon.images import FakeTest, FakeTestMonitor, GANSynthesizer
 
 home = os.environ.get("SKLEARN_ECGANON_DATA")
 if home and (Path(home) / "kermany-chestxray-64.npz").is_file():
@@ -43,26 +42,24 @@ else:
     print(f"{len(images)} digits; set SKLEARN_ECGANON_DATA for chest X-rays")
 
 names = np.random.default_rng(0).permutation(np.unique(patient))
-asked = np.isin(patient, names[: len(names) // 4])
+is_test = np.isin(patient, names[: len(names) // 4])
 classes = np.unique(finding)
 
 # %%
-# A judge of real images
-# ----------------------
+# A classifier of real images
+# ---------------------------
 # A ResNet-18, narrow enough for a laptop, learns from three quarters of the patients.
-judge = FakeTest(width=8, max_epochs=4).fit(images[~asked], finding[~asked])
-real = judge.evaluate(images[asked], finding[asked])
+classifier = FakeTest(width=8, max_epochs=4).fit(images[~is_test], finding[~is_test])
+real = classifier.evaluate(images[is_test], finding[is_test])
 print(f"real images of other patients: accuracy {real.accuracy:.2f}, AUC {real.auc:.2f}")
 
 # %%
-# A generator, watched by the judge
-# ---------------------------------
-# Every 100 iterations a callback asks for 150 images of each class and shows them to the
-# judge.
+# A generator, tested during training
+# -----------------------------------
+# Every 100 iterations a callback generates 150 images of each class and classifies them.
 labels = np.repeat(classes, 150)
-monitor = FakeTestMonitor(judge, labels, every=2)
-generator = GANImageAnonymizer(
-    image_shape=images.shape[1:],
+monitor = FakeTestMonitor(classifier, labels, every=2)
+generator = GANSynthesizer(
     n_filters=8,
     max_epochs=10,
     epoch_size=1600,
@@ -71,7 +68,7 @@ generator = GANImageAnonymizer(
     discriminator_lr=5e-4,
     random_state=0,
 )
-generator.set_callbacks(monitor).fit(images[~asked], labels=finding[~asked])
+generator.set_callbacks(monitor).fit(images[~is_test], labels=finding[~is_test])
 
 figure, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
 iterations = [row.n_iterations for row in monitor.rows]
@@ -93,7 +90,7 @@ fakes = generator.sample(len(labels), labels, random_state=1)
 figure, axes = plt.subplots(4, 7, figsize=(9, 5.4), layout="constrained")
 rng = np.random.default_rng(0)
 for pair, name in zip(np.split(axes, 2), classes, strict=True):
-    shown = images[asked & (finding == name)], fakes[labels == name]
+    shown = images[is_test & (finding == name)], fakes[labels == name]
     for row, part, kind in zip(pair, shown, ("real", "generated"), strict=True):
         for ax, picture in zip(row, rng.permutation(part)[:7], strict=True):
             ax.imshow(picture, cmap="gray", vmin=images.min(), vmax=images.max())
@@ -106,5 +103,5 @@ for pair, name in zip(np.split(axes, 2), classes, strict=True):
 # Can a judge tell whether an image is real? That is another question. A fake may show the
 # finding and still be seen to be a fake. This judge learns for three epochs from few images;
 # one who takes his time never errs (``benchmarks/gan_image.py xray``).
-apart = judge.set_params(max_epochs=3).tell_apart(images[asked][:300], fakes)
+apart = classifier.set_params(max_epochs=3).tell_apart(images[is_test][:300], fakes)
 print(f"real or generated: AUC {apart.auc:.2f}")

@@ -52,15 +52,15 @@ def test_the_draw_reaches_a_translation():
 
 
 @pytest.mark.parametrize(("shape", "patch"), [((128, 128), 49), ((1, 200), 81)])
-def test_a_judge_sees_patches(shape, patch):
+def test_a_discriminator_scores_patches(shape, patch):
     with seeded(0):
-        judge = PatchDiscriminator(1, *shape, n_filters=2)
+        discriminator = PatchDiscriminator(1, *shape, n_filters=2)
     # Normalization looks at a whole channel: without it, what is left are convolutions.
-    for layer in judge.modules():
+    for layer in discriminator.modules():
         if isinstance(layer, torch.nn.GroupNorm):
             layer.forward = lambda x: x
     images = torch.zeros(1, 1, *shape, requires_grad=True)
-    scores = judge(images)
+    scores = discriminator(images)
     middle = tuple(side // 2 for side in scores.shape[2:])
     scores[0, 0][middle].backward()
     seen = images.grad[0, 0] != 0

@@ -1,4 +1,4 @@
-"""What anonymizers of images leave to verifiers, and to whoever reads findings.
+"""Whether verifiers still recognize patients in images that an anonymizer has released.
 
     OMP_NUM_THREADS=1 python -m benchmarks.images.perturbation xray [--data nih kermany]
         [--methods flow noise k-same cyclegan gan] [--degrees 0.001 0.005 0.01]
@@ -6,21 +6,20 @@
     python -m benchmarks.images.perturbation picture --out FILE
     OMP_NUM_THREADS=1 python -m benchmarks.images.perturbation speed
 
-``xray``: chest X-rays, split by patient. The anonymizer and all judges learn from two
-thirds of the patients and are asked about the others; verifiers, whether an original and a
-release are of one of them. They are trained from scratch: five on originals
-(``ignorant``), five on pairs of an original and a release (``informed``), and three on
-pairs of releases, as was published. The attackers' releases are under another salt. Beside
-them, an attacker who learns nothing: the correlation of an original's pixels with those of a
-release, averaged to 32 x 32 and to 16 x 16. The classifiers of findings learn from originals.
-Published for the flow field at mu 0.01 and 112,120 images: verifiers fall from 81.8 to
-57.7 %, three quarters of what they are above guessing. Beside the learned fields the other
-methods of the package that take images.
+``xray``: chest X-rays, split by patient. Anonymizer, verifiers and classifiers learn from
+two thirds of the patients and are tested on the others. A verifier decides whether an
+original and a release are of one patient. Verifiers are trained from scratch: five on
+originals (``ignorant``), five on pairs of an original and a release (``informed``), and
+three on pairs of releases, as published. The attackers use releases with another salt. One
+attacker learns nothing: it correlates pixels of originals and releases, averaged to 32 x 32
+and to 16 x 16. The classifiers of findings learn from originals. For the flow field at mu
+0.01 and 112,120 images it was published that verifiers fall from 81.8 to 57.7 %, which is
+three quarters of their AUC above guessing. Other methods for images are compared as well.
 
-``picture``: what ``xray`` has written to ``FILE``, as a Markdown table and, with the ending
-.svg, as a picture of risk against what is left of the finding.
+``picture``: the results that ``xray`` wrote to ``FILE``, as a Markdown table and, with the
+ending .svg, as a figure of risk against the remaining finding.
 
-``speed``: images a second in training, beside a plain loop over the same nets.
+``speed``: images per second in training, compared with a plain loop over the same nets.
 """
 
 from __future__ import annotations
@@ -42,20 +41,20 @@ from benchmarks._results import Results, make_parser, print_header, table
 from benchmarks._speed import Step, compare, shuffled, train_plainly
 from benchmarks.images._data import correlations, load_images, shrink
 from sklearn_ecganon.anonymizers import (
-    GANImageAnonymizer,
     KSameAnonymizer,
 )
 from sklearn_ecganon.images import (
     CycleGANTranslator,
     FakeTest,
     FlowFieldPerturbation,
+    GANSynthesizer,
     NoiseFieldPerturbation,
     SiameseVerifier,
     load_kermany_chest_xrays,
     load_nih_chest_xrays,
     verification_pairs,
 )
-from sklearn_ecganon.networks._field import N_DRAWN, FlowField, Judges
+from sklearn_ecganon.networks import N_DRAWN, AuxiliaryNets, FlowField
 from sklearn_ecganon.networks._verifier import PairLoss
 
 FIELDS = {"flow": FlowFieldPerturbation, "noise": NoiseFieldPerturbation}
@@ -291,7 +290,7 @@ def other(method, shape, arguments, strength):
     common = {"strength": strength, "random_state": arguments.seed}
     if method == "k-same":
         return KSameAnonymizer(k=10, **common)
-    learnt = common | {"image_shape": shape, "max_epochs": arguments.epochs}
+    learnt = common | {"max_epochs": arguments.epochs}
     if method == "cyclegan":
         return CycleGANTranslator(
             batch_size=16,
@@ -300,7 +299,7 @@ def other(method, shape, arguments, strength):
             n_filters=2 * arguments.filters,
             **learnt,
         )
-    return GANImageAnonymizer(
+    return GANSynthesizer(
         batch_size=32, epoch_size=1600, n_filters=2 * arguments.filters, patience=None, **learnt
     )
 
@@ -382,35 +381,35 @@ def train_field_plainly(
     """Return the seconds of each epoch of the same training without the package."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     generator = FlowField(X.shape[1:], 1, 0.01, n_filters, 2.0).to(device).train()
-    judges = Judges(2, 1, n_filters, 2).to(device).train()
+    nets = AuxiliaryNets(2, 1, n_filters, 2).to(device).train()
     rows = torch.from_numpy(X[:, None]).to(device)
     subject, code = torch.from_numpy(y).to(device), torch.from_numpy(finding).to(device)
     free = torch.ones(1, 1, *X.shape[1:], device=device)
     pair_loss, cross_entropy = PairLoss(), torch.nn.CrossEntropyLoss()
     generated: dict[str, torch.Tensor] = {}
 
-    def judge_loss(batch: tuple[torch.Tensor]) -> torch.Tensor:
+    def auxiliary_loss(batch: tuple[torch.Tensor]) -> torch.Tensor:
         (chosen,) = batch
         row, partner = rows[chosen], rows[chosen ^ 1]
         fake = generator(row, torch.randn(len(row), N_DRAWN, device=device), free)
         generated["fake"] = fake
-        pairs = judges.verifier(torch.stack([partner, fake.detach()]))
-        logits = judges.classifier(torch.cat([row, fake.detach()]))
+        pairs = nets.verifier(torch.stack([partner, fake.detach()]))
+        logits = nets.classifier(torch.cat([row, fake.detach()]))
         return pair_loss(pairs, subject[chosen]) + cross_entropy(logits, code[chosen].repeat(2))
 
     def generator_loss(batch: tuple[torch.Tensor]) -> torch.Tensor:
         (chosen,) = batch
         partner, fake = rows[chosen ^ 1], generated["fake"]
-        genuine = judges.verifier(torch.stack([partner, fake])).diagonal()
+        genuine = nets.verifier(torch.stack([partner, fake])).diagonal()
         loss = torch.nn.functional.softplus(genuine).mean()
-        return loss + cross_entropy(judges.classifier(fake), code[chosen])
+        return loss + cross_entropy(nets.classifier(fake), code[chosen])
 
     steps = [
-        Step(judge_loss, torch.optim.Adam(judges.parameters(), lr=1e-3)),
+        Step(auxiliary_loss, torch.optim.Adam(nets.parameters(), lr=1e-3)),
         Step(
             generator_loss,
             torch.optim.Adam(generator.parameters(), lr=1e-4),
-            frozen=[judges],
+            frozen=[nets],
         ),
     ]
     positions = torch.arange(len(rows), device=device)

@@ -5,8 +5,10 @@ All arrays are (n, h, w). This room is a wing of its own: nothing in it is about
 
 from sklearn_ecganon.exceptions import WeakAttackWarning
 from sklearn_ecganon.images._cyclegan import CycleGANTranslator
-from sklearn_ecganon.images._fake_test import FakeTest, FakeTestMonitor, FakeTestRow
+from sklearn_ecganon.images._fake_test import FakeTest, FakeTestRow
+from sklearn_ecganon.images._fake_test_monitor import FakeTestMonitor
 from sklearn_ecganon.images._flow_field import FlowFieldPerturbation
+from sklearn_ecganon.images._gan import GANSynthesizer
 from sklearn_ecganon.images._load_kermany import load_kermany_chest_xrays
 from sklearn_ecganon.images._load_mri import load_mri_slices
 from sklearn_ecganon.images._load_nih import load_nih_chest_xrays
@@ -16,6 +18,7 @@ from sklearn_ecganon.images._preview_grid import PreviewGrid
 from sklearn_ecganon.images._release import VerificationResult, verify_release
 from sklearn_ecganon.images._segmenter import UNetSegmenter
 from sklearn_ecganon.images._verifier import SiameseVerifier, VerificationRow
+from sklearn_ecganon.training import GANTrainingWarning
 
 __all__ = [
     "CycleGANTranslator",
@@ -23,6 +26,8 @@ __all__ = [
     "FakeTestMonitor",
     "FakeTestRow",
     "FlowFieldPerturbation",
+    "GANSynthesizer",
+    "GANTrainingWarning",
     "NoiseFieldPerturbation",
     "PreviewGrid",
     "SiameseVerifier",

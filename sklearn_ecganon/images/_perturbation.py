@@ -70,7 +70,7 @@ class BaseFieldPerturbation(NetStateMixin, BaseImageTransformer):
         verification_weight: float = 1.0,
         batch_size: int = 64,
         lr: float = 1e-4,
-        judge_lr: float = 1e-3,
+        auxiliary_lr: float = 1e-3,
         checkpoint: str | os.PathLike | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -85,7 +85,7 @@ class BaseFieldPerturbation(NetStateMixin, BaseImageTransformer):
         self.verification_weight = verification_weight
         self.batch_size = batch_size
         self.lr = lr
-        self.judge_lr = judge_lr
+        self.auxiliary_lr = auxiliary_lr
         self.checkpoint = checkpoint
         self.device = device
         self.random_state = random_state
@@ -175,7 +175,7 @@ class BaseFieldPerturbation(NetStateMixin, BaseImageTransformer):
             verification_weight=self.verification_weight,
             batch_size=self.batch_size,
             lr=self.lr,
-            judge_lr=self.judge_lr,
+            auxiliary_lr=self.auxiliary_lr,
             device=self.device_,
             **self._settings,
         )

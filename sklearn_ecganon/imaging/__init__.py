@@ -1,4 +1,4 @@
-"""Beats or stretches of records to images and back."""
+"""Beats, or whole records, as images and back."""
 
 from sklearn_ecganon.imaging._imager import BeatImager
 from sklearn_ecganon.imaging._images import BeatImages

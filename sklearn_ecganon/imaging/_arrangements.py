@@ -1,4 +1,4 @@
-"""Where in an image each value goes: one function an arrangement."""
+"""The pixel of each value of an image: one function for each arrangement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn_ecganon.imaging._time_frequency import SHORTEST, TimeFrequency
 Size = tuple[int, int]
 Pixels = NDArray[np.intp]
 
-# Values of one trace besides its samples: the ends of its range.
+# Values of one trace in addition to its samples: the ends of its range.
 N_ENDS = 2
 
 
@@ -25,11 +25,11 @@ class Arrangement:
     Parameters
     ----------
     image_shape : tuple of int
-        ``(h, w)``, or ``(h, w, 3)`` in colour.
+        ``(h, w)``, or ``(h, w, 3)`` in color.
     pixels : ndarray of int of shape (n_traces, n_values)
-        Pixels of the flattened image that show each trace, none of them twice.
+        Pixels of the flattened image that show each trace. No pixel occurs twice.
     time_frequency : TimeFrequency or None
-        What the samples of a trace go through before they are values.
+        Transform from the samples of a trace to its values.
     """
 
     image_shape: tuple[int, ...]
@@ -38,13 +38,13 @@ class Arrangement:
 
     @property
     def padding(self) -> NDArray[np.bool_]:
-        """True where the image shows nothing; of the image's shape."""
+        """True for unused pixels; has the shape of the image."""
         empty = np.ones(self.image_shape, dtype=bool)
         empty.flat[self.pixels.ravel()] = False
         return empty
 
     def paint(self, traces: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray:
-        """Return images of standardized traces and what is to be carried with each.
+        """Return images of standardized traces and the ends of their ranges.
 
         Parameters
         ----------
@@ -56,7 +56,7 @@ class Arrangement:
         Returns
         -------
         images : ndarray of shape (n_images, *image_shape)
-            0, the middle of the range, in the padding.
+            Unused pixels are 0, the middle of the range.
         """
         if self.time_frequency is not None:
             traces = self.time_frequency.forward(traces).reshape(*traces.shape[:2], -1)
@@ -66,7 +66,7 @@ class Arrangement:
         return images
 
     def read(self, images: NDArray, n_ends: int) -> tuple[NDArray, NDArray]:
-        """Return the traces and what was carried with each, undoing `paint`."""
+        """Return the traces and the ends of their ranges, undoing `paint`."""
         values = images.reshape(len(images), -1)[:, self.pixels]
         traces, ends = np.split(values, [values.shape[2] - n_ends], axis=2)
         if self.time_frequency is not None:
@@ -85,14 +85,14 @@ def arrange(
     name : str
         A key of `ARRANGEMENTS`.
     n_traces, n_times, n_ends : int
-        Traces of an image, samples of a trace, and 2 if the range is carried, else 0.
+        Traces of an image, samples of a trace, and 2 if the image holds ranges, else 0.
     size : tuple of int or None
-        Height and width; None takes what just holds everything.
+        Height and width; None takes the smallest size that holds everything.
 
     Raises
     ------
     ValueError
-        If not everything has room in an image of that size.
+        If an image of that size is too small.
     """
     return ARRANGEMENTS[name](n_traces, n_times, n_ends, size)
 
@@ -124,8 +124,8 @@ def _stack(n_traces: int, n_times: int, n_ends: int, size: Size | None) -> Arran
 def _rgb(n_traces: int, n_times: int, n_ends: int, size: Size | None) -> Arrangement:
     if n_traces > 3:
         raise ValueError(
-            f"arrangement='rgb' has a channel for each of up to 3 traces, but an image is to "
-            f"hold {n_traces} (leads times windows_per_image); choose fewer, or "
+            f"arrangement='rgb' has one channel for each of up to 3 traces, but an image has "
+            f"{n_traces} (leads times windows_per_image); give fewer, or "
             "arrangement='rgb-concatenated'."
         )
     n_values = n_times + n_ends
@@ -144,24 +144,24 @@ def _rgb_concatenated(
 
 
 def _time_frequency(n_traces: int, n_times: int, n_ends: int, size: Size | None) -> Arrangement:
-    """Traces beside each other, magnitude over phase, low frequencies at the bottom.
+    """Traces side by side, magnitude above phase, low frequencies at the bottom.
 
-    The range, if it is carried, has a row of its own below.
+    The ranges, if the image holds them, are in an additional row below.
     """
     n_rows = 1 if n_ends else 0
     height, width = size or (sys.maxsize, sys.maxsize)
     transform = TimeFrequency.finest(n_times, (height - n_rows) // 2, width // n_traces)
     if transform is None or width < n_traces * n_ends:
         smallest = TimeFrequency(n_times, SHORTEST, SHORTEST // 2).grid
-        wanted = (2 * smallest[0] + n_rows, n_traces * smallest[1])
-        raise _too_small("time-frequency", size, f"the coarsest transform: {wanted} or more")
+        needed = (2 * smallest[0] + n_rows, n_traces * smallest[1])
+        raise _too_small("time-frequency", size, f"the coarsest transform: {needed} or more")
     n_frequencies, n_frames = transform.grid
     h, w = size or (2 * n_frequencies + n_rows, n_traces * max(n_frames, n_ends))
     upward = _grid(n_frequencies, n_frames, w)[::-1]
-    one = np.concatenate([upward.ravel(), upward.ravel() + n_frequencies * w])
+    first = np.concatenate([upward.ravel(), upward.ravel() + n_frequencies * w])
     trace = np.arange(n_traces)[:, np.newaxis]
     ends = 2 * n_frequencies * w + N_ENDS * trace + np.arange(n_ends)
-    return Arrangement((h, w), np.hstack([one + n_frames * trace, ends]), transform)
+    return Arrangement((h, w), np.hstack([first + n_frames * trace, ends]), transform)
 
 
 ARRANGEMENTS: dict[str, Callable[[int, int, int, Size | None], Arrangement]] = {
@@ -179,17 +179,17 @@ def _grid(n_rows: int, n_columns: int, w: int) -> Pixels:
 
 
 def _square(name: str, n_pixels: int, size: Size | None) -> Size:
-    """Return the size of an image with room for that many values a channel."""
+    """Return the size of an image with room for that many values per channel."""
     if size is None:
         side = int(np.ceil(np.sqrt(n_pixels)))
         return side, side
     if size[0] * size[1] < n_pixels:
-        raise _too_small(name, size, f"{n_pixels} pixels a channel")
+        raise _too_small(name, size, f"{n_pixels} pixels per channel")
     return size
 
 
-def _too_small(name: str, size: Size | None, wanted: str) -> ValueError:
+def _too_small(name: str, size: Size | None, needed: str) -> ValueError:
     return ValueError(
-        f"image_shape={size} is too small: arrangement={name!r} wants {wanted}; "
-        "or leave image_shape=None for what just fits."
+        f"image_shape={size} is too small: arrangement={name!r} needs {needed}; "
+        "image_shape=None takes the smallest size that fits."
     )

@@ -1,4 +1,4 @@
-"""The imager: beats or stretches of records to images and back."""
+"""Conversion of beats, or of segments of records, to images and back."""
 
 from __future__ import annotations
 
@@ -24,64 +24,68 @@ from sklearn_ecganon._validation import (
 )
 from sklearn_ecganon.imaging._arrangements import ARRANGEMENTS, Size, arrange
 from sklearn_ecganon.imaging._images import BeatImages, windows_of_images
+from sklearn_ecganon.imaging._segments import cut_segments, frame_of, with_segments
 from sklearn_ecganon.imaging._standardization import STANDARDIZATIONS, Standardization
 from sklearn_ecganon.records import BeatSet, ECGRecord
 
-# Images at a time: what the processor's cache holds, whatever their number.
+# Images at a time, so that they fit into the cache of a processor.
 CHUNK = 256
 READABLE = [np.float64, np.float32, np.uint8]
 
 
 class BeatImager(TransformerMixin, BaseEstimator):
-    """Turn beats, or stretches of records, into images that can be turned back.
+    """Convert beats, or segments of records, to images that can be converted back.
 
-    A trace is one lead of one window (beat or stretch). An image holds the traces of
-    `windows_per_image` consecutive windows of a record. They are standardized, arranged,
-    and the pixels that are left over are 0: :attr:`padding_` tells which.
+    A trace is one lead of one window (a beat or a segment). An image holds the traces of
+    `windows_per_image` consecutive windows of a record. The traces are standardized and
+    arranged as pixels. Unused pixels are 0, and :attr:`padding_` marks them.
 
-    Images are complete: :meth:`inverse_transform` needs the fitted imager and the pixels,
-    also of an image that a model has made. So where each trace is scaled to its own range,
-    that range is in the image too, in two pixels after the trace.
+    :meth:`inverse_transform` needs only the fitted imager and the pixels, so that it also
+    converts images that a model has generated. Where each trace is scaled to its own range,
+    two pixels after the trace hold that range.
 
     Parameters
     ----------
     arrangement : str, default="raster"
-        ``"raster"``: row by row, trace after trace. ``"serpentine"``: the same, every other
-        row from right to left, so that neighbours in time are neighbours in the image.
-        ``"stack"``: one trace a row, for example consecutive beats. ``"rgb"``: a colour for
-        each of up to three traces, the leads or consecutive beats, each row by row.
-        ``"rgb-concatenated"``: trace after trace, the first third of it all in red, the
-        second in green, the last in blue. ``"time-frequency"``: magnitude over phase of a
-        short-time Fourier transform, the traces beside each other.
+        ``"raster"``: row by row, trace after trace. ``"serpentine"``: the same, but every
+        second row runs from right to left, so that neighbors in time are neighbors in the
+        image. ``"stack"``: one trace in each row, for example consecutive beats. ``"rgb"``:
+        one color for each of up to three traces (leads or consecutive beats), each row by
+        row. ``"rgb-concatenated"``: trace after trace, the first third of the values in
+        red, the second in green, the last in blue. ``"time-frequency"``: magnitude above
+        phase of a short-time Fourier transform, the traces side by side.
     standardization : {"global", "adapted", "z-score"}, default="global"
-        ``"global"``: the range of everything seen in `fit` becomes -1 to 1. ``"adapted"``:
-        the range of each trace does, and is carried in the image. ``"z-score"``: less the
-        mean, over the standard deviation, of everything seen in `fit`.
+        ``"global"``: the range of all values seen in `fit` becomes -1 to 1. ``"adapted"``:
+        the range of each trace becomes -1 to 1, and the image holds that range.
+        ``"z-score"``: subtracts the mean of all values seen in `fit` and divides by their
+        standard deviation.
     image_shape : (int, int), default=None
-        Height and width. None takes what just holds everything: a square, where the
-        arrangement has no shape of its own.
+        Height and width. None takes the smallest size that holds everything. It is a square
+        unless the arrangement determines the shape.
     windows_per_image : int, default=1
-        Consecutive windows of a record in each image. An array does not say which rows
-        follow each other and is refused if this is not 1; its middle axis, meant for leads,
+        Consecutive windows of a record in each image. The order of the rows of an array is
+        not known, so an array is refused if this is not 1. Its middle axis, meant for leads,
         can hold consecutive beats instead.
     range_levels : int or None, default=256
-        For ``standardization="adapted"``: at how many levels of the global range an end of
-        a trace's range may lie. Ends are rounded outwards, and the image is scaled to where
-        they then lie, so that nothing is lost. None carries the range exactly.
+        For ``standardization="adapted"``: number of levels, within the global range, to
+        which the ends of a trace's range are rounded. They are rounded outward, and the
+        trace is scaled to the rounded range, so that nothing is lost. None keeps the exact
+        range.
     dtype : {"float", "uint8"}, default="float"
         ``"float"`` gives images of the dtype of the input, ``"uint8"`` of 8 bits.
-    stretch : float, default=1000.0
-        Length in ms of the stretches records are cut into. The last one of a record goes on
-        with 0 mV, and so does a gap; neither comes back. Beats have a length of their own.
+    segment : float, default=1000.0
+        Length in ms of the segments of records. The last segment of a record is filled
+        with 0 mV, and so are gaps; :meth:`inverse_transform` removes the filling. Beats keep
+        their own length.
 
     Attributes
     ----------
     image_shape_ : tuple of int
-        ``(h, w)``, or ``(h, w, 3)`` in colour.
+        ``(h, w)``, or ``(h, w, 3)`` in color.
     padding_ : ndarray of bool of the shape of an image
-        Pixels that show nothing.
+        True for unused pixels.
     arrangement_, standardization_ : object
-        What was found out in `fit`.
+        Fitted arrangement and standardization.
     n_leads_, n_times_, sampling_rate_ : int, int, float
         Layout of the windows seen in `fit`; the rate is None for arrays.
     n_features_in_ : int
@@ -96,29 +100,28 @@ class BeatImager(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Source: the data-to-image step of [1]_; arrangements and standardizations are after it.
-    Deviations: everything needed on the way back is stored, so that nothing has to be
-    estimated; the range is rounded outwards before use and not afterwards; several leads
-    share one global range, and one mean and standard deviation, so that their proportions
-    stay; the time-frequency image is ours.
+    Source: the data-to-image step of [1]_, with its arrangements and standardizations.
+    Deviations: all that the inverse needs is stored, so that nothing is estimated; the
+    range is rounded outward before it is used, not afterward; several leads share one
+    global range, and one mean and standard deviation, so that their proportions stay; the
+    time-frequency image is an addition.
 
-    Way back: floats lose nothing but the rounding of their dtype. With 8 bits every sample
-    is within half a quantum, where a quantum is 1/255 of the range the trace was scaled to:
-    of all (``"global"``), its own (``"adapted"``), or twice the largest deviation from the
-    mean (``"z-score"``). Where all that `fit` saw is one number, the range of all is 1 mV
-    each way. What lies outside of what `fit` saw is cut off, with a warning.
-    ``"time-frequency"`` refuses 8 bits: half a step of magnitude and phase at many pixels
-    may add up to more than that.
+    Inverse: floats lose nothing but the rounding of their dtype. With 8 bits the error of a
+    sample is at most half a quantum. A quantum is 1/255 of the range of all values
+    (``"global"``), of the range of the trace (``"adapted"``), or of twice the largest
+    deviation from the mean (``"z-score"``). If all values seen in `fit` are equal, the range
+    is 1 mV in both directions. Values outside the range seen in `fit` are clipped, with a
+    warning. ``"time-frequency"`` refuses 8 bits, because the rounding errors of magnitude
+    and phase at many pixels may add up to more than half a quantum.
 
-    The range of a beat is an identity channel: by its two ends alone, at 256 levels as well
-    as exact, people are told apart. Whoever wants to remove identity from the image must
-    treat these two pixels as well. ``"global"`` does not hide the range; it is then in all
-    the pixels.
+    The range of a beat identifies: its two ends alone distinguish people, rounded to 256
+    levels or exact. A method that removes identity from such images must change these two
+    pixels as well. ``"global"`` does not hide the range; all pixels then depend on it.
 
     The Fourier transform is :class:`scipy.signal.ShortTimeFFT` with a Hann window of about
-    ``2 * sqrt(n_times)`` samples, shorter where the image is lower, moved by a quarter of
-    its length, or by up to a half where the image is narrower. Each pixel of magnitude is
-    the square root of it, each pixel of phase a share of pi.
+    ``2 * sqrt(n_times)`` samples, or a shorter one for a lower image. Its hop is a quarter of
+    the window, or up to a half for a narrower image. Pixels hold the square root of the
+    magnitude, and the phase divided by pi.
 
     References
     ----------
@@ -145,7 +148,7 @@ class BeatImager(TransformerMixin, BaseEstimator):
         "windows_per_image": [Interval(Integral, 1, None, closed="left")],
         "range_levels": [Interval(Integral, 2, None, closed="left"), None],
         "dtype": [StrOptions({"float", "uint8"})],
-        "stretch": [Interval(Real, 0, None, closed="neither")],
+        "segment": [Interval(Real, 0, None, closed="neither")],
     }
 
     def __init__(
@@ -157,7 +160,7 @@ class BeatImager(TransformerMixin, BaseEstimator):
         windows_per_image: int = 1,
         range_levels: int | None = 256,
         dtype: str = "float",
-        stretch: float = 1000.0,
+        segment: float = 1000.0,
     ) -> None:
         self.arrangement = arrangement
         self.standardization = standardization
@@ -165,18 +168,18 @@ class BeatImager(TransformerMixin, BaseEstimator):
         self.windows_per_image = windows_per_image
         self.range_levels = range_levels
         self.dtype = dtype
-        self.stretch = stretch
+        self.segment = segment
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: BeatSet | list[ECGRecord] | ArrayLike, y: Any = None) -> Self:
-        """Find the range of the signal and lay out the image.
+        """Learn the range of the signal and the layout of the image.
 
         Parameters
         ----------
         X : BeatSet, list of ECGRecord, or array-like of shape (n_beats, [n_leads,] n_times)
             Beats or records, in mV.
         y : ignored
-            Present by scikit-learn's convention.
+            For compatibility with scikit-learn.
 
         Returns
         -------
@@ -186,8 +189,8 @@ class BeatImager(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X is not made of beats or of records that agree in rate and leads, if the
-            image is too small, or if 8 bits cannot carry what is asked of them.
+            If X does not hold beats, or records of one sampling rate and number of leads;
+            if the image is too small; or if 8 bits are not enough for the parameters.
         """
         size = self._check_parameters()
         windows = self._windows(X, reset=True)
@@ -204,7 +207,7 @@ class BeatImager(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: BeatSet | list[ECGRecord] | ArrayLike) -> BeatImages | NDArray:
-        """Turn windows into images.
+        """Convert windows to images.
 
         Parameters
         ----------
@@ -219,7 +222,7 @@ class BeatImager(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            As `fit`, or if X does not agree with what `fit` saw.
+            As in `fit`, or if X has another layout than the data seen in `fit`.
         """
         check_is_fitted(self)
         windows = self._windows(X, reset=False)
@@ -229,13 +232,13 @@ class BeatImager(TransformerMixin, BaseEstimator):
         members = windows_of_images(n_windows, self.windows_per_image)
         images = self._paint(windows.beats, members)
         if isinstance(X, BeatSet) or is_records(X):
-            return BeatImages(images, _frame(X), n_windows, self.windows_per_image)
+            return BeatImages(images, frame_of(X), n_windows, self.windows_per_image)
         return images
 
     def inverse_transform(
         self, X: BeatImages | ArrayLike
     ) -> BeatSet | list[ECGRecord] | NDArray:
-        """Turn images into what they were made from.
+        """Convert images to beats or records.
 
         Parameters
         ----------
@@ -245,14 +248,15 @@ class BeatImager(TransformerMixin, BaseEstimator):
         Returns
         -------
         X : BeatSet, list of ECGRecord, or ndarray
-            For :class:`BeatImages` what they were made from; records have no subject and no
-            session. For an array the windows in mV, `windows_per_image` for each image, of
-            shape (n_windows, n_times) if `fit` saw rows, else (n_windows, n_leads, n_times).
+            For :class:`BeatImages` the type of data that the images came from; records have
+            no subject and no session. For an array the windows in mV, `windows_per_image`
+            for each image, of shape (n_windows, n_times) if `fit` saw rows, else
+            (n_windows, n_leads, n_times).
 
         Raises
         ------
         ValueError
-            If the images are not of the shape the imager makes.
+            If the images do not have the shape ``image_shape_``.
         """
         check_is_fitted(self)
         if not isinstance(X, BeatImages):
@@ -261,33 +265,33 @@ class BeatImager(TransformerMixin, BaseEstimator):
             return windows[:, 0] if self._flat else windows
         if X.windows_per_image != self.windows_per_image:
             raise ValueError(
-                f"X has {X.windows_per_image} window(s) an image, but BeatImager was fitted "
+                f"X has {X.windows_per_image} window(s) per image, but BeatImager was fitted "
                 f"with windows_per_image={self.windows_per_image}."
             )
         windows = np.empty((X.n_windows.sum(), self.n_leads_, self.n_times_))
         windows[X.windows] = self._read(X.images)
         if isinstance(X.frame, BeatSet):
             return replace(X.frame, beats=windows)
-        parts = np.split(windows, np.cumsum(X.n_windows)[:-1])
-        return [_fill(r, part) for r, part in zip(X.frame, parts, strict=True)]
+        segments = np.split(windows, np.cumsum(X.n_windows)[:-1])
+        return [with_segments(*pair) for pair in zip(X.frame, segments, strict=True)]
 
     @property
     def _traces(self) -> tuple[int, int]:
-        """Traces of an image, and samples of a trace."""
+        """Number of traces in an image, and number of samples in a trace."""
         return self.windows_per_image * self.n_leads_, self.n_times_
 
     def _check_parameters(self) -> Size | None:
-        """Refuse what does not go together, and return the size of the image asked for."""
-        carried = self.standardization == "adapted"
+        """Refuse parameters that contradict each other; return the size of the image."""
+        stores_range = self.standardization == "adapted"
         if self.dtype == "uint8" and self.arrangement == "time-frequency":
             raise ValueError(
-                "8 bits of magnitude and phase do not bring every sample back to within half a "
-                "quantum; take dtype='float' with arrangement='time-frequency'."
+                "with 8 bits of magnitude and phase a sample can have an error above half a "
+                "quantum; give dtype='float' with arrangement='time-frequency'."
             )
-        if self.dtype == "uint8" and carried and (self.range_levels or np.inf) > 256:
+        if self.dtype == "uint8" and stores_range and (self.range_levels or np.inf) > 256:
             raise ValueError(
-                f"8 bits carry a range at 256 levels at most, but range_levels is "
-                f"{self.range_levels}; lower it, or take dtype='float'."
+                f"8 bits hold a range of at most 256 levels, but range_levels is "
+                f"{self.range_levels}; give range_levels=256 or less, or dtype='float'."
             )
         if self.image_shape is None:
             return None
@@ -300,19 +304,19 @@ class BeatImager(TransformerMixin, BaseEstimator):
         return int(size[0]), int(size[1])
 
     def _windows(self, X: Any, *, reset: bool) -> BeatSet:
-        """Return the beats in X, or the stretches its records are cut into."""
+        """Return the beats in X, or the segments of its records."""
         if is_records(X):
             if reset:
                 forget_columns(self)
-            return _cut(check_records(X), self.stretch)
+            return cut_segments(check_records(X), self.segment)
         windows = validate_beats(self, X, reset=reset)
         if windows.beats.shape[2] < 2:
             raise ValueError("X has beats of 1 sample; an image needs 2 or more.")
         if self.windows_per_image > 1 and not isinstance(X, BeatSet):
             raise ValueError(
-                f"windows_per_image={self.windows_per_image}, but an array does not say which "
-                "of its rows follow each other; hand in records or a BeatSet, or consecutive "
-                "beats on the middle axis of the array with windows_per_image=1."
+                f"windows_per_image={self.windows_per_image}, but the order of the rows of an "
+                "array is not known; give records or a BeatSet, or put consecutive beats on "
+                "the middle axis of the array with windows_per_image=1."
             )
         return windows
 
@@ -333,7 +337,7 @@ class BeatImager(TransformerMixin, BaseEstimator):
             traces = windows[members[rows]].reshape(-1, *self._traces).astype(np.float64)
             ends = scale.ends(traces)
             if self.dtype == "float":
-                # What is carried may be rounded: scale with what will be read.
+                # The ends may be rounded here, and the inverse will read the rounded ones.
                 ends = ends.astype(images.dtype)
             values = scale.forward(traces, ends)
             images[rows] = self.arrangement_.paint(values, ends)
@@ -368,54 +372,3 @@ class BeatImager(TransformerMixin, BaseEstimator):
         else:
             tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _cut(records: list[ECGRecord], stretch: float) -> BeatSet:
-    """Return stretches of `stretch` ms, 0 mV where nothing was recorded."""
-    first = records[0]
-    for record in records:
-        if (record.sampling_rate, record.n_leads) != (first.sampling_rate, first.n_leads):
-            raise ValueError(
-                f"record {record.name!r}: {record.n_leads} lead(s) at "
-                f"{record.sampling_rate:g} Hz, but record {first.name!r} has {first.n_leads} "
-                f"at {first.sampling_rate:g} Hz; image them apart, or resample them first."
-            )
-    n_times = round(stretch * first.sampling_rate / 1000)
-    if n_times < 2:
-        raise ValueError(
-            f"stretch={stretch:g} ms is {n_times} sample(s) at {first.sampling_rate:g} Hz; "
-            "an image needs 2 or more."
-        )
-    parts = []
-    for record in records:
-        padded = np.zeros((-(-record.n_times // n_times) * n_times, record.n_leads))
-        padded[: record.n_times] = np.nan_to_num(record.signal)
-        parts.append(padded.reshape(-1, n_times, record.n_leads).transpose(0, 2, 1))
-    counts = [len(part) for part in parts]
-    place = np.concatenate([np.arange(count) for count in counts])
-    return BeatSet(
-        beats=np.concatenate(parts),
-        record=np.repeat(np.arange(len(parts)), counts),
-        r_peaks=place * n_times + n_times // 2,  # the middle of each stretch
-        lengths=np.array([record.n_times for record in records]),
-        sampling_rate=first.sampling_rate,
-        lead_names=tuple(record.lead_names for record in records),
-        names=tuple(record.name for record in records),
-    )
-
-
-def _fill(record: ECGRecord, stretches: NDArray) -> ECGRecord:
-    """Return the record with the signal of its stretches, NaN where nothing was recorded."""
-    whole = stretches.transpose(0, 2, 1).reshape(-1, record.n_leads)[: record.n_times]
-    return replace(record, signal=np.where(np.isnan(record.signal), np.nan, whole))
-
-
-def _frame(X: Any) -> BeatSet | tuple[ECGRecord, ...]:
-    """Return X without its signal and without who it was."""
-    if isinstance(X, BeatSet):
-        return replace(X, beats=np.empty((*X.beats.shape[:2], 0)))
-    blank = [np.where(np.isnan(record.signal), np.nan, 0.0) for record in X]
-    return tuple(
-        replace(record, signal=signal, subject=None, session=None)
-        for record, signal in zip(X, blank, strict=True)
-    )

@@ -1,4 +1,4 @@
-"""Images of records: the pictures, and what is needed to make records of them again."""
+"""The images of several records, with all that the conversion back needs."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ class BeatImages:
     """The images of several records.
 
     Like a :class:`~sklearn_ecganon.BeatSet` it is a sequence of RECORDS: ``len``, indexing,
-    splitting and `y` count records, while the images inside are flat. It holds no sample of
-    the signal beside the images: what the images are changed to is what comes back.
+    splitting and `y` count records, while the images are in one flat array. It holds no
+    sample of the signal except the images, so that changed images give changed records.
 
     Parameters
     ----------
     images : ndarray of shape (n_images, h, w) or (n_images, h, w, 3)
         Images of all records, those of one record next to each other and in order.
     frame : BeatSet or tuple of ECGRecord
-        What the images were made from, without its signal: a BeatSet with windows of length
-        0, or records whose signal is 0 mV, and NaN where nothing was recorded.
+        The source of the images without its signal: a BeatSet with windows of length 0, or
+        records whose signal is 0 mV, and NaN in gaps.
     n_windows : ndarray of int of shape (n_records,)
-        Windows (beats, or stretches) of each record.
+        Windows (beats or segments) of each record.
     windows_per_image : int
-        Consecutive windows of one record that share an image. Where the last image of a
-        record has room left, its last window is repeated.
+        Consecutive windows of one record in an image. The last window of a record is
+        repeated to fill its last image.
 
     See Also
     --------
-    BeatImager : Makes images and undoes them.
+    BeatImager : Converts beats or records to images and back.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class BeatImages:
             )
         if self.images.ndim not in (3, 4) or len(self.images) != self.n_images.sum():
             raise ValueError(
-                f"images has shape {self.images.shape}; want {self.n_images.sum()} images, "
+                f"images has shape {self.images.shape}; give {self.n_images.sum()} images, "
                 f"{self.windows_per_image} window(s) in each, of shape (h, w) or (h, w, 3)."
             )
 
@@ -71,7 +71,7 @@ class BeatImages:
 
     @property
     def shape(self) -> tuple[int]:
-        """One sample a record, which is what scikit-learn counts."""
+        """(n_records,), because scikit-learn counts records as samples."""
         return (len(self),)
 
     @property
@@ -86,9 +86,9 @@ class BeatImages:
 
     @property
     def windows(self) -> NDArray[np.intp]:
-        """Windows each image shows: shape (n_images, windows_per_image).
+        """Windows in each image: shape (n_images, windows_per_image).
 
-        They are counted through all records. With ``labels = images.frame.labels`` the
+        Windows are numbered through all records. With ``labels = images.frame.labels`` the
         clinical classes of the beats in each image are ``labels[images.windows]``.
         """
         return windows_of_images(self.n_windows, self.windows_per_image)
@@ -99,7 +99,7 @@ class BeatImages:
         Parameters
         ----------
         images : array-like of the shape of the present ones
-            What replaces them.
+            The new images.
 
         Returns
         -------
@@ -108,7 +108,7 @@ class BeatImages:
         """
         new = np.asarray(images)
         if new.shape != self.images.shape:
-            raise ValueError(f"images has shape {new.shape}; want {self.images.shape}.")
+            raise ValueError(f"images has shape {new.shape}; give {self.images.shape}.")
         return replace(self, images=new)
 
     def __getitem__(self, index: Any) -> BeatImages:
@@ -133,7 +133,7 @@ class BeatImages:
 
 
 def windows_of_images(n_windows: NDArray[np.intp], windows_per_image: int) -> NDArray[np.intp]:
-    """Return the windows in each image; the last one of a record fills its last image."""
+    """Return the windows in each image; the last of a record is repeated to fill its image."""
     n_images = -(-n_windows // windows_per_image)
     number = np.arange(n_images.sum()) - np.repeat(np.cumsum(n_images) - n_images, n_images)
     within = number[:, np.newaxis] * windows_per_image + np.arange(windows_per_image)

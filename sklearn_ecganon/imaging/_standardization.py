@@ -1,4 +1,4 @@
-"""Millivolts to the numbers of an image, and back."""
+"""Conversion of millivolts to pixel values and back."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Standardization:
     Parameters
     ----------
     center, scale : float
-        mV that become 0, and how many mV become 1.
+        The value in mV that becomes 0, and the number of mV that become 1.
     limit : float
-        Largest absolute number that 8 bits stand for.
+        Largest absolute value that 8 bits represent.
     adapted : bool
-        Whether each trace is scaled to its own range, which is then carried with it on the
-        scale of all.
+        Whether each trace is scaled to its own range, whose ends the image then holds on the
+        global scale.
     levels : int or None
-        Levels at which the ends of a range lie; None carries them as they are.
+        Number of levels to which the ends of a range are rounded; None keeps them exact.
     """
 
     center: float
@@ -39,7 +39,7 @@ class Standardization:
     def learn(cls, kind: str, values: NDArray, levels: int | None) -> Standardization:
         """Return the standardization of that kind for values in mV of any shape."""
         low, high = float(values.min()), float(values.max())
-        if low == high:  # says nothing of a scale: 1 mV each way
+        if low == high:  # no range to learn from: 1 mV in both directions
             return cls(low, 1.0, 1.0, kind == "adapted", levels)
         if kind != "z-score":
             return cls((low + high) / 2, (high - low) / 2, 1.0, kind == "adapted", levels)
@@ -49,14 +49,14 @@ class Standardization:
 
     @property
     def n_ends(self) -> int:
-        """Numbers carried with each trace."""
+        """Number of values that an image holds in addition to the samples of a trace."""
         return 2 if self.adapted else 0
 
     def ends(self, traces: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the ends of the range of each trace, as they are to be carried.
+        """Return the ends of the range of each trace, rounded to levels.
 
-        Levels are rounded outwards, so that every trace lies within its range. No two ends
-        share a level.
+        They are rounded outward, so that every trace lies within its range. The two ends of
+        a trace never have the same level.
 
         Parameters
         ----------
@@ -66,7 +66,7 @@ class Standardization:
         Returns
         -------
         ends : ndarray of shape (n_images, n_traces, 0 or 2)
-            In [-1, 1] within the range of all.
+            On the global scale, in [-1, 1].
         """
         if not self.adapted:
             return np.empty((*traces.shape[:2], 0))
@@ -80,16 +80,16 @@ class Standardization:
         return np.stack([lower, upper], axis=2) / (self.levels - 1) * 2 - 1
 
     def forward(self, traces: NDArray[np.float64], ends: NDArray) -> NDArray[np.float64]:
-        """Return standardized traces, given the ends they are carried with."""
-        center, scale = self._of(ends)
+        """Return standardized traces, given the ends of their ranges."""
+        center, scale = self._center_and_scale(ends)
         return (traces - center) / scale
 
     def backward(self, values: NDArray, ends: NDArray) -> NDArray[np.float64]:
         """Return the traces in mV."""
-        center, scale = self._of(ends)
+        center, scale = self._center_and_scale(ends)
         return values * scale + center
 
-    def _of(self, ends: NDArray) -> tuple[NDArray | float, NDArray | float]:
+    def _center_and_scale(self, ends: NDArray) -> tuple[NDArray | float, NDArray | float]:
         """Return center and scale of each trace, of shape (n_images, n_traces, 1)."""
         if not self.adapted:
             return self.center, self.scale
@@ -107,13 +107,13 @@ class Standardization:
         outside = np.mean((steps < 0) | (steps > TOP))
         if outside:
             warnings.warn(
-                f"{outside:.2g} of the pixels lie outside of the range seen in fit, and 8 bits "
-                "cut them off; fit on data that reach as far, or take dtype='float'.",
+                f"a fraction of {outside:.2g} of the pixels is outside the range seen in fit "
+                "and is clipped to 8 bits; fit on data with this range, or give dtype='float'.",
                 UserWarning,
                 stacklevel=3,
             )
         return np.clip(steps, 0, TOP).astype(np.uint8)
 
     def from_bytes(self, steps: NDArray) -> NDArray[np.float64]:
-        """Return what the steps stand for."""
+        """Return the values of the steps 0 to 255."""
         return (steps.astype(np.float64) / TOP * 2 - 1) * self.limit

@@ -1,4 +1,4 @@
-"""Traces to the magnitude and phase of their short-time Fourier transform, and back."""
+"""Conversion of traces to a short-time Fourier transform and back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHORTEST = 4
 
 @dataclass(frozen=True)
 class TimeFrequency:
-    """A short-time Fourier transform that can be undone exactly.
+    """A short-time Fourier transform with an exact inverse.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ class TimeFrequency:
     length : int
         Samples of the Hann window, even and at most ``2 * n_times``.
     hop : int
-        Samples from one frame to the next, at most half a window: every sample is then
-        seen where the window is not near zero, and the inverse loses no digits.
+        Samples from one frame to the next, at most half a window. Every sample is then in a
+        frame whose window is not near zero, so that the inverse loses no digits.
     """
 
     n_times: int
@@ -33,11 +33,11 @@ class TimeFrequency:
 
     @classmethod
     def finest(cls, n_times: int, height: int, width: int) -> TimeFrequency | None:
-        """Return the transform that suits `n_times` best in a grid of that size, if any.
+        """Return the finest transform that fits into a grid, or None.
 
-        The window is about twice the square root of the trace, which resolves time and
-        frequency alike, or what `height` frequencies allow; it moves by a quarter of its
-        length, or by up to a half if `width` frames allow no more.
+        The window has about twice the square root of the samples of a trace, which resolves
+        time and frequency equally, or as many as `height` frequencies allow. The hop is a
+        quarter of the window, or up to a half if `width` allows no more frames.
         """
         longest = 2 ** round(np.log2(2 * np.sqrt(n_times)))
         length = min(longest, 2 * (height - 1))
@@ -68,16 +68,16 @@ class TimeFrequency:
         -------
         pictures : ndarray of shape (n_images, n_traces, 2, n_frequencies, n_frames)
             In [-1, 1] for traces in [-1, 1]: the square root of the magnitude, so that
-            small waves are seen beside the QRS, and the phase as a share of pi.
+            small waves are visible next to the QRS, and the phase divided by pi.
         """
         stft = self._stft
-        # Frames reach over both ends; zeros there would show a step at each.
+        # Frames extend beyond both ends; padding with zeros would add a step there.
         spectrum = stft.stft(traces, padding="edge")
         magnitude = 2 * np.sqrt(np.abs(spectrum) / stft.win.sum()) - 1
         return np.stack([magnitude, np.angle(spectrum) / np.pi], axis=2)
 
     def backward(self, pictures: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the traces; what is no spectrum of any trace becomes the nearest one's."""
+        """Return the traces whose spectra are nearest to the given ones."""
         stft = self._stft
         root = np.maximum(pictures[:, :, 0] + 1, 0) / 2
         magnitude = root**2 * stft.win.sum()

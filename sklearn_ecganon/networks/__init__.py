@@ -10,9 +10,9 @@ from sklearn_ecganon.networks._cycle import (
 from sklearn_ecganon.networks._field import (
     MAX_EDGE_SLOPE,
     N_DRAWN,
+    AuxiliaryNets,
     FieldUNet,
     FlowField,
-    Judges,
     NoiseField,
     warp,
 )
@@ -33,6 +33,7 @@ __all__ = [
     "MAX_EDGE_SLOPE",
     "N_DRAWN",
     "VAE",
+    "AuxiliaryNets",
     "BeatVAE",
     "ConvClassifier",
     "Discriminator",
@@ -40,7 +41,6 @@ __all__ = [
     "FlowField",
     "Grid",
     "InvertibleGenerator",
-    "Judges",
     "NoiseField",
     "PairLoss",
     "PartialELBO",

@@ -19,16 +19,16 @@ class ConvClassifier(nn.Module):
     n_leads, n_times : int
         Shape of one beat.
     n_extra : int
-        Further numbers a beat that go straight into the dense layer.
+        Additional numbers of each beat that enter the dense layer directly.
     n_classes : int
         Number of subjects.
     layers : sequence of (int, int)
-        For each convolution its channels and the max-pooling after it (1: none); smaller
-        where a beat is too short for it.
+        Channels of each convolution, and the max-pooling after it (1 is none). The pooling
+        is smaller where a beat is too short for it.
     kernel : int
-        Samples a convolution sees.
+        Kernel size of the convolutions in samples.
     dropout : float
-        Share of the dense layer's 128 units that is left out in training.
+        Dropout rate of the dense layer's 128 units.
     """
 
     def __init__(
@@ -63,8 +63,8 @@ class ConvClassifier(nn.Module):
     def embed(self, x: Tensor) -> Tensor:
         """Return the hidden units of rows (n_beats, n_leads * n_times + n_extra)."""
         beats, extra = x.tensor_split([self.n_leads * self.n_times], dim=1)
-        found = self.features(beats.unflatten(1, (self.n_leads, self.n_times)))
-        return F.relu(self.hidden(torch.cat([found, extra], dim=1)))
+        features = self.features(beats.unflatten(1, (self.n_leads, self.n_times)))
+        return F.relu(self.hidden(torch.cat([features, extra], dim=1)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return one logit for each subject: (n_beats, n_classes)."""

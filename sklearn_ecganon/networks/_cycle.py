@@ -1,4 +1,4 @@
-"""Translators between two domains of images or signals, and judges of patches."""
+"""Translators between two domains of images or signals, and discriminators of patches."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from torch.nn import functional as F
 
 from sklearn_ecganon.networks._gan import SLOPE, Grid
 
-# How often a judge of patches coarsens an image by this factor, at most: it then sees patches
-# of 49 x 49 pixels, or of 81 samples.
+# Largest number of times that a discriminator coarsens an image by each factor. Its patches
+# then have 49 x 49 pixels, or 81 samples.
 N_COARSENED = {2: 3, 4: 1}
-# How much a record's draw moves an untrained translation.
+# Standard deviation of the initial weights through which a draw changes a translation.
 STYLE = 0.1
 
 
 class UNetTranslator(nn.Module):
-    """A U-Net from an image to one of the same size, with a skip connection at each.
+    """A U-Net from an image to an image of the same size, with a skip connection per level.
 
-    Instances are normalized, one channel of one image at a time, but not at full size: how
-    large an R wave is, or how bright a tissue, passes through the first skip connection.
-    Nothing here looks from one row to another.
+    Each channel of each image is normalized on its own, except at full size, so that the
+    amplitude of an R wave or the brightness of a tissue passes through the first skip
+    connection. Rows are independent.
 
     Parameters
     ----------
     n_channels, height, width : int
-        Shape of an image; one that is a line makes all convolutions one-dimensional.
+        Shape of an image. For an image of one line all convolutions are one-dimensional.
     n_latent : int
         Length of the draw of a record, which scales and shifts the coarsest channels.
     n_filters : int
@@ -66,11 +66,11 @@ class UNetTranslator(nn.Module):
             skips.append(block(skips[-1]))
         scale, shift = self.style(z)[:, :, None, None].chunk(2, dim=1)
         x = skips.pop() * (1 + scale) + shift
-        if not skips:  # too small to be halved
+        if not skips:  # the image is too small to be halved
             return self.output(torch.cat([x, x], dim=1))
         full = skips[0]
         for block, skip in zip(self.up, reversed(skips), strict=True):
-            # Nearest, whose gradient adds up in one order on every device.
+            # The gradient of nearest-neighbor interpolation is the same on every device.
             x = block(torch.cat([F.interpolate(x, size=skip.shape[2:]), skip], dim=1))
         return self.output(torch.cat([x, full], dim=1))
 
@@ -85,7 +85,7 @@ class TwoTranslators(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Scores each patch of an image, by how real it looks [1]_.
+    """Gives each patch of an image a score of how real it looks [1]_.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class TwoDiscriminators(nn.Module):
-    """A judge of each domain; the parameters are those of `PatchDiscriminator`."""
+    """A discriminator for each domain; the parameters are those of `PatchDiscriminator`."""
 
     def __init__(self, **shape: int) -> None:
         super().__init__()
@@ -130,5 +130,5 @@ def _conv(n_in: int, n_out: int, grid: Grid, stride: int | tuple[int, int] = 1) 
 
 
 def _normal(n_channels: int) -> tuple[nn.Module, nn.Module]:
-    # Groups of one channel are instance normalization, by one kernel instead of six.
+    # Groups of one channel are instance normalization, which is faster in this form.
     return nn.GroupNorm(n_channels, n_channels), nn.LeakyReLU(SLOPE)

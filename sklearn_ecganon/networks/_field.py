@@ -1,4 +1,4 @@
-"""Nets that look at a signal or an image, say how to perturb it, and judge what is left."""
+"""Generators of perturbations of signals and images, and the nets that train them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from sklearn_ecganon.networks._verifier import VerificationNet
 
 KERNEL = {1: 9, 2: 3}
 ENLARGE = {1: "linear", 2: "bilinear"}
-# Points of the draw along each side; it is enlarged to the size of the input.
+# Number of drawn points along each side; they are interpolated to the size of the input.
 COARSE = {1: (16,), 2: (4, 4)}
 N_DRAWN = 16
 N_GROUPS = 4
-# Largest slope of a displacement that smoothing leaves. With what the edge of a protected
-# region may add the sum stays below 1, beyond which a field can fold.
+# Largest slope of a smoothed displacement, and largest slope that the edge of a protected
+# region adds. Their sum stays below 1, so that no field can fold.
 MAX_SLOPE = 0.6
 MAX_EDGE_SLOPE = 0.35
 
@@ -28,7 +28,7 @@ MAX_EDGE_SLOPE = 0.35
 class FieldUNet(nn.Module):
     """Encoder and decoder with skip connections, for inputs of any size.
 
-    Normalization is over groups of channels: no row sees another one.
+    Normalization is over groups of channels, so that rows are independent.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class FieldUNet(nn.Module):
     n_in, n_out : int
         Channels of the input and of the output.
     n_filters : int
-        Channels at full size; twice and four times as many below.
+        Channels at full size; twice and four times as many at the coarser sizes.
     """
 
     def __init__(self, n_dims: int, n_in: int, n_out: int, n_filters: int) -> None:
@@ -69,7 +69,7 @@ class NoiseField(nn.Module):
     size : sequence of int
         Samples of a signal, or height and width of an image.
     n_channels : int
-        Leads or colours.
+        Leads or colors.
     degree : float
         Bound of the field.
     n_filters : int
@@ -98,19 +98,19 @@ class NoiseField(nn.Module):
     def _n_out(self, size: Sequence[int], n_channels: int) -> int:
         return n_channels
 
-    def field(self, x: Tensor, drawn: Tensor) -> Tensor:
+    def field(self, x: Tensor, draws: Tensor) -> Tensor:
         """Return the field of each row (n_rows, n_out, *size), within the degree.
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, n_channels, *size)
-            From 0 to 1, about.
-        drawn : Tensor of shape (n_rows, 16)
+            Values mostly between 0 and 1.
+        draws : Tensor of shape (n_rows, 16)
             Standard normal numbers.
         """
         n_dims = x.ndim - 2
         channel = F.interpolate(
-            drawn.unflatten(1, (1, *COARSE[n_dims])),
+            draws.unflatten(1, (1, *COARSE[n_dims])),
             size=x.shape[2:],
             mode=ENLARGE[n_dims],
             align_corners=True,
@@ -127,21 +127,21 @@ class NoiseField(nn.Module):
         return field
 
     def perturb(self, x: Tensor, field: Tensor) -> Tensor:
-        """Return x with the field put to use."""
+        """Return x with the field added."""
         return x + field
 
-    def forward(self, x: Tensor, drawn: Tensor, freedom: Tensor) -> Tensor:
+    def forward(self, x: Tensor, draws: Tensor, freedom: Tensor) -> Tensor:
         """Return perturbed rows; `freedom` (n_rows, 1, *size) in [0, 1] scales the field."""
-        return self.perturb(x, freedom * self.field(x, drawn))
+        return self.perturb(x, freedom * self.field(x, draws))
 
 
 class FlowField(NoiseField):
-    """Samples the input elsewhere, by a smooth displacement that cannot fold.
+    """Samples the input at places that a smooth displacement without folds determines.
 
-    The displacement, not the grid that it is added to, is convolved with a Gaussian: there
-    is nothing to smooth where there is no displacement, up to the borders. The field holds
-    displacements (n_rows, n_dims, *size) along each axis, in half sides. That of a beat is
-    0 in its middle, where the R peak is.
+    A Gaussian smooths the displacement, not the grid that it is added to: where there is no
+    displacement nothing changes, also at the borders. The field holds displacements
+    (n_rows, n_dims, *size) along each axis, in half sides. The displacement of a beat is 0
+    in its middle, where the R peak is.
 
     Parameters
     ----------
@@ -150,8 +150,8 @@ class FlowField(NoiseField):
     degree : float
         Bound of the displacement, in half sides of the image.
     smoothing : float
-        As in `NoiseField`. It is more where that is needed to keep the slope of any
-        displacement below 1: a Gaussian's bound on the slope of what it smooths is
+        As in `NoiseField`, or more if the slope of a displacement could exceed 1 otherwise.
+        A Gaussian bounds the slope of a field within -1 to 1 by
         ``sqrt(2 / pi) / smoothing``.
     """
 
@@ -164,7 +164,7 @@ class FlowField(NoiseField):
         smoothing: float,
     ) -> None:
         reach = degree * (max(size) - 1) / 2
-        # Of a beat it is half of a difference that counts.
+        # The field of a beat is half of a difference of two displacements.
         steepest = math.sqrt(2 / math.pi) * reach * {1: 0.5, 2: 2.0}[len(size)]
         width = max(smoothing, steepest / MAX_SLOPE)
         super().__init__(size, n_channels, degree, n_filters, width)
@@ -172,29 +172,29 @@ class FlowField(NoiseField):
     def _n_out(self, size: Sequence[int], n_channels: int) -> int:
         return len(size)
 
-    def field(self, x: Tensor, drawn: Tensor) -> Tensor:
+    def field(self, x: Tensor, draws: Tensor) -> Tensor:
         """Return the field of each row (n_rows, n_dims, *size), within the degree."""
-        field = super().field(x, drawn)
+        field = super().field(x, draws)
         if x.ndim > 3:
             return field
-        # A shift of the whole beat would hide nobody: its R peak is known.
+        # A shift of the whole beat hides nothing, because its R peak is known.
         middle = x.shape[2] // 2
         return (field - field[:, :, middle : middle + 1]) / 2
 
     def perturb(self, x: Tensor, field: Tensor) -> Tensor:
-        """Return x sampled where the field points to."""
+        """Return x sampled at the displaced places."""
         return warp(x, field)
 
 
 def warp(x: Tensor, displacement: Tensor) -> Tensor:
-    """Return x sampled at displaced places, its borders continued beyond them.
+    """Return x sampled at displaced places; beyond a border the border value continues.
 
     Parameters
     ----------
     x : Tensor of shape (n_rows, n_channels, *size)
         Signals or images.
     displacement : Tensor of shape (n_rows, n_dims, *size)
-        Along each axis, in half sides: 2 leads from the first to the last sample.
+        Along each axis, in half sides: 2 is the way from the first to the last sample.
     """
     if x.ndim == 3:
         along = torch.cat([torch.zeros_like(displacement), displacement], dim=1)
@@ -206,8 +206,8 @@ def warp(x: Tensor, displacement: Tensor) -> Tensor:
     return F.grid_sample(x, grid, padding_mode="border", align_corners=True)
 
 
-class Judges(nn.Module):
-    """Whom a perturbation is to escape, and whom it is to serve.
+class AuxiliaryNets(nn.Module):
+    """The verifier that a perturbation is trained against, and the classifier it preserves.
 
     Parameters
     ----------
@@ -228,12 +228,12 @@ class Judges(nn.Module):
 
 
 def _gaussian(width: float, longest: int) -> Tensor:
-    """Return weights of sum 1, less those that no two samples are far enough apart for."""
+    """Return weights of sum 1, without those beyond the length of the input."""
     radius = math.ceil(4 * width)
     steps = torch.arange(-radius, radius + 1, dtype=torch.float64)
     weights = torch.exp(-(steps**2) / (2 * max(width, 1e-9) ** 2))
-    seen = min(radius, longest - 1)
-    return (weights / weights.sum())[radius - seen : radius + seen + 1].float()
+    reach = min(radius, longest - 1)
+    return (weights / weights.sum())[radius - reach : radius + reach + 1].float()
 
 
 def _block(n_dims: int, n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:

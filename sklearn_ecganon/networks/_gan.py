@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-# Convolutions go down to a grid of this many rows and columns, or a line of as many pixels,
-# or as far as this many steps lead.
+# Convolutions coarsen an image to at most this number of rows and columns (a line to its
+# square), in at most MAX_LEVELS steps.
 COARSEST = 4
 MAX_LEVELS = 4
 N_HIDDEN = 128
@@ -21,14 +21,14 @@ N_GROUPS = 4
 
 
 class Grid(NamedTuple):
-    """How convolutions walk over an image.
+    """Kernels and strides of the convolutions over an image.
 
     Attributes
     ----------
     kernel, factor : tuple of int
-        Pixels that a convolution sees and by how much it coarsens, in each direction.
+        Size of a kernel in pixels, and factor of a coarsening, in each direction.
     sizes : list of tuple of int
-        Height and width from the image itself to the coarsest.
+        Height and width at each level, beginning with the image itself.
     """
 
     kernel: tuple[int, int]
@@ -37,10 +37,10 @@ class Grid(NamedTuple):
 
     @classmethod
     def of(cls, height: int, width: int) -> Grid:
-        """Return 3 x 3 and a factor of 2, or 9 x 1 and 4 where an image is a line.
+        """Return kernels of 3 x 3 and a factor of 2, or of 9 and 4 for an image of one line.
 
-        Both see nine pixels and keep a quarter of them, so that a generator of lines and
-        one of images have the same size [1]_ and can be compared.
+        Both have nine weights and reduce the number of pixels to a quarter, so that a
+        generator of lines and one of images have the same size [1]_ and can be compared.
 
         References
         ----------
@@ -63,26 +63,26 @@ class Grid(NamedTuple):
 
     @property
     def padding(self) -> tuple[int, int]:
-        """Pixels around an image that keep its size."""
+        """Padding that preserves the size of an image."""
         return self.kernel[0] // 2, self.kernel[1] // 2
 
     def widths(self, width: int) -> list[int]:
-        """Return the channels at each size: doubled twice at most."""
+        """Return the channels at each level: doubled twice at most."""
         return [width * min(2**level, 4) for level in range(len(self.sizes))]
 
 
 class InvertibleGenerator(nn.Module):
-    """A conditional generator whose latent has a part of the record and one of the beat.
+    """A conditional generator with an encoder that predicts latent and class of an image.
 
-    The encoder beside it finds the latent of an image, and the class it shows. Nothing here
-    looks from one row to another.
+    One part of the latent belongs to the record, the other to the beat. Rows are
+    independent.
 
     Parameters
     ----------
     n_channels, height, width : int
         Shape of an image.
     n_record, n_beat : int
-        Dimensions of both parts of the latent.
+        Dimensions of the two parts of the latent.
     n_conditions : int
         Length of the condition, a one-hot code of the class of each window of an image.
     n_filters : int
@@ -131,8 +131,8 @@ class InvertibleGenerator(nn.Module):
 
     def invert(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the latent of images, and logits of the classes: (n, n_conditions)."""
-        found = self.latent(self.encoder(images))
-        return found.tensor_split([self.n_record + self.n_beat], dim=1)
+        both = self.latent(self.encoder(images))
+        return both.tensor_split([self.n_record + self.n_beat], dim=1)
 
     def forward(self, z: Tensor, condition: Tensor) -> Tensor:
         """Return `generate` of latents and conditions."""
@@ -140,11 +140,12 @@ class InvertibleGenerator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Tells generated from real groups of images, and, if it is to, their classes.
+    """Distinguishes generated from real groups of images, and may predict their classes.
 
-    All images of a group are of one record and lie beside each other as channels: what does
-    not belong together is not real [1]_. How much the rows of a batch differ is shown to it
-    as well [2]_, so that a generator that repeats itself is found out.
+    All images of a group are of one record and form the channels of the input, so that the
+    discriminator also checks whether they belong together [1]_. The spread of the features
+    within a batch is a further input [2]_, so that it recognizes a generator that repeats
+    itself.
 
     Parameters
     ----------
@@ -157,8 +158,8 @@ class Discriminator(nn.Module):
     n_filters : int
         Channels of the convolutions at full size.
     classifies : bool
-        Whether classes are something to find out (logits are returned) or something known,
-        which an image must match (projected onto its features, [3]_).
+        True if the discriminator predicts the classes (it returns logits), False if it gets
+        them as an input (a projection onto the features [3]_).
     normalized : bool
         Whether weights are divided by their spectral norm.
 
@@ -204,17 +205,19 @@ class Discriminator(nn.Module):
         condition : Tensor of shape (n, n_views, n_conditions)
             Their classes.
         """
-        found = self.features(images.flatten(1, 2))
-        spread = (found.var(dim=0, correction=0) + 1e-8).sqrt().mean().expand(len(found), 1)
-        score = self.score(torch.cat([found, spread], dim=1))[:, 0]
+        features = self.features(images.flatten(1, 2))
+        spread = (
+            (features.var(dim=0, correction=0) + 1e-8).sqrt().mean().expand(len(features), 1)
+        )
+        score = self.score(torch.cat([features, spread], dim=1))[:, 0]
         if self.classes is not None:
-            return score, self.classes(found)
+            return score, self.classes(features)
         assert self.projection is not None
-        return score + (found * self.projection(condition.flatten(1))).sum(dim=1), None
+        return score + (features * self.projection(condition.flatten(1))).sum(dim=1), None
 
 
 class _Up(nn.Module):
-    """Enlarge, convolve, and let the style scale and shift each channel."""
+    """Enlarge and convolve; the style scales and shifts each channel."""
 
     def __init__(self, n_in: int, n_out: int, size: tuple[int, int], grid: Grid) -> None:
         super().__init__()

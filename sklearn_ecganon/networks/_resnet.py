@@ -20,7 +20,7 @@ class ResNet18(nn.Module):
     n_dims : {1, 2}
         Signals or images.
     n_channels : int
-        Leads or colours.
+        Leads or colors.
     n_classes : int
         Number of logits.
     width : int
@@ -28,10 +28,10 @@ class ResNet18(nn.Module):
 
     Notes
     -----
-    As [1]_ with two basic blocks in each of four stages; for beats with kernels of 7 in
-    place of 3. Deviations: 16 channels instead of 64 are enough here and take a sixteenth
-    of the time; the first convolution halves the size with a kernel of 5 (2-D) or 15 (1-D),
-    no pooling follows it, since images of 64 pixels have nothing to spare.
+    As in [1]_, with two basic blocks in each of four stages. Deviations: kernels of 7 for
+    beats; 16 channels instead of 64, which are enough here and take a sixteenth of the time;
+    the first convolution halves the size with a kernel of 5 (2-D) or 13 (1-D), and no
+    pooling follows it, because images of 64 pixels are small already.
 
     References
     ----------
@@ -67,7 +67,7 @@ class ResNet18(nn.Module):
 
 
 class _Residual(nn.Module):
-    """Two convolutions beside a short cut."""
+    """Two convolutions with a shortcut."""
 
     def __init__(self, n_dims: int, n_in: int, n_out: int, kernel: int, stride: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A one-dimensional U-Net that says of every sample which wave it belongs to."""
+"""A one-dimensional U-Net that predicts a class for each sample, such as its wave."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from torch import Tensor, nn
 class UNet1d(nn.Module):
     """Encoder and decoder over halved resolutions, with a skip connection at each.
 
-    The first convolution halves the rate and the last one doubles it again, so that most of
-    the work is done at half the input's rate. Batch normalization is for training only: in
-    evaluation mode it is a fixed factor and offset, and every row is treated on its own.
+    The first convolution halves the sampling rate and the last one doubles it again, so that
+    most of the work is at half the rate of the input. Batch normalization matters in
+    training only: in evaluation mode it is a fixed factor and offset, and rows are
+    independent.
 
     Parameters
     ----------
@@ -22,7 +23,7 @@ class UNet1d(nn.Module):
     widths : sequence of int, default=(16, 32, 48, 64, 64)
         Channels at each resolution, from the finest (half the input's rate) on.
     kernel : int, default=7
-        Samples seen by each convolution, an odd number.
+        Kernel size of the convolutions, an odd number of samples.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class UNet1d(nn.Module):
         x = self.bottom(x)
         for block, skip in zip(reversed(self.up), reversed(skips), strict=True):
             x = block(torch.cat([skip, self.widen(x)], dim=1))
-        # each column of the half rate answers for two samples
+        # Each column at half the rate has the logits of two samples.
         return self.output(x).unflatten(1, (-1, 2)).transpose(2, 3).flatten(2)
 
 

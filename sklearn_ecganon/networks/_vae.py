@@ -1,4 +1,4 @@
-"""A fully connected variational autoencoder for short stretches of signal."""
+"""A fully connected variational autoencoder for short segments of signal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 class VAE(nn.Module):
     """Encoder to a Gaussian latent and mirror-image decoder, ReLU in between.
 
-    The decoder returns logits; their sigmoid lies in [0, 1] as the inputs must.
+    The decoder returns logits. Inputs, and the sigmoid of the logits, lie in [0, 1].
 
     Parameters
     ----------

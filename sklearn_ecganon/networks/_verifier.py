@@ -1,4 +1,4 @@
-"""A net that says how likely two images, or two signals, are of one person."""
+"""A net that predicts whether two images, or two signals, are of one person."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch.nn import functional as F
 
 from sklearn_ecganon.networks._resnet import ResNet18
 
-# Cells that the last stage is averaged over: where something is seen counts too.
+# Number of cells per axis over which the last stage is averaged. Cells preserve positions.
 GRID = {1: 8, 2: 3}
 POOL = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d}
-# How another visit changes what is seen; standard deviations. Shifts are in parts of the
-# size, turns in radians, drift and noise in standard deviations of the signal.
+# Standard deviations of the augmentation, which imitates another visit. Shifts are fractions
+# of the size, turns in radians, drift and noise in standard deviations of the signal.
 SHIFT = {1: 0.02, 2: 0.06}
 ZOOM = {1: 0.04, 2: 0.08}
 TURN = 0.05
@@ -24,7 +24,7 @@ NOISE = 0.1
 
 
 class VerificationNet(nn.Module):
-    """One ResNet for both sides of a pair, and the cosine of what it makes of them.
+    """One ResNet for both sides of a pair, and the cosine of the two embeddings.
 
     Every row of one side is compared with every row of the other.
 
@@ -37,9 +37,9 @@ class VerificationNet(nn.Module):
     width : int
         Channels of the first stage of the ResNet.
     augment : bool
-        Whether rows are changed while training, as another visit would change them.
+        Whether rows are augmented in training, to imitate another visit.
     n_embedding : int
-        Numbers that a row becomes.
+        Dimensions of the embedding.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class VerificationNet(nn.Module):
         self.n_dims, self.augment = n_dims, augment
         self.layers = ResNet18(n_dims, n_channels, 1, width).layers
         self.dense = nn.Linear(8 * width * GRID[n_dims] ** n_dims, n_embedding)
-        # A cosine of one half is where a net that knows nothing begins to say yes.
+        # An untrained net has a probability of one half at a cosine of one half.
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
         self.bias = nn.Parameter(torch.tensor(-5.0))
 
     def embed(self, x: Tensor) -> Tensor:
         """Return a point of length 1 for each row: (n_rows, n_embedding)."""
-        found = POOL[self.n_dims](self.layers(standardized(x)), GRID[self.n_dims])
-        return F.normalize(self.dense(found.flatten(1)))
+        cells = POOL[self.n_dims](self.layers(standardized(x)), GRID[self.n_dims])
+        return F.normalize(self.dense(cells.flatten(1)))
 
     def compare(self, left: Tensor, right: Tensor) -> Tensor:
         """Return the logit of all pairs of points: (n_left, n_right)."""
@@ -72,10 +72,10 @@ class VerificationNet(nn.Module):
 
 
 class PairLoss(nn.Module):
-    """Cross-entropy over all pairs of a batch; genuine and impostor pairs weigh alike."""
+    """Cross-entropy over all pairs of a batch; genuine and impostor pairs have equal weight."""
 
     def forward(self, logits: Tensor, subject: Tensor) -> Tensor:
-        """Return the loss of logits (n, n), row and column k both being of subject[k]."""
+        """Return the loss of logits (n, n), where row and column k are of subject[k]."""
         same = subject[:, None] == subject[None]
         genuine = (F.softplus(-logits) * same).sum() / same.sum()
         impostor = (F.softplus(logits) * ~same).sum() / (~same).sum().clamp_min(1)
@@ -85,16 +85,16 @@ class PairLoss(nn.Module):
 def standardized(x: Tensor) -> Tensor:
     """Return rows (n_rows, n_channels, *size) of mean 0 and deviation 1 by channel."""
     flat = x.flatten(2)
-    centred = flat - flat.mean(dim=2, keepdim=True)
-    return (centred / flat.std(dim=2, correction=0, keepdim=True).clamp_min(1e-3)).view_as(x)
+    centered = flat - flat.mean(dim=2, keepdim=True)
+    return (centered / flat.std(dim=2, correction=0, keepdim=True).clamp_min(1e-3)).view_as(x)
 
 
 def another_visit(x: Tensor) -> Tensor:
     """Return rows as they might look at another visit of the same person.
 
-    Images are put elsewhere, turned, made larger or smaller and otherwise exposed; they are
-    never flipped, for a heart stays on its side. Signals are shifted and stretched, their
-    baseline drifts and there is noise.
+    Images are shifted, turned, scaled and changed in exposure. They are never flipped,
+    because anatomy is not symmetric. Signals are shifted and stretched, and get baseline
+    drift and noise.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def another_visit(x: Tensor) -> Tensor:
     Returns
     -------
     changed : Tensor of the same shape
-        Each row changed in its own way.
+        Each row has its own random change.
     """
     if x.ndim == 4:
         moved = _moved(x, SHIFT[2], ZOOM[2], TURN)
@@ -118,10 +118,10 @@ def another_visit(x: Tensor) -> Tensor:
 
 
 def _moved(x: Tensor, shift: float, zoom: float, turn: float) -> Tensor:
-    """Return images under a random affine map near to none, borders continued."""
-    angle, size, aspect, down, along = torch.randn(5, len(x), device=x.device)
+    """Return images under random affine maps near the identity, with continued borders."""
+    angle, scale, aspect, down, along = torch.randn(5, len(x), device=x.device)
     angle = turn * angle
-    wide, high = torch.exp(zoom * (size + aspect / 2)), torch.exp(zoom * (size - aspect / 2))
+    wide, high = torch.exp(zoom * (scale + aspect / 2)), torch.exp(zoom * (scale - aspect / 2))
     maps = torch.stack(
         [
             torch.stack([wide * angle.cos(), -angle.sin(), 2 * shift * along], dim=1),

@@ -15,28 +15,28 @@ from sklearn_ecganon._validation import is_flat, validate_beats
 from sklearn_ecganon.delineation import Delineator
 from sklearn_ecganon.records import BeatSet, ECGRecord
 
-# A delineator wants to see some seconds: windows are laid end to end, from one before the
-# first on, until there are so many.
+# The delineator needs a strip of some seconds. Windows are joined, beginning with the last
+# one, and repeated until the strip has this length.
 SHORTEST_STRIP_MS = 2500.0
 
 
 class QRSRegion(BaseEstimator):
-    """Mark the QRS complex of each beat, to be left as it is.
+    """Mark the QRS complex of each beat, which an anonymizer can then leave unchanged.
 
-    Nothing is learnt: `fit` only checks X, and `predict` may be called without it.
+    There is nothing to learn: `fit` only checks X, and `predict` works without it.
 
     Parameters
     ----------
     method : {"window", "delineated"}, default="window"
-        ``"window"``: the same stretch around every R peak. ``"delineated"``: from QRS onset
-        to offset as :class:`~sklearn_ecganon.delineation.Delineator` finds them in all leads
-        together, one stretch for all leads of a beat; where it finds none, the window.
+        ``"window"``: the same interval around every R peak. ``"delineated"``: from the QRS
+        onset to the QRS offset of :class:`~sklearn_ecganon.delineation.Delineator`, one
+        interval for all leads of a beat; the window where there is no onset or offset.
     width : float, default=140.0
-        Length of the window in ms, half of it on either side of the R peak.
+        Length of the window in ms, half of it on each side of the R peak.
     margin : float, default=10.0
-        What is added on either side of a delineated QRS, in ms.
+        Time in ms that is added on each side of a delineated QRS.
     sampling_rate : float, default=250.0
-        Of beats that come as an array, in Hz. A BeatSet has its own.
+        Sampling rate of array input in Hz. A BeatSet has its own.
 
     Attributes
     ----------
@@ -45,13 +45,13 @@ class QRSRegion(BaseEstimator):
 
     See Also
     --------
-    sklearn_ecganon.anonymizers.FlowFieldAnonymizer : Takes it as ``protect=``.
+    sklearn_ecganon.anonymizers.FlowFieldAnonymizer : Has a parameter `protect` for it.
 
     Notes
     -----
-    Beats of one record of a BeatSet are delineated together, as one strip; rows of an array
-    each on its own, which takes some milliseconds a row. The QRS tells people apart as well:
-    what is protected is not anonymized.
+    The beats of a record of a BeatSet are delineated together, as one strip. Rows of an
+    array are delineated one by one, which takes some milliseconds per row. The QRS complex
+    identifies people as well: a protected region is not anonymized.
 
     Examples
     --------
@@ -95,12 +95,12 @@ class QRSRegion(BaseEstimator):
         X : BeatSet, or array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
             Beats in mV, R peak at column ``n_times // 2``.
         y : ignored
-            Present by scikit-learn's convention.
+            For compatibility with scikit-learn.
 
         Returns
         -------
         self : QRSRegion
-            Itself.
+            The object itself.
         """
         validate_beats(self, X, reset=True)
         return self
@@ -116,12 +116,12 @@ class QRSRegion(BaseEstimator):
         Returns
         -------
         mask : ndarray of bool
-            Of the shape of X, or of its windows: True within the QRS.
+            True within the QRS. It has the shape of X, or of the windows of a BeatSet.
 
         Raises
         ------
         ValueError
-            If X is not made of beats, or is to be delineated at less than 100 Hz.
+            If X does not hold beats, or if ``method="delineated"`` gets less than 100 Hz.
         """
         self._validate_params()
         beats = validate_beats(self, X, reset=False, rate=self.sampling_rate)
@@ -133,12 +133,12 @@ class QRSRegion(BaseEstimator):
             margin = self.margin * rate / 1000
             names = beats.lead_names if isinstance(X, BeatSet) else [()] * len(beats)
             bounds = beats.bounds()
-            for own, leads in zip(pairwise(bounds), names, strict=True):
-                onset, offset = _edges(beats.beats[slice(*own)], rate, leads)
-                found = np.isfinite(onset) & np.isfinite(offset)
-                first[slice(*own)][found] = onset[found] - margin
+            for rows, leads in zip(pairwise(bounds), names, strict=True):
+                onset, offset = _edges(beats.beats[slice(*rows)], rate, leads)
+                delineated = np.isfinite(onset) & np.isfinite(offset)
+                first[slice(*rows)][delineated] = onset[delineated] - margin
                 # The sample at the offset belongs to the QRS.
-                stop[slice(*own)][found] = offset[found] + margin + 1
+                stop[slice(*rows)][delineated] = offset[delineated] + margin + 1
         time = np.arange(n_times) - n_times // 2
         inside = (time >= first[:, np.newaxis]) & (time < stop[:, np.newaxis])
         if is_flat(X):
@@ -162,15 +162,15 @@ def _edges(
     windows : ndarray of shape (n_beats, n_leads, n_times)
         Beats of one record.
     rate : float
-        In Hz.
+        Sampling rate in Hz.
     lead_names : tuple of str
-        Names of the leads, or nothing.
+        Names of the leads; empty if unknown.
     """
     n_beats, n_leads, n_times = windows.shape
-    # Ends at 0, so that windows can be laid end to end without a step.
+    # Without this baseline both ends are 0, so that windows join without a step.
     ramp = np.linspace(0, 1, n_times)
-    level = windows[:, :, :1] + (windows[:, :, -1:] - windows[:, :, :1]) * ramp
-    flat = windows - level
+    baseline = windows[:, :, :1] + (windows[:, :, -1:] - windows[:, :, :1]) * ramp
+    flat = windows - baseline
     if not np.ptp(flat, axis=2).any():
         return np.full(n_beats, np.nan), np.full(n_beats, np.nan)
     n_windows = max(n_beats + 2, int(np.ceil(SHORTEST_STRIP_MS * rate / 1000 / n_times)))
@@ -179,8 +179,9 @@ def _edges(
     r_peaks = np.arange(n_windows) * n_times + n_times // 2
     record = ECGRecord(strip, rate, lead_names, r_peaks=r_peaks)
     waves = Delineator().delineate(record).combined()
-    own = slice(1, 1 + n_beats)
+    # The first window of the strip is a copy of the last beat.
+    beats = slice(1, 1 + n_beats)
     onset, offset = (
-        waves["QRS", point][own, 0] - r_peaks[own] for point in ("onset", "offset")
+        waves["QRS", point][beats, 0] - r_peaks[beats] for point in ("onset", "offset")
     )
     return onset, offset

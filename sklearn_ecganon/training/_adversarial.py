@@ -1,4 +1,4 @@
-"""What adversarial trainings share: two sides, a log, checkpoints and progress."""
+"""Shared parts of adversarial trainings: two modules, a log, checkpoints and progress."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from sklearn_ecganon.training._nets import EndTraining, _EpochProgress, fit_net,
 
 
 class AdversarialNet(NeuralNet):
-    """Two modules with an optimizer each: what makes images, and what judges them.
+    """A generator and a discriminator, each with an optimizer.
 
     A subclass writes `train_step`.
 
     Parameters
     ----------
     module : type
-        Class of what makes images; ``module__*`` are its parameters.
+        Class of the generator; ``module__*`` are its parameters.
     discriminator : type
-        Class of what judges them; ``discriminator__*`` are its parameters.
+        Class of the discriminator; ``discriminator__*`` are its parameters.
     discriminator_lr : float
-        Learning rate of the discriminator's optimizer, of the same class as the other.
+        Learning rate of the discriminator's optimizer. Both optimizers are of one class.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class AdversarialNet(NeuralNet):
         super().__init__(module, *args, **kwargs)
 
     def initialize_module(self) -> AdversarialNet:
-        """Make both modules."""
+        """Build both modules."""
         super().initialize_module()
         self.discriminator_ = self.initialized_instance(
             self.discriminator, self.get_params_for("discriminator")
@@ -55,7 +55,7 @@ class AdversarialNet(NeuralNet):
         return self
 
     def initialize_optimizer(self, triggered_directly: Any = None) -> AdversarialNet:
-        """Make an optimizer for each side."""
+        """Build the optimizer of each module."""
         args, kwargs = self.get_params_for_optimizer(
             "optimizer", self.module_.named_parameters()
         )
@@ -70,30 +70,30 @@ class AdversarialNet(NeuralNet):
 class Watch(skorch.callbacks.Callback):
     """Logs the training of an `AdversarialNet` by epoch, and writes a checkpoint.
 
-    A subclass writes ``figures(net)``, what is logged of an epoch, and may write
-    ``judge(net)``, what follows from it. `parts` names what of the net a checkpoint holds,
-    and `kept` what of the watch.
+    A subclass writes ``figures(net)``, which returns the log entry of an epoch, and may
+    write ``after_epoch(net)``. `net_state` and `watch_state` are the names of the attributes
+    of net and watch that a checkpoint holds.
 
     Parameters
     ----------
     checkpoint : path or None
         File that is replaced at the end of each epoch.
     stamp : dict
-        What a checkpoint must have been made with to be gone on with.
+        Data and parameters that a checkpoint must have in common with this training.
 
     Attributes
     ----------
     log : list of dict of str to float
-        One entry an epoch.
+        One entry for each epoch.
     """
 
-    parts: tuple[str, ...] = (
+    net_state: tuple[str, ...] = (
         "module_",
         "discriminator_",
         "optimizer_",
         "discriminator_optimizer_",
     )
-    kept: tuple[str, ...] = ("log",)
+    watch_state: tuple[str, ...] = ("log",)
 
     def __init__(self, *, checkpoint: str | os.PathLike | None, stamp: dict[str, str]) -> None:
         self.checkpoint = checkpoint
@@ -102,20 +102,20 @@ class Watch(skorch.callbacks.Callback):
 
     @property
     def done(self) -> bool:
-        """True when no further epoch is wanted."""
+        """Whether training ends after this epoch."""
         return False
 
     def figures(self, net: Any) -> dict[str, float]:
-        """Return what is logged of the epoch that ends."""
+        """Return the log entry of the epoch that ends."""
         raise NotImplementedError
 
-    def judge(self, net: Any) -> None:
-        """Nothing follows from an epoch, unless a subclass says so."""
+    def after_epoch(self, net: Any) -> None:
+        """Do nothing by default."""
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         self.log.append({**self.figures(net), "dur": net.history[-1]["dur"]})
         net.n_epochs_ = len(self.log)
-        self.judge(net)
+        self.after_epoch(net)
         if self.checkpoint is not None:
             self._save(net)
 
@@ -123,11 +123,11 @@ class Watch(skorch.callbacks.Callback):
         cuda = torch.cuda.is_available()
         state = {
             "stamp": self.stamp,
-            "modules": {name: getattr(net, name).state_dict() for name in self.parts},
+            "modules": {name: getattr(net, name).state_dict() for name in self.net_state},
             "n_steps": net.n_steps_,
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if cuda else [],
-            "watch": {name: getattr(self, name) for name in self.kept},
+            "watch": {name: getattr(self, name) for name in self.watch_state},
         }
         path = Path(os.fspath(self.checkpoint))  # type: ignore[arg-type]
         unfinished = path.with_name(path.name + ".part")
@@ -135,12 +135,12 @@ class Watch(skorch.callbacks.Callback):
         unfinished.replace(path)
 
     def resume(self, net: Any) -> None:
-        """Go on where the checkpoint was written, if there is one.
+        """Restore the state of the checkpoint, if there is one.
 
         Raises
         ------
         ValueError
-            If it belongs to another training.
+            If the checkpoint belongs to another training.
         """
         if self.checkpoint is None or not Path(self.checkpoint).is_file():
             return
@@ -150,16 +150,16 @@ class Watch(skorch.callbacks.Callback):
         if other:
             raise ValueError(
                 f"checkpoint '{self.checkpoint}' is of a training with other "
-                f"{' and '.join(other)}; remove the file, or name another one."
+                f"{' and '.join(other)}; remove the file, or give another path."
             )
-        for name, found in state["modules"].items():
-            getattr(net, name).load_state_dict(found)
+        for name, weights in state["modules"].items():
+            getattr(net, name).load_state_dict(weights)
         net.n_steps_ = state["n_steps"]
         torch.set_rng_state(state["random"].cpu())
         if state["random_cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all([part.cpu() for part in state["random_cuda"]])
-        for name, found in state["watch"].items():
-            setattr(self, name, found)
+            torch.cuda.set_rng_state_all([one.cpu() for one in state["random_cuda"]])
+        for name, value in state["watch"].items():
+            setattr(self, name, value)
 
 
 def train_watched(
@@ -170,20 +170,20 @@ def train_watched(
     estimator: Any = None,
     context: Any = None,
 ) -> dict[str, np.ndarray]:
-    """Train an initialised net until `watch` has seen enough.
+    """Train an initialized net until its last epoch, or until `watch` ends the training.
 
     Parameters
     ----------
     net : AdversarialNet
-        Initialised.
+        Initialized.
     X : dict of str to Tensor
-        As the net's iterator takes it.
+        Input of the net's iterator.
     watch : Watch
-        Goes on from its checkpoint, if there is one.
+        If its checkpoint exists, training continues from it.
     estimator : estimator, optional
         Owner of `context`.
     context : sklearn.callback.CallbackContext, optional
-        Context of the owner's fit, made with ``max_subtasks=net.max_epochs``.
+        Context of the owner's fit, with ``max_subtasks=net.max_epochs``.
 
     Returns
     -------
@@ -208,14 +208,14 @@ def train_watched(
 def checkpoint_stamp(
     estimator: Any, arrays: Iterable[np.ndarray], *, left_out: Iterable[str]
 ) -> dict[str, str]:
-    """Return what identifies a training: a hash of its data, and its parameters.
+    """Return the identity of a training: a hash of its data, and its parameters.
 
     Parameters
     ----------
     estimator : estimator
         Owner of the parameters. Its `random_state` counts only if it is a number.
     arrays : iterable of ndarray
-        All that the nets learn from.
+        The training data.
     left_out : iterable of str
         Parameters that may differ when a training is resumed.
     """
@@ -237,7 +237,7 @@ def without_adversary(
 ) -> AdversarialNet:
     """Return a new net with the trained weights of the generating module alone.
 
-    What the discriminator has learned of the training data is not kept.
+    The discriminator, which also holds information about the training data, is dropped.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def without_adversary(
 
 
 class _Stop(skorch.callbacks.Callback):
-    """Ends training after the callbacks have heard of the last epoch."""
+    """Ends the training after all other callbacks of its last epoch."""
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch

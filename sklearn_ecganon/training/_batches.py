@@ -1,4 +1,4 @@
-"""Batches cut from tensors that already lie on the device."""
+"""Batches from tensors that are already on the device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class ResidentBatches:
-    """An ``iterator_train`` for skorch: shuffles once an epoch, then only slices.
+    """An ``iterator_train`` for skorch: shuffles once per epoch, then only slices.
 
     The default loader collates row by row, which costs more than a step of a small net.
 

@@ -1,4 +1,4 @@
-"""Two translators that undo each other, trained against two judges."""
+"""Two translators that invert each other, trained against two discriminators."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from skorch.dataset import Dataset
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sklearn_ecganon.networks._cycle import TwoDiscriminators, TwoTranslators
+from sklearn_ecganon.networks import TwoDiscriminators, TwoTranslators
 from sklearn_ecganon.training._adversarial import AdversarialNet, Watch
 
-# What an epoch writes into the log, next to learning rate and duration.
+# Figures of an epoch in the log, next to learning rate and duration.
 LOSSES = ("generator_loss", "discriminator_loss", "cycle_error", "identity_error")
 # Images are scaled to lie between -1 and 1.
 RANGE = 2.0
@@ -51,10 +51,10 @@ class CrossEntropyLoss(nn.Module):
 
 
 class ResidentPairs:
-    """An ``iterator_train`` for skorch: an image of each domain, paired by chance.
+    """An ``iterator_train`` for skorch: random pairs of an image of each domain.
 
-    Each domain is gone through in an order of its own; the smaller one starts again, in
-    another order, until the larger is through.
+    Each domain has its own random order. The smaller domain is repeated, in other orders,
+    until each image of the larger one has been used.
 
     Parameters
     ----------
@@ -88,15 +88,15 @@ class ResidentPairs:
 
 
 class ImageBuffer:
-    """The last translated images, some of which a judge sees in place of the newest [1]_.
+    """Recent translations, some of which replace new ones for the discriminator [1]_.
 
-    For half of the images earlier ones are shown, as soon as there are any. Once the buffer
-    is full, the new image takes the place of the earlier one.
+    About half of the new images are exchanged for earlier ones. Once the buffer is full, an
+    exchanged new image takes the place of the earlier one.
 
     Parameters
     ----------
     size : int
-        Images kept; 0 keeps none.
+        Number of images in the buffer; 0 is no buffer.
 
     References
     ----------
@@ -115,31 +115,35 @@ class ImageBuffer:
         if self.images is None:
             self.images = new[: self.size].clone()
             return new
-        n_asked = min(len(new), len(self.images))
-        place = torch.randperm(len(self.images), device=new.device)[:n_asked]
-        earlier, newest = self.images[place], new[:n_asked]
-        chosen = torch.rand(n_asked, *[1] * (new.ndim - 1), device=new.device) < 0.5
+        n_exchanged = min(len(new), len(self.images))
+        place = torch.randperm(len(self.images), device=new.device)[:n_exchanged]
+        earlier, newest = self.images[place], new[:n_exchanged]
+        chosen = torch.rand(n_exchanged, *[1] * (new.ndim - 1), device=new.device) < 0.5
         if len(self.images) < self.size:
             self.images = torch.cat([self.images, new])[: self.size]
         else:
             self.images[place] = torch.where(chosen, newest, earlier)
-        return torch.cat([torch.where(chosen, earlier, newest), new[n_asked:]])
+        return torch.cat([torch.where(chosen, earlier, newest), new[n_exchanged:]])
 
 
 class CycleNet(AdversarialNet):
-    """Two translators and two judges.
+    """Two translators and two discriminators.
 
-    A step moves the translators, then the judges. The translators are to look real to the
-    judges, to undo each other, and to leave alone what is of their own target domain.
+    Each step updates the translators, then the discriminators. The loss of the translators
+    has three terms: their translations should look real to the discriminators, the
+    translators should invert each other, and a translator should not change images that
+    already are in its target domain.
 
     Parameters
     ----------
     cycle, identity : float
-        Weights of the latter two beside the first, as mean absolute errors.
+        Weights of the second and third term, which are mean absolute errors, relative to
+        the first.
     n_latent : int
-        Length of the draw that a translation is made under.
+        Length of the draw of each translation.
     buffer_size : int
-        Translated images of each domain that are kept for the judges, within an epoch.
+        Number of earlier translations of each domain for the discriminators, within an
+        epoch.
     """
 
     def __init__(
@@ -166,59 +170,69 @@ class CycleNet(AdversarialNet):
         self.figures_: list[Tensor] = []
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Move the translators, then the judges."""
+        """Update the translators, then the discriminators."""
         a, b = batch
         self.module_.train()
         self.discriminator_.train()
-        translators, judges = self.module_, self.discriminator_
-        judges.requires_grad_(False)
+        translators, discriminators = self.module_, self.discriminator_
+        discriminators.requires_grad_(False)
         self.optimizer_.zero_grad()
-        # One pass translates the one domain and leaves the other alone.
-        fake_b, same_b = self._drawn(translators.a_to_b, torch.cat([a, b])).split(len(a))
-        fake_a, same_a = self._drawn(translators.b_to_a, torch.cat([b, a])).split(len(a))
-        back_a = self._drawn(translators.b_to_a, fake_b)
-        back_b = self._drawn(translators.a_to_b, fake_a)
+        # One pass for the translation of one domain and the identity term of the other.
+        fake_b, same_b = self._translate(translators.a_to_b, torch.cat([a, b])).split(len(a))
+        fake_a, same_a = self._translate(translators.b_to_a, torch.cat([b, a])).split(len(a))
+        back_a = self._translate(translators.b_to_a, fake_b)
+        back_b = self._translate(translators.a_to_b, fake_a)
         loss_of = self.criterion_
-        adversarial = loss_of.generator(judges.a(fake_a)) + loss_of.generator(judges.b(fake_b))
+        adversarial = loss_of.generator(discriminators.a(fake_a)) + loss_of.generator(
+            discriminators.b(fake_b)
+        )
         cycle = F.l1_loss(back_a, a) + F.l1_loss(back_b, b)
         identity = F.l1_loss(same_a, a) + F.l1_loss(same_b, b)
         loss = adversarial + self.cycle * cycle + self.identity * identity
         loss.backward()
         self.optimizer_.step()
 
-        judges.requires_grad_(True)
+        discriminators.requires_grad_(True)
         self.discriminator_optimizer_.zero_grad()
-        judged = torch.zeros((), device=a.device)
-        sides = zip((judges.a, judges.b), (a, b), (fake_a, fake_b), self.buffers_, strict=True)
-        for judge, real, fake, buffer in sides:
-            shown = torch.cat([real, buffer.exchange(fake.detach())])
-            judged = judged + loss_of.discriminator(*judge(shown).split(len(real)))
-        judged.backward()
+        discriminator_loss = torch.zeros((), device=a.device)
+        sides = zip(
+            (discriminators.a, discriminators.b),
+            (a, b),
+            (fake_a, fake_b),
+            self.buffers_,
+            strict=True,
+        )
+        for discriminator, real, fake, buffer in sides:
+            images = torch.cat([real, buffer.exchange(fake.detach())])
+            discriminator_loss = discriminator_loss + loss_of.discriminator(
+                *discriminator(images).split(len(real))
+            )
+        discriminator_loss.backward()
         self.discriminator_optimizer_.step()
         self.n_steps_ += 1
-        # They stay on the device until the epoch ends.
+        # The figures stay on the device until the epoch ends.
         errors = cycle / (2 * RANGE), identity / (2 * RANGE)
-        self.figures_.append(torch.stack([loss, judged, *errors]).detach())
+        self.figures_.append(torch.stack([loss, discriminator_loss, *errors]).detach())
         return {"loss": loss.detach(), "y_pred": fake_b}
 
-    def _drawn(self, translator: nn.Module, images: Tensor) -> Tensor:
-        """Return translations, each under a draw of its own."""
+    def _translate(self, translator: nn.Module, images: Tensor) -> Tensor:
+        """Return translations, each with its own draw."""
         z = torch.randn(len(images), self.n_latent, device=images.device)
         return translator(images, z)
 
 
 class CycleWatch(Watch):
-    """Looks after the training of a `CycleNet`, epoch by epoch.
+    """Logs the training of a `CycleNet`, and sets the learning rates of each epoch.
 
     Parameters
     ----------
     lr, discriminator_lr : float
-        Learning rates of the first half of the epochs; in the second they go down on a line
-        that would reach 0 with one epoch more.
+        Learning rates of the first half of the epochs. In the second half they decrease
+        linearly and would reach 0 one epoch after the last.
     max_epochs : int
-        Epochs in all.
+        Number of epochs.
     checkpoint, stamp
-        As `Watch` takes them.
+        As in `Watch`.
     """
 
     def __init__(
@@ -236,11 +250,11 @@ class CycleWatch(Watch):
         self.max_epochs = max_epochs
 
     @property
-    def share(self) -> float:
-        """Share of the learning rates in the epoch that comes."""
-        n_still = self.max_epochs // 2
-        n_falling = self.max_epochs - n_still
-        return 1 - max(len(self.log) + 1 - n_still, 0) / (n_falling + 1)
+    def lr_factor(self) -> float:
+        """Factor of the learning rates in the next epoch."""
+        n_constant = self.max_epochs // 2
+        n_falling = self.max_epochs - n_constant
+        return 1 - max(len(self.log) + 1 - n_constant, 0) / (n_falling + 1)
 
     def on_epoch_begin(self, net: CycleNet, **kwargs: Any) -> None:
         for optimizer, lr in (
@@ -248,7 +262,7 @@ class CycleWatch(Watch):
             (net.discriminator_optimizer_, self.discriminator_lr),
         ):
             for group in optimizer.param_groups:
-                group["lr"] = lr * self.share
+                group["lr"] = lr * self.lr_factor
 
     def figures(self, net: CycleNet) -> dict[str, float]:
         """Return the epoch's mean losses and errors.
@@ -256,7 +270,7 @@ class CycleWatch(Watch):
         Raises
         ------
         ValueError
-            If they are not finite any more.
+            If a loss is not finite.
         """
         means = torch.stack(net.figures_).mean(dim=0).tolist()
         if not np.isfinite(means).all():
@@ -264,4 +278,4 @@ class CycleWatch(Watch):
                 "the training diverged: losses are not finite; give a smaller lr, or fewer "
                 "epochs."
             )
-        return {**dict(zip(LOSSES, means, strict=True)), "lr": self.lr * self.share}
+        return {**dict(zip(LOSSES, means, strict=True)), "lr": self.lr * self.lr_factor}

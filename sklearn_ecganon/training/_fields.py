@@ -18,7 +18,7 @@ from sklearn_ecganon.training._perturbation import PerturbationNet, ResidentPart
 
 # Shortest edge of a protected region, in samples.
 EDGE = 4.0
-# Samples (pixels) at a time: what fits into the cache of a processor.
+# Samples (pixels) at a time, so that they fit into the cache of a processor.
 FIELD_CHUNK = 2**18
 # The parameters that all estimators of fields have in common.
 FIELD_CONSTRAINTS: dict[str, Any] = {
@@ -30,11 +30,11 @@ FIELD_CONSTRAINTS: dict[str, Any] = {
     "verification_weight": [Interval(Real, 0, None, closed="left")],
     "batch_size": [Interval(Integral, 2, None, closed="left")],
     "lr": [Interval(Real, 0, None, closed="neither")],
-    "judge_lr": [Interval(Real, 0, None, closed="left")],
+    "auxiliary_lr": [Interval(Real, 0, None, closed="left")],
     "checkpoint": [str, os.PathLike, None],
     "device": [str],
 }
-# What does not tell one training from another: what is protected is part of the data.
+# Parameters that may differ when a training is resumed. The protected region counts as data.
 NOT_TRAINED = ("strength", "protect", "checkpoint", "device")
 
 
@@ -51,7 +51,7 @@ def perturbation_net(
     verification_weight: float,
     batch_size: int,
     lr: float,
-    judge_lr: float,
+    auxiliary_lr: float,
     device: str,
     **field: Any,
 ) -> PerturbationNet:
@@ -66,7 +66,7 @@ def perturbation_net(
     n_classes : int
         Clinical classes; there is no classifier for a single one.
     n_filters, max_epochs, pretraining, classifier_weight, verification_weight, batch_size, \
-    lr, judge_lr, device
+    lr, auxiliary_lr, device
         As the estimators document them; `device` is resolved.
     """
     settings: dict[str, Any] = {**FIXED, "iterator_train": ResidentPartners}
@@ -80,7 +80,7 @@ def perturbation_net(
         discriminator__n_channels=n_channels,
         discriminator__n_classes=n_classes,
         discriminator__width=n_filters,
-        discriminator_lr=judge_lr,
+        discriminator_lr=auxiliary_lr,
         pretrain_epochs=round(pretraining * max_epochs),
         classifier_weight=classifier_weight,
         verification_weight=verification_weight,
@@ -137,8 +137,8 @@ def subject_numbers(y: ArrayLike | None, n_records: int) -> NDArray[np.intp]:
     subjects, numbers = np.unique(y, return_inverse=True)
     if len(subjects) < 2:
         raise ValueError(
-            f"y names a single subject, {subjects[0]}; a verifier learns from pairs of two "
-            "people: give records of others, or leave y out."
+            f"y has a single subject, {subjects[0]}; a verifier learns from pairs of two "
+            "people: give records of other subjects, or leave y out."
         )
     return numbers
 
@@ -148,9 +148,9 @@ def refuse_single_rows(subject: NDArray[np.intp]) -> None:
     n_subjects = len(np.unique(subject))
     if len(subject) == n_subjects:
         raise ValueError(
-            f"no genuine pair possible: y names {n_subjects} subjects with one row each; give "
-            "two or more of some, or leave y out, and each row is paired with another view of "
-            "itself."
+            f"no genuine pair possible: y has {n_subjects} subjects with one row each; give "
+            "two or more rows of some subjects, or leave y out, so that each row is paired "
+            "with an augmented copy of itself."
         )
 
 
@@ -162,7 +162,7 @@ class FieldInference:
     module : torch.nn.Module
         The trained `NoiseField` or `FlowField`; it is copied.
     device : str
-        Where it runs.
+        The device it runs on.
     """
 
     def __init__(self, module: nn.Module, device: str) -> None:

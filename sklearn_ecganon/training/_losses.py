@@ -1,4 +1,4 @@
-"""What the nets minimise."""
+"""Losses of the nets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 
 class NegativeELBO(nn.Module):
-    """Bernoulli reconstruction error plus the latent's divergence from its prior, in nats.
+    """Bernoulli reconstruction error plus divergence of the latent from its prior, in nats.
 
     Both terms are summed over dimensions and averaged over rows, so that their sum is the
     negative evidence lower bound of a row.

@@ -1,4 +1,4 @@
-"""What every estimator with a net inside shares: device, seed, progress, pickling."""
+"""Shared parts of all estimators with a net: device, seed, progress, pickling."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ FIXED = {
 
 
 def one_cycle(lr: float, n_steps: int) -> LRScheduler:
-    """Return the schedule of short trainings: up to `lr`, then down to nothing.
+    """Return the schedule of short trainings: up to `lr`, then down to about 0.
 
     Parameters
     ----------
     lr : float
-        Learning rate at the top, after three tenths of the steps.
+        Highest learning rate, after three tenths of the steps.
     n_steps : int
         Steps of the whole training.
     """
@@ -40,9 +40,10 @@ def one_cycle(lr: float, n_steps: int) -> LRScheduler:
 
 
 class Untrained(torch.optim.Optimizer):
-    """Stands for the optimizer of a net that is not trained here.
+    """Placeholder optimizer of a net that is not trained.
 
-    skorch wants one, and a real one imports torch's compiler: most of a second.
+    skorch needs an optimizer, and a real one imports torch's compiler, which takes most of a
+    second.
     """
 
     def __init__(self, params: Any, **kwargs: Any) -> None:
@@ -60,8 +61,8 @@ def resolve_device(device: str) -> str:
 def single_thread() -> Iterator[None]:
     """Run torch on one CPU thread within the block.
 
-    A step of our nets takes less time than waking a second thread, and where the other
-    core is busy two threads wait for each other: tens of times slower, measured.
+    A step of these nets takes less time than waking a second thread. With a busy second core
+    two threads were tens of times slower, because they wait for each other.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -73,7 +74,7 @@ def single_thread() -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Train within the block, on a seed of its own; global generators stay as they were.
+    """Seed torch within the block; the global generators are restored afterward.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def in_float64(module: nn.Module) -> Any:
-    """Return a copy of a module for inference: no row depends on the batch it came in.
+    """Return a copy of a module for inference in which rows do not depend on their batch.
 
     Parameters
     ----------
@@ -97,13 +98,14 @@ def in_float64(module: nn.Module) -> Any:
 
 
 class EndTraining(Exception):
-    """Raised by a callback where a training is to end, and its net to be kept."""
+    """A callback raises this to end a training and keep the net."""
 
 
 def fit_net(net: NeuralNet, X: Any, y: Any) -> None:
-    """Train as ``net.partial_fit`` does, but do not take Ctrl-C for the end of a training.
+    """Train like ``net.partial_fit``, except that Ctrl-C raises an error.
 
-    skorch goes on as if nothing were amiss, and a half-trained anonymizer would be released.
+    skorch takes Ctrl-C for the end of a training, and a half-trained anonymizer could then
+    make a release.
     """
     net.notify("on_train_begin", X=X, y=y)
     with suppress(EndTraining):
@@ -119,18 +121,18 @@ def train(
     estimator: Any = None,
     context: CallbackContext | None = None,
 ) -> dict[str, np.ndarray]:
-    """Fit an initialised net and return its losses by epoch.
+    """Fit an initialized net and return its losses by epoch.
 
     Parameters
     ----------
     net : skorch.NeuralNet
-        Initialised; its weights are trained on.
+        Initialized; training continues from its weights.
     X, y : torch.Tensor
         Rows and targets on the device of the net.
     estimator : estimator, optional
         Owner of `context`.
     context : sklearn.callback.CallbackContext, optional
-        Context of the owner's fit, made with ``max_subtasks=net.max_epochs``.
+        Context of the owner's fit, with ``max_subtasks=net.max_epochs``.
 
     Returns
     -------
@@ -140,13 +142,13 @@ def train(
     if context is not None:
         net.callbacks_.append(("progress", _EpochProgress(estimator, context)))
     fit_net(net, X, y)
-    # The bridge points at the estimator, which holds the net: it must not stay.
+    # The callback refers to the estimator, which holds the net, so it is removed.
     net.callbacks_ = [item for item in net.callbacks_ if item[0] != "progress"]
     return {key: np.array(net.history[:, key]) for key in ("train_loss", "dur")}
 
 
 class _EpochProgress(skorch.callbacks.Callback):
-    """Tells scikit-learn's callbacks of each epoch, and stops when one of them says so."""
+    """Calls scikit-learn's callbacks for each epoch; one of them may end the training."""
 
     def __init__(self, estimator: Any, context: CallbackContext) -> None:
         self.estimator = estimator
@@ -192,7 +194,7 @@ def infer(forward: Callable[[Tensor], Tensor], rows: Tensor, batch_size: int) ->
 class NetStateMixin:
     """Pickles the fitted ``net_`` as NumPy arrays and rebuilds it from the parameters.
 
-    A subclass writes ``_build_net()``, which returns the initialised net from parameters
+    A subclass writes ``_build_net()``, which returns the initialized net from parameters
     and fitted attributes. A model trained on a GPU thereby loads on a CPU, and a pickle
     holds no optimizer, no history and no training sample.
     """

@@ -1,4 +1,4 @@
-"""Pictures of what a generator produces, written while it is trained."""
+"""Pictures of generated samples that are written during training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class PreviewWriter:
     Parameters
     ----------
     folder : str or path
-        Where ``epoch-0005.png`` and so on are written; it is created if it does not exist.
+        Folder of ``epoch-0005.png`` and so on; it is created if it does not exist.
     every : int, default=5
         Epochs between two pictures.
     n_columns : int, default=8

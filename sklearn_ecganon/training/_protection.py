@@ -1,4 +1,4 @@
-"""What a perturbation must leave unchanged, and how gently it approaches that."""
+"""Masks of protected regions: checks and soft edges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.ndimage import maximum_filter
 
 
 def check_protection(protect: ArrayLike) -> NDArray[np.float64]:
-    """Return a mask of weights in [0, 1], or say why `protect` is none.
+    """Return `protect` as a mask of weights in [0, 1].
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def check_protection(protect: ArrayLike) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If it holds anything but booleans or weights in [0, 1].
+        If it does not hold booleans or weights in [0, 1].
     """
     mask = np.asarray(protect)
     if mask.dtype.kind not in "buif":
@@ -48,14 +48,14 @@ def refuse_full_protection(mask: NDArray[np.float64]) -> None:
         where = "of X" if len(mask) == 1 else f"of row {int(full.argmax())} of X"
         raise ValueError(
             f"protect covers everything {where}: nothing is left to change. Give a smaller "
-            "mask, or leave such rows out."
+            "mask, or remove such rows."
         )
 
 
 def soften(protection: NDArray, width: float) -> NDArray[np.float64]:
     """Return protection that falls by at most ``1 / width`` from sample to sample.
 
-    It is nowhere less than the input, so that the edge lies outside of what is protected.
+    It is never less than the input, so that the edge lies outside the protected region.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def soften(protection: NDArray, width: float) -> NDArray[np.float64]:
     Returns
     -------
     soft : ndarray of shape (n_rows, 1, *size)
-        For all channels together: what one of them protects no other may move.
+        For all channels together: a sample that one of them protects is protected in all.
     """
     soft = protection.max(axis=1, keepdims=True).astype(np.float64)
     neighbors = (1, 1, *[3] * (soft.ndim - 2))

@@ -1,4 +1,4 @@
-"""Batches of pairs of one subject, cut from tensors that already lie on the device."""
+"""Batches of pairs of one subject, from tensors that are already on the device."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import torch
 from skorch.dataset import Dataset
 from torch import Tensor
 
-# Share of the pairs that come from subjects with two rows or more. Of all others a row is
-# paired with itself: what training changes in it makes two of one.
-SHARE_OF_PAIRS = 0.7
+# Fraction of the pairs that come from subjects with two rows or more. A row of any other
+# subject is paired with itself, and augmentation makes the two different.
+PAIRED_FRACTION = 0.7
 
 
 class ResidentSubjects:
-    """An ``iterator_train`` for skorch: two rows of one subject, drawn anew every time.
+    """An ``iterator_train`` for skorch: two rows of one subject, drawn in every epoch.
 
     Parameters
     ----------
@@ -40,15 +40,15 @@ class ResidentSubjects:
         several = size > 1
         weight = torch.where(
             several,
-            SHARE_OF_PAIRS / several.sum(),
-            (1 - SHARE_OF_PAIRS) / (~several).sum(),
+            PAIRED_FRACTION / several.sum(),
+            (1 - PAIRED_FRACTION) / (~several).sum(),
         )
-        drawn = torch.multinomial(weight, len(X), replacement=True)
-        n_rows = size[drawn]
-        left = (torch.rand(len(drawn), device=y.device) * n_rows).long()
-        step = 1 + (torch.rand(len(drawn), device=y.device) * (n_rows - 1)).long()
+        subject = torch.multinomial(weight, len(X), replacement=True)
+        n_rows = size[subject]
+        left = (torch.rand(len(subject), device=y.device) * n_rows).long()
+        step = 1 + (torch.rand(len(subject), device=y.device) * (n_rows - 1)).long()
         right = (left + step) % n_rows
-        for batch in torch.arange(len(drawn), device=y.device).split(self.batch_size):
-            rows = first[drawn[batch]]
+        for batch in torch.arange(len(subject), device=y.device).split(self.batch_size):
+            rows = first[subject[batch]]
             sides = [X[rows + left[batch], 0], X[rows + right[batch], -1]]
-            yield torch.stack(sides), drawn[batch]
+            yield torch.stack(sides), subject[batch]

@@ -31,7 +31,7 @@ CHUNK = 2**18
 N_SHOWN = 20
 # Fraction of the samples of a signal that lies below -1, and above 1.
 OUTSIDE = 0.01
-# Translators see nothing beyond this, so that large artefacts pass through unchanged.
+# Translators get values clipped to this limit, so that large artifacts stay unchanged.
 LIMIT = 3.0
 # The parameters that all estimators of translations have in common.
 TRANSLATION_CONSTRAINTS: dict[str, Any] = {
@@ -83,7 +83,7 @@ class Scale(NamedTuple):
         n_leads, n_times = signals.shape[1:]
         by_lead = np.moveaxis(signals, 1, 0).reshape(n_leads, -1)
         low, high = np.quantile(by_lead, [OUTSIDE, 1 - OUTSIDE], axis=1)[:, :, None, None]
-        # A constant lead has no range: any will do.
+        # A constant lead has no range, so that any range can be taken.
         high = np.where(high > low, high, low + 1)
         return cls((n_leads, 1, n_times), low, high, (-np.inf, np.inf))
 
@@ -107,7 +107,7 @@ class Translation:
     scale : Scale
         That of the training data.
     device : str
-        Where it runs.
+        The device it runs on.
     """
 
     def __init__(self, module: nn.Module, scale: Scale, device: str) -> None:
@@ -229,7 +229,7 @@ def split_domains(
     subjects = np.unique(y)
     if len(subjects) < 2:
         raise ValueError(
-            f"X is of 1 subject only (n_samples={n_records}), who cannot be split into two "
+            f"X has 1 subject only (n_samples={n_records}), which cannot be split into two "
             "domains; give domain, or records of two subjects or more."
         )
     # The split does not depend on the seed, so that a checkpoint can be continued.
@@ -245,8 +245,8 @@ def check_domains(names: NDArray, values: NDArray, of_b: NDArray[np.bool_]) -> N
         members = values[rows]
         if len(members) == 0:
             raise ValueError(
-                f"domain {name!r} is empty: its records have no beats; leave them out, and "
-                "check that some are left."
+                f"domain {name!r} is empty: its records have no beats; give records with beats "
+                "in each domain."
             )
         if members.min() == members.max():
             raise ValueError(

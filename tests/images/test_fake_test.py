@@ -25,7 +25,7 @@ def waves(n, seed, shape=(12, 12)):
 
 
 @pytest.fixture(scope="module")
-def judge():
+def classifier():
     return FakeTest(width=4, max_epochs=8, batch_size=16).fit(*waves(120, 0))
 
 
@@ -42,24 +42,24 @@ def test_resnet_has_eighteen_layers_in_one_and_two_dimensions():
         assert net.embed(torch.randn(2, 3, *size)).shape == (2, 32)
 
 
-def test_real_images_are_classified_and_figures_are_scikit_learns(judge):
+def test_real_images_are_classified_and_figures_are_scikit_learns(classifier):
     X, y = waves(80, 1)
-    row = judge.evaluate(X, y, n_iterations=7)
+    row = classifier.evaluate(X, y, n_iterations=7)
     assert row.accuracy > 0.8  # five seeds: 0.98, standard deviation 0.02
-    proba = judge.predict_proba(X)
+    proba = classifier.predict_proba(X)
     np.testing.assert_allclose(proba.sum(axis=1), 1)
-    assert row.accuracy == accuracy_score(y, judge.predict(X))
+    assert row.accuracy == accuracy_score(y, classifier.predict(X))
     assert row.auc == roc_auc_score(y == "wave", proba[:, 1])
-    assert row.f1 == f1_score(y, judge.predict(X), average="macro")
+    assert row.f1 == f1_score(y, classifier.predict(X), average="macro")
     assert row.n_iterations == 7
 
 
-def test_images_that_do_not_show_their_class_are_noise_to_the_judge(judge):
+def test_images_that_do_not_show_their_class_are_noise_to_the_classifier(classifier):
     X, y = waves(200, 2)
     mixed = np.random.default_rng(0).permutation(y)
-    assert judge.evaluate(X, mixed).accuracy < 0.65
+    assert classifier.evaluate(X, mixed).accuracy < 0.65
     swapped = np.where(y == "wave", "none", "wave")
-    assert judge.evaluate(X, swapped).accuracy < 0.2  # five seeds: 0.02 (0.01)
+    assert classifier.evaluate(X, swapped).accuracy < 0.2  # five seeds: 0.02 (0.01)
 
 
 def test_telling_apart_what_is_alike_and_what_is_not():
@@ -109,20 +109,22 @@ def test_three_classes():
     assert row.auc > 0.8
 
 
-def test_same_seed_same_judge_also_from_a_pickle(judge):
+def test_same_seed_same_classifier_also_from_a_pickle(classifier):
     X, _ = waves(40, 7)
-    expected = judge.predict_proba(X)
+    expected = classifier.predict_proba(X)
     again = FakeTest(width=4, max_epochs=8, batch_size=16).fit(*waves(120, 0))
     np.testing.assert_array_equal(again.predict_proba(X), expected)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(judge)).predict_proba(X), expected)
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(classifier)).predict_proba(X), expected
+    )
 
 
 def test_a_generator_of_beats_is_followed_by_their_images():
     X, y = waves(64, 8, (48,))
     imager = BeatImager("raster").fit(X)
-    judge = FakeTest(width=4, max_epochs=2, batch_size=16).fit(imager.transform(X), y)
+    classifier = FakeTest(width=4, max_epochs=2, batch_size=16).fit(imager.transform(X), y)
     labels = np.tile(["none", "wave"], 10)
-    monitor = FakeTestMonitor(judge, labels, every=2, to_images=imager.transform)
+    monitor = FakeTestMonitor(classifier, labels, every=2, to_images=imager.transform)
     gan = GANImageAnonymizer(n_filters=4, batch_size=16, max_epochs=4, random_state=0)
     gan.set_callbacks(monitor).fit(X, labels=y)
     per_epoch = -(-gan._n_drawn // 16)
@@ -130,15 +132,15 @@ def test_a_generator_of_beats_is_followed_by_their_images():
     assert all(0 <= row.accuracy <= 1 for row in monitor.rows)
 
 
-def test_refuses_in_clear_words(judge):
+def test_refuses_in_clear_words(classifier):
     X, y = waves(40, 9)
     with pytest.raises(ValueError, match="y holds one class, 'a'"):
         FakeTest().fit(X, ["a"] * 40)
     with pytest.raises(ValueError, match=r"but fit saw \['none', 'wave'\]"):
-        judge.evaluate(X, ["wave"] * 40)
+        classifier.evaluate(X, ["wave"] * 40)
     with pytest.raises(ValueError, match=r"X has shape \(40, 2, 2, 6, 6\)"):
         FakeTest().fit(X.reshape(40, 2, 2, 6, 6), y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-        judge.evaluate(X, y[:3])
+        classifier.evaluate(X, y[:3])
     with pytest.raises(ValueError, match="give both or neither"):
-        judge.tell_apart(X, X, real_groups=y)
+        classifier.tell_apart(X, X, real_groups=y)

@@ -201,7 +201,7 @@ def test_a_checkpoint_holds_no_sample(pictures, tmp_path):
                 assert row[10:14].astype(dtype).tobytes() not in stored
 
 
-def test_the_judges_are_forgotten(pictures):
+def test_the_auxiliary_nets_are_not_kept(pictures):
     images, y = pictures
     settings = {**SMALL}
     one = FlowFieldPerturbation(**settings).fit(images, y)
@@ -231,7 +231,7 @@ def people():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn_ecganon.exceptions.WeakAttackWarning")
-def test_fields_are_trained_against_the_verifier_they_are_judged_by(people):
+def test_fields_are_trained_against_the_verifier_that_tests_them(people):
     # Everything that the founding work does, once: a release, and verifiers trained anew.
     X, y, sign = people
     known = y < 32

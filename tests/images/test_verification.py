@@ -257,7 +257,7 @@ def test_a_verifier_that_pixels_beat_proves_nothing():
     assert "WEAK ATTACK" in str(result)
 
 
-def test_releases_that_cannot_be_judged_are_refused(stripes):
+def test_releases_that_cannot_be_evaluated_are_refused(stripes):
     X, y = stripes
     verifier = SiameseVerifier(**BRIEF)
     with pytest.raises(ValueError, match="1 people are on both sides"):

@@ -1,9 +1,8 @@
-"""Beats as pictures that an adversarial network draws anew."""
+"""Anonymized beats that a GAN generates as images."""
 
 from __future__ import annotations
 
 import os
-import warnings
 from numbers import Integral, Real
 from typing import Any
 
@@ -11,133 +10,130 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state, gen_batches
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, Options
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sklearn_ecganon._validation import fitted_on_rows
-from sklearn_ecganon.anonymizers._gan_image._networks import (
-    ARCHITECTURES,
-    CHUNK,
-    Inference,
-    gan_net,
-    watch_of,
-)
+from sklearn_ecganon.anonymizers._gan_image._blending import blend
 from sklearn_ecganon.anonymizers._gan_image._pictures import (
     Pictures,
     check_learnable,
     group_windows,
+    subset,
+    traces_of_images,
+    training_beats,
 )
-from sklearn_ecganon.anonymizers._gan_image._samples import (
-    codes_of,
-    codes_to_sample,
-    latents_of,
-    one_hot,
-    split_records,
-    traces_of,
-)
-from sklearn_ecganon.anonymizers._options import TRAINING_CONSTRAINTS
 from sklearn_ecganon.core import BaseAnonymizer, Draws
 from sklearn_ecganon.imaging import BeatImager
 from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.training import (
+    GAN_CHUNK,
+    GAN_CONSTRAINTS,
+    GANInference,
     GANNet,
-    GANTrainingWarning,
     NetStateMixin,
+    class_codes,
+    draw_codes,
+    fit_gan,
+    gan_net,
+    hold_out,
+    learn_classes,
     resolve_device,
-    seeded,
-    train_gan,
-    without_adversary,
 )
 
-# Images of one record that the discriminator sees beside each other.
+# Images of one record that the discriminator sees together.
 N_VIEWS = 2
 
 
 class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
-    """Give each record beats of its own classes, generated for it by a GAN of images.
+    """Replace the beats of each record by beats of the same classes that a GAN generates.
 
-    A conditional generative adversarial network learns to generate the images of beats. One
-    part of its latent is shared by all beats of a record, the pseudo-identity, another is
-    drawn for each beat. At full strength only the class of a beat and the time of its R peak
-    are kept.
-
-    With `image_shape` it works on images, for example X-rays, each a record of its own.
+    Beats become images, and a conditional generative adversarial network (GAN) learns to
+    generate images of each class. The input of the generator has two parts: one draw that
+    all beats of a record share, the pseudo-identity, and one draw for each beat. At full
+    strength a release keeps only the classes of the beats and the times of their R peaks.
 
     Parameters
     ----------
     strength : float, default=1.0
-        How far from the original's nearest inversion the latent is: the share of its
-        variance that is drawn afresh. 0 returns the input bit for bit; 1 is synthetic.
+        Fraction of the variance of the latent that is drawn; the remaining variance is that
+        of the inversion of the original. 0 returns the input bit for bit; 1 is synthetic.
     architecture : {"dcgan", "wgan-gp", "classifier"}, default="dcgan"
         ``"dcgan"``: convolutions, non-saturating loss, a discriminator of unit Lipschitz
         norm that knows the class. ``"wgan-gp"``: Wasserstein loss with gradient penalty.
-        ``"classifier"``: an auxiliary-classifier GAN, whose discriminator names the class;
-        how often it is right about generated images is in ``history_["class_accuracy"]``.
+        ``"classifier"``: an auxiliary-classifier GAN, whose discriminator predicts the
+        class. ``history_["class_accuracy"]`` is its accuracy on generated images.
     imager : BeatImager or None, default=None
-        Turns beats into images, each of `windows_per_image` consecutive beats of a record.
-        None is ``BeatImager("stack", standardization="z-score")``, one row for each lead.
-        With images of one row all convolutions are one-dimensional.
-    image_shape : (int, int), optional
-        Says that X holds images of this height and width, as (n, h, w) or flattened.
+        Converts beats to images. With `windows_per_image` above 1 an image holds as many
+        consecutive beats of a record. None is
+        ``BeatImager("stack", standardization="z-score")``, with one row for each lead. For
+        images of a single row all convolutions are one-dimensional, and the network is a
+        plain generator of signals. It has the same size as the network for square images,
+        such as those of ``"raster"``.
     n_blended : int, default=10
-        The networks learn from blends of so many records, 3 or more: weighted sums of their
-        beats, class by class, which keep mean and covariance, with another amplitude and
-        speed. 1 uses the records themselves. Images (`image_shape`) are not blended.
+        Number of records in each of the blends that the networks learn from instead of
+        recorded beats. A blend is a weighted sum of beats of one class. The weights
+        preserve mean and covariance; amplitude and duration are then scaled by random
+        factors. 3 or more; 1 trains on the records themselves.
     n_latent_record, n_latent_beat : int, default=16 and 16
-        Dimensions of the latent that a record's beats share, and that are each beat's own.
+        Dimensions of the latent that the beats of a record share, and of the latent of each
+        beat.
     n_filters : int, default=16
         Channels of the convolutions at full size.
     max_epochs : int, default=100
-        Epochs at most.
+        Largest number of epochs.
     epoch_size : int, default=6400
-        Beats (images) drawn in an epoch, or as many as there are. Classes are drawn by the
-        square root of their size, so that rare ones are learnt.
+        Beats drawn in an epoch, or as many as there are. Classes are drawn by the square
+        root of their size, so that rare ones are learned.
     batch_size : int, default=128
         Records of a step, each with two of its images, or as many as there are.
     lr, discriminator_lr : float, default=0.001 and 0.001
         Learning rates of Adam.
     reconstruction : float, default=5.0
-        Weight, in the training of the encoder, of bringing real images back through it and
-        the generator.
+        Weight, in the training of the encoder, of the error of real images that go through
+        encoder and generator.
     holdout : float, default=0.1
-        Fraction of the records that is not trained on. The weights are kept whose images are
-        nearest to theirs (maximum mean discrepancy).
+        Fraction of the records that is not trained on. The distance of generated images
+        from these (maximum mean discrepancy) selects the weights that are kept.
     patience : int or None, default=20
         Epochs without a smaller distance after which training ends; None never ends it.
     checkpoint : str or path, default=None
-        File that is written after every epoch. A training that was interrupted resumes from
-        it and ends with the same weights, bit for bit. It holds no sample of the data.
+        File that is written after every epoch. If it exists, training continues from it and
+        ends with the same weights as without an interruption, bit for bit. It holds weights
+        and a hash of the data, no sample.
     sampling_rate : float, default=250.0
-        Rate of array input in Hz. A BeatSet brings its own.
+        Sampling rate of array input in Hz. A BeatSet has its own.
     device : str, default="auto"
-        ``"cpu"``, ``"cuda"``, or whichever is there.
+        ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
-        Seed of the training, and source of the salt. A salt made from a number can be made
-        again by anyone who guesses the number, so leave None for a release.
+        Seeds training and the salt. A salt that comes from a number can be drawn again by
+        anyone who guesses the number: leave None for a release.
 
     Attributes
     ----------
     net_ : skorch.NeuralNet
         The fitted net. `module_` holds the averaged generator with its encoder.
     classes_ : ndarray of str
-        Classes of beats seen in `fit`; a single one if they had no labels.
-    class_shares_ : ndarray of shape (n_classes,)
-        How often each was seen.
+        Beat classes seen in `fit`; a single one if there were no labels.
+    class_frequencies_ : ndarray of shape (n_classes,)
+        Frequency of each class.
     history_ : dict of str to ndarray of shape (n_epochs,)
-        ``generator_loss``, ``discriminator_loss``, ``discriminator_accuracy`` (a real image
-        scores higher than a generated one), ``generator_gradient`` (norm at the last layer),
-        ``reconstruction`` (mean squared error of standardized pixels), ``class_accuracy`` (of
-        the auxiliary classifier, else NaN), ``distance`` (squared maximum mean discrepancy
-        from the hold-out), ``diversity`` (within a class, over that of real images), ``dur``.
+        ``generator_loss`` and ``discriminator_loss``; ``discriminator_accuracy``, the
+        fraction of pairs in which a real image scores higher than a generated one;
+        ``generator_gradient``, its norm at the last layer; ``reconstruction``, mean squared
+        error of standardized pixels; ``class_accuracy`` of the auxiliary classifier on
+        generated images (else NaN); ``distance``, squared maximum mean discrepancy from the
+        hold-out; ``diversity`` of images of one class, relative to real ones; ``dur``,
+        seconds.
     n_iter_ : int
-        Epochs done.
+        Number of epochs.
     pictures_ : object
-        Makes images of beats, and beats of images.
+        Converts beats to images and back.
     salt_ : ndarray of uint8 of shape (16,)
         Secret that keys the draws.
     device_ : str
-        Where the net lives.
+        The device of the net.
     n_leads_, n_times_, sampling_rate_ : int, int, float
         Layout of the beats seen in `fit`.
     n_features_in_ : int
@@ -146,29 +142,34 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
     See Also
     --------
     BeatImager : Beats as images.
-    ReidentificationScorer : Measures what an attacker still recognises.
+    ReidentificationScorer : Measures what an attacker still recognizes.
 
     Notes
     -----
-    A model of few subjects remembers them. `MembershipInferenceScorer` tells the 22 people of
-    MIT-BIH's DS1 from others with an AUC of 0.78 to 0.93 with ``n_blended=1``, and of 0.59 to
-    0.68 with blends of ten; 0.5 is guessing. Measure this before you pass a model on.
+    A GAN that learns from few subjects remembers them. `MembershipInferenceScorer`
+    distinguished the 22 people of MIT-BIH's DS1 from others with an AUC of 0.78 to 0.93
+    where the networks had learned from the records themselves (``n_blended=1``), and of 0.59
+    to 0.68 with blends of ten; 0.5 is guessing. Measure membership before you share a model.
 
-    Source: [1]_, who arrange an ECG as an image, train a GAN on it and decode what it
-    generates. Deviations:
+    Source: [1]_, who arrange an ECG as an image, train a GAN on such images and convert what
+    it generates to signals. Deviations:
 
-    - A record's beats are generated for it: of its classes, at its R peaks, with one latent
-      for all. The discriminator sees two beats of a record at a time, and so learns what
-      belongs together [2]_.
-    - An encoder inverts the generator. Below full strength the latent is
+    - The beats of a record are generated for that record: with its classes, at its R peaks,
+      with one latent for all. The discriminator gets two beats of a record at a time, so
+      that it learns which beats are of one record [2]_.
+    - An encoder inverts the generator. Between 0 and 1 the strength mixes latents:
       ``sqrt(1 - strength)`` of the inversion plus ``sqrt(strength)`` of the draw. The
-      residual of the inversion identifies the person, so it is added back below 0.25 only,
-      with a weight that falls to 0. The encoder predicts the class of an unlabeled beat.
-    - Normalization is over groups of channels; upsampling is bilinear; discriminators of
-      ``"dcgan"`` and ``"classifier"`` have spectral norm; weights are a running average.
+      residual of the inversion would identify the subject at any strength. It is added
+      below 0.25 only, with a weight that falls from 1 to 0, so that there is no step at 0.
+      The encoder also predicts the class of a beat that comes without one.
+    - Normalization is over groups of channels, never over rows; upsampling is bilinear.
+      Discriminators of ``"dcgan"`` and ``"classifier"`` have spectral norm.
+    - The weights are a running average, at the epoch with the smallest distance from the
+      hold-out.
 
-    Beat classes and rhythm stay at any strength; the floor of
-    :class:`~sklearn_ecganon.attacks.ReidentificationScorer` measures what they identify.
+    The classes of the beats and the rhythm are unchanged at any strength, and identify to
+    some degree: the floor of :class:`~sklearn_ecganon.attacks.ReidentificationScorer`
+    measures how much.
 
     References
     ----------
@@ -192,21 +193,12 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
 
     _parameter_constraints: dict = {
         **BaseAnonymizer._parameter_constraints,
-        **TRAINING_CONSTRAINTS,
-        "architecture": [StrOptions(set(ARCHITECTURES))],
+        **GAN_CONSTRAINTS,
         "imager": [BeatImager, None],
-        "image_shape": ["array-like", None],
         "n_blended": [Options(Integral, {1}), Interval(Integral, 3, None, closed="left")],
         "n_latent_record": [Interval(Integral, 1, None, closed="left")],
         "n_latent_beat": [Interval(Integral, 1, None, closed="left")],
-        "n_filters": [Interval(Integral, 1, None, closed="left")],
-        "epoch_size": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "discriminator_lr": [Interval(Real, 0, None, closed="left")],
-        "reconstruction": [Interval(Real, 0, None, closed="left")],
-        "holdout": [Interval(Real, 0, 1, closed="neither")],
-        "patience": [Interval(Integral, 1, None, closed="left"), None],
-        "checkpoint": [str, os.PathLike, None],
+        "sampling_rate": [Interval(Real, 0, None, closed="neither")],
     }
 
     def __init__(
@@ -215,7 +207,6 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         *,
         architecture: str = "dcgan",
         imager: BeatImager | None = None,
-        image_shape: tuple[int, int] | None = None,
         n_blended: int = 10,
         n_latent_record: int = 16,
         n_latent_beat: int = 16,
@@ -236,7 +227,6 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         self.strength = strength
         self.architecture = architecture
         self.imager = imager
-        self.image_shape = image_shape
         self.n_blended = n_blended
         self.n_latent_record = n_latent_record
         self.n_latent_beat = n_latent_beat
@@ -261,105 +251,81 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         *,
         random_state: int | np.random.RandomState | None = None,
     ) -> NDArray[np.float64]:
-        """Generate beats, or images, of nobody.
+        """Generate beats of people who do not exist.
 
         Parameters
         ----------
         n_samples : int, default=1
-            How many. Each has a pseudo-identity of its own.
+            Number of beats. Each has its own pseudo-identity.
         labels : array-like of shape (n_samples,), optional
-            Class of each; by default as often as in the training data.
+            Class of each; by default drawn with the frequencies of the training data.
         random_state : int, RandomState or None, default=None
-            Source of the draws; None is new every time.
+            Source of the draws; None gives other beats in every call.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_leads, n_times)
-            In mV, or (n_samples, n_times) if `fit` saw rows. Of an image of several beats,
-            the first one.
+            In mV, or (n_samples, n_times) if `fit` saw rows. If an image holds several
+            beats, its first one is returned.
 
         Raises
         ------
         ValueError
-            If a label was not seen in `fit`, or there are not `n_samples` of them.
+            If a label was not seen in `fit`, or `labels` has another length.
         """
         check_is_fitted(self)
         rng = np.random.default_rng(
             None if random_state is None else check_random_state(random_state).randint(2**31)
         )
-        codes = codes_to_sample(n_samples, labels, self.classes_, self.class_shares_, rng)
+        codes = draw_codes(labels, n_samples, self.classes_, self.class_frequencies_, rng)
         z = rng.standard_normal((n_samples, self.n_latent_record + self.n_latent_beat))
-        condition = np.tile(one_hot(codes, len(self.classes_)), self._windows_per_image)
-        model = self._model()
-        images = np.concatenate(
-            [model.generate(z[rows], condition[rows]) for rows in gen_batches(n_samples, CHUNK)]
-        )
+        n_windows = self._windows_per_image
+        condition = np.tile(np.eye(len(self.classes_))[codes], n_windows)
+        images = self._model().sample(z, condition)
         traces = self.pictures_.read(images).reshape(n_samples, -1, self.n_times_)
         return traces[:, 0] if fitted_on_rows(self) else traces[:, : self.n_leads_]
 
     def _learn(self, beats: BeatSet, y: Any, seed: int, context: Any) -> None:
-        size = check_learnable(beats, self.imager, self.image_shape)
-        labels = beats.labels
-        if labels is None:
-            labels = np.full(len(beats.beats), "")
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        self.class_shares_ = np.bincount(codes) / len(codes)
-        if self.architecture == "classifier" and len(self.classes_) < 2:
-            raise ValueError(
-                "architecture='classifier' names classes, but all beats are of one; give "
-                "labels of two or more, or take another architecture."
-            )
-        n_blended = 1 if size is not None else self.n_blended
-        seen, seen_codes, held, held_codes = split_records(
-            beats, codes, self.holdout, n_blended
+        check_learnable(beats, self.imager)
+        self.classes_, codes, self.class_frequencies_ = learn_classes(
+            beats.labels, len(beats.beats), self.architecture
         )
+        out = hold_out(beats.record, codes, self.holdout)
+        held, seen = subset(beats, out), subset(beats, ~out)
+        seen_codes = codes[~out]
+        if self.n_blended > 1:
+            # The blends do not depend on the seed: a training that is resumed has the same.
+            rng = np.random.default_rng(0)
+            values, run = blend(seen.beats, seen.record, seen_codes, self.n_blended, rng)
+            seen = training_beats(seen, values, run)
         members, owner = group_windows(seen, self._windows_per_image)
-        traces = traces_of(seen.beats, members)
-        self.pictures_ = Pictures.learn(traces, self.imager, size)
-        images = self.pictures_.paint(traces)
-        condition = one_hot(seen_codes[members], len(self.classes_))
+        traces = traces_of_images(seen.beats, members)
+        self.pictures_ = Pictures.learn(traces, self.imager)
+        images, condition = self.pictures_.paint(traces), self._condition(seen_codes[members])
         common = 1 / np.sqrt(np.maximum(np.bincount(seen_codes), 1))
         self.device_ = resolve_device(self.device)
-        with seeded(seed):
-            self._n_views = N_VIEWS if owner[-1] + 1 < len(owner) else 1
-            self._n_drawn = min(self.epoch_size, len(images))
-            self.net_ = self._build_net()
-            held_members, _ = group_windows(held, self._windows_per_image)
-            watch = watch_of(
-                self,
-                (images, condition),
-                self.pictures_.paint(traces_of(held.beats, held_members)),
-                one_hot(held_codes[held_members], len(self.classes_)),
-            )
-            X = {
-                "images": self._tensor(images),
-                "condition": self._tensor(condition),
-                "weight": self._tensor(common[seen_codes][members].mean(axis=1)),
-                "record": torch.from_numpy(owner).to(self.device_),
-            }
-            self.history_ = train_gan(self.net_, X, watch, estimator=self, context=context)
-        self.n_iter_ = len(self.history_["dur"])
-        self.net_ = without_adversary(self.net_, self._build_net)
-        if (message := watch.warning()) is not None:
-            warnings.warn(message, GANTrainingWarning, stacklevel=4)
+        self._n_views = N_VIEWS if owner[-1] + 1 < len(owner) else 1
+        self._n_drawn = min(self.epoch_size, len(images))
+        X = {
+            "images": self._tensor(images),
+            "condition": self._tensor(condition),
+            "weight": self._tensor(common[seen_codes][members].mean(axis=1)),
+            "record": torch.from_numpy(owner).to(self.device_),
+        }
+        members, _ = group_windows(held, self._windows_per_image)
+        images = self.pictures_.paint(traces_of_images(held.beats, members))
+        held_out = self._tensor(images), self._tensor(self._condition(codes[out][members]))
+        fit_gan(self, self._build_net, X, held_out, seed=seed, context=context)
 
     def _build_net(self) -> GANNet:
         return gan_net(
-            self.architecture,
+            self,
             self.pictures_.shape,
-            n_classes=len(self.classes_),
-            n_windows=self._windows_per_image,
-            n_filters=self.n_filters,
+            n_conditions=self._windows_per_image * len(self.classes_),
             n_record=self.n_latent_record,
             n_beat=self.n_latent_beat,
-            n_views=self._n_views,
             n_drawn=self._n_drawn,
-            lr=self.lr,
-            discriminator_lr=self.discriminator_lr,
-            reconstruction_weight=self.reconstruction,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            device=self.device_,
+            n_views=self._n_views,
         )
 
     def _settle(self, first: BeatSet, draws: Draws) -> NDArray[np.float64] | None:
@@ -367,23 +333,31 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         if self.strength == 1:
             return None
         members, owner = group_windows(first, self._windows_per_image)
-        traces = traces_of(first.beats, members)
-        return self._model().mean_inversion(self.pictures_, traces, owner, self.n_latent_record)
+        traces, model = traces_of_images(first.beats, members), self._model()
+        summed = np.zeros((owner[-1] + 1, self.n_latent_record))
+        for rows in gen_batches(len(owner), GAN_CHUNK):
+            latents, _ = model.invert(self.pictures_.paint(traces[rows]))
+            np.add.at(summed, owner[rows], latents[:, : self.n_latent_record])
+        return summed / np.maximum(np.bincount(owner), 1)[:, np.newaxis]
 
     def _release(self, beats: BeatSet, draws: Draws) -> BeatSet:
         members, owner = group_windows(beats, self._windows_per_image)
         codes = None
         if beats.labels is not None and self.classes_.tolist() != [""]:
-            codes = codes_of(beats.labels, self.classes_)
-        latents = latents_of(draws, owner, self.n_latent_record, self.n_latent_beat)
-        traces = traces_of(beats.beats, members)
+            codes = class_codes(beats.labels, self.classes_)
+        latents = self._latents(draws, owner)
+        traces = traces_of_images(beats.beats, members)
         model = self._model()
         new = np.empty(traces.shape)
-        for rows in gen_batches(len(members), CHUNK):
-            images = self.pictures_.paint(traces[rows])
-            known = None if codes is None else one_hot(codes[members[rows]], len(self.classes_))
-            settled = None if draws.settled is None else draws.settled[owner[rows]]
-            images = model.redraw(images, latents[rows], known, settled, self.strength)
+        for rows in gen_batches(len(members), GAN_CHUNK):
+            images = model.resynthesize(
+                self.pictures_.paint(traces[rows]),
+                latents[rows],
+                None if codes is None else self._condition(codes[members[rows]]),
+                None if draws.settled is None else draws.settled[owner[rows]],
+                self.strength,
+                len(self.classes_),
+            )
             new[rows] = self.pictures_.read(images).reshape(new[rows].shape)
         values = np.empty(beats.beats.shape)
         values[members] = new.reshape(*members.shape, *beats.beats.shape[1:])
@@ -393,8 +367,24 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
     def _windows_per_image(self) -> int:
         return 1 if self.imager is None else self.imager.windows_per_image
 
-    def _model(self) -> Inference:
-        return Inference(self.net_, self.device_)
+    def _condition(self, codes: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return one-hot codes of the classes: (n_images, n_windows * n_classes)."""
+        return np.eye(len(self.classes_))[codes].reshape(len(codes), -1)
+
+    def _latents(self, draws: Draws, owner: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the keyed latent of each image: (n_images, n_record + n_beat)."""
+        n_record, n_beat = self.n_latent_record, self.n_latent_beat
+        n_images = np.bincount(owner, minlength=len(draws.beats))
+        # In a record's first segment the first numbers are those that its beats share.
+        sizes = n_record + n_images * n_beat
+        numbers = draws.for_stretches(sizes)
+        start = (np.cumsum(sizes) - sizes)[owner] + n_record
+        within = np.arange(len(owner)) - (np.cumsum(n_images) - n_images)[owner]
+        beat = (start + within * n_beat)[:, np.newaxis] + np.arange(n_beat)
+        return np.hstack([draws.for_records(n_record)[owner], numbers[beat]])
+
+    def _model(self) -> GANInference:
+        return GANInference(self.net_, self.device_)
 
     def _tensor(self, values: NDArray) -> Tensor:
         return torch.as_tensor(values, dtype=torch.float32).to(self.device_)

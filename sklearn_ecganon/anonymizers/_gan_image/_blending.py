@@ -1,15 +1,16 @@
-"""Hearts that nobody has, blended of several, for a network to learn from."""
+"""Synthetic training beats: weighted sums of beats of several records."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Consecutive beats that are blended with the same weights: records are cut into such runs.
+# Number of consecutive beats that are blended with the same weights.
 RUN = 16
-# Standard deviations of the logarithm of a run's size, and of its pace on either side of R.
-SIZE_SPREAD = 0.2
-PACE_SPREAD = 0.1
+# Standard deviations of the logarithms of a run's amplitude factor, and of its time factors
+# before and after the R peak.
+AMPLITUDE_SPREAD = 0.2
+TIME_SPREAD = 0.1
 
 
 def blend(
@@ -19,11 +20,11 @@ def blend(
     n_blended: int,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Return as many beats, of the same classes in the same order, of blended hearts.
+    """Return blended beats: as many, of the same classes, in the same order.
 
-    Each run of beats becomes the weighted sum of beats of its own record and of others,
-    class by class, and is then made larger or smaller, slower or faster. The weights of
-    `blending_weights` leave mean and covariance of the beats of a class as they are.
+    Each run of beats is replaced by weighted sums of its beats and beats of other records,
+    class by class. Its amplitude and its duration are then scaled. The weights of
+    `blending_weights` preserve mean and covariance of the beats of a class.
 
     Parameters
     ----------
@@ -34,16 +35,16 @@ def blend(
     codes : ndarray of int of shape (n_beats,)
         Class of each beat.
     n_blended : int
-        Records in a blend.
+        Number of records in a blend.
     rng : numpy.random.Generator
-        Draws partners, weights, sizes and paces.
+        Draws partners, weights and factors.
 
     Returns
     -------
     blended : ndarray of shape (n_beats, n_leads, n_times)
-        The new beats.
+        The blended beats.
     run : ndarray of int of shape (n_beats,)
-        Run of each beat, increasing from 0: the records of the new hearts.
+        Run of each beat, increasing from 0. Each run is a synthetic record.
     """
     run = _runs(record)
     n_runs = run[-1] + 1
@@ -59,13 +60,13 @@ def blend(
 def blending_weights(n: int, n_blended: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Return weights (n, n_blended) whose sum is 1, and whose squares add up to 1.
 
-    So the weighted sum of independent draws has their mean and their covariance, while an
-    average would be less varied than they are. Some weights are below 0.
+    A weighted sum of independent samples then has their mean and their covariance. An
+    average would have a smaller covariance. Some weights are negative.
     """
-    drawn = rng.normal(size=(n, n_blended))
-    drawn -= drawn.mean(axis=1, keepdims=True)
-    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
-    return 1 / n_blended + np.sqrt(1 - 1 / n_blended) * drawn
+    direction = rng.normal(size=(n, n_blended))
+    direction -= direction.mean(axis=1, keepdims=True)
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    return 1 / n_blended + np.sqrt(1 - 1 / n_blended) * direction
 
 
 def _runs(record: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -81,32 +82,33 @@ def _of_same_class(
     codes: NDArray[np.intp],
     rng: np.random.Generator,
 ) -> NDArray[np.intp]:
-    """Return for each beat one of its class: of its partner, or of anybody if he has none."""
-    share = rng.random(len(record))
+    """Return a row of the same class for each beat, from its partner record if possible."""
+    fraction = rng.random(len(record))
     n_classes = codes.max() + 1
     rows = np.empty(len(record), np.intp)
-    for own, wanted in (
+    # First a row of any record, then one of the partner where the partner has the class.
+    for group, target in (
         (codes, codes),
         (record * n_classes + codes, partner * n_classes + codes),
     ):
-        order = np.argsort(own, kind="stable")
-        size = np.bincount(own, minlength=wanted.max() + 1)
+        order = np.argsort(group, kind="stable")
+        size = np.bincount(group, minlength=target.max() + 1)
         first = np.cumsum(size) - size
-        found = size[wanted] > 0
-        wanted = wanted[found]
-        rows[found] = order[first[wanted] + (share[found] * size[wanted]).astype(np.intp)]
+        exists = size[target] > 0
+        target = target[exists]
+        rows[exists] = order[first[target] + (fraction[exists] * size[target]).astype(np.intp)]
     return rows
 
 
 def _warp(values: NDArray, run: NDArray[np.intp], rng: np.random.Generator) -> NDArray:
-    """Change size and pace of the beats of each run."""
+    """Scale amplitude and time axis of the beats of each run; the R peak stays in place."""
     n_runs, n_times = run[-1] + 1, values.shape[2]
-    size = np.exp(rng.normal(0, SIZE_SPREAD, n_runs))
-    pace = np.exp(rng.normal(0, PACE_SPREAD, (n_runs, 2)))
+    amplitude = np.exp(rng.normal(0, AMPLITUDE_SPREAD, n_runs))
+    factor = np.exp(rng.normal(0, TIME_SPREAD, (n_runs, 2)))
     since_peak = np.arange(n_times) - n_times // 2
-    at = since_peak * pace[:, (since_peak > 0).astype(np.intp)] + n_times // 2
+    at = since_peak * factor[:, (since_peak > 0).astype(np.intp)] + n_times // 2
     at = np.clip(at, 0, n_times - 1)[run][:, np.newaxis]
     below = np.minimum(at.astype(np.intp), max(n_times - 2, 0))
     above = np.minimum(below + 1, n_times - 1)
     left, right = (np.take_along_axis(values, rows, axis=2) for rows in (below, above))
-    return size[run][:, np.newaxis, np.newaxis] * (left + (at - below) * (right - left))
+    return amplitude[run][:, np.newaxis, np.newaxis] * (left + (at - below) * (right - left))

@@ -58,7 +58,7 @@ class NoiseFieldAnonymizer(BasePerturbation):
         Rows of a step. Each has a partner of its subject; those of all others are impostors.
     lr : float, default=0.001
         Learning rate of Adam for the U-Net.
-    judge_lr : float, default=0.001
+    auxiliary_lr : float, default=0.001
         Learning rate of verifier and classifier, which are not trained beforehand here.
     checkpoint : str or path, default=None
         File that is written after every epoch. If it exists, training continues from it and
@@ -163,7 +163,7 @@ class NoiseFieldAnonymizer(BasePerturbation):
         verification_weight: float = 1.0,
         batch_size: int = 64,
         lr: float = 1e-3,
-        judge_lr: float = 1e-3,
+        auxiliary_lr: float = 1e-3,
         checkpoint: str | os.PathLike | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -178,7 +178,7 @@ class NoiseFieldAnonymizer(BasePerturbation):
             verification_weight=verification_weight,
             batch_size=batch_size,
             lr=lr,
-            judge_lr=judge_lr,
+            auxiliary_lr=auxiliary_lr,
             checkpoint=checkpoint,
             device=device,
             random_state=random_state,
