@@ -7,7 +7,6 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
-from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch.dataset import Dataset
 
 from sklearn_ecganon import QRSSegmenter, make_ecg_records
@@ -35,11 +34,6 @@ from tests.perturbing import Kill
 pytestmark = pytest.mark.trains
 
 SMALL = {"n_filters": 4, "batch_size": 16, "max_epochs": 2, "random_state": 0}
-
-
-@parametrize_with_checks([GANImageAnonymizer(max_epochs=2)])
-def test_check_estimator(estimator, check):
-    check(estimator)
 
 
 @pytest.fixture(scope="module")
