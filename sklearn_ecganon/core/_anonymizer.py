@@ -26,6 +26,8 @@ from sklearn_ecganon._validation import (
     validate_beats,
 )
 from sklearn_ecganon.core._draws import Draws
+from sklearn_ecganon.core._physics import obeyed_relations, with_relations
+from sklearn_ecganon.leads import LimbRelations
 from sklearn_ecganon.records import BeatSet
 
 
@@ -69,12 +71,15 @@ class RecordPseudonym:
         Keyed digest of the record's first stretch.
     settled : object
         What the anonymizer decided at the first stretch besides the draws.
+    relations : LimbRelations or None
+        What the limb leads of the first stretch obey, and so do those of the release.
     """
 
     model: BaseAnonymizer
     salt: bytes
     first: bytes
     settled: Any
+    relations: LimbRelations | None = None
 
     def release(self, stretch: BeatSet) -> BeatSet:
         """Return the release of one stretch of the record.
@@ -101,7 +106,8 @@ class RecordPseudonym:
         beats = self.model._validated(stretch)
         if self.model.strength == 0:
             return stretch
-        return self.model._release(beats, Draws(self.salt, beats, (self.first,), self.settled))
+        draws = Draws(self.salt, beats, (self.first,), self.settled)
+        return with_relations(self.model._release(beats, draws), beats, [self.relations])
 
 
 class BaseAnonymizer(
@@ -131,6 +137,9 @@ class BaseAnonymizer(
     ``_settle(first, draws)``
         Return whatever the first stretch of each record decides for all the others. Every
         later stretch finds the answer in ``draws.settled``.
+
+    Limb leads need no care: where III, aVR, aVL and aVF of the original follow from I and II,
+    those of the release are computed from its own I and II afterwards.
 
     In all three `beats` is a :class:`BeatSet`. The rows of an array arrive as records of
     one beat each. `CONTRIBUTING.md` walks through an example, and
@@ -242,6 +251,8 @@ class BaseAnonymizer(
         draws = Draws(self.salt_.tobytes(), beats)
         settled = self._settle(beats, draws)
         released = self._release(beats, Draws(draws.salt, beats, draws.digests, settled))
+        relations = [obeyed_relations(beats, record) for record in range(len(beats))]
+        released = with_relations(released, beats, relations)
         if isinstance(X, BeatSet):
             return released
         return _as_array(released, X).astype(beats.beats.dtype)
@@ -286,7 +297,8 @@ class BaseAnonymizer(
         beats = self._validated(first)
         draws = Draws(self.salt_.tobytes() if salt is None else bytes(salt), beats)
         settled = None if self.strength == 0 else self._settle(beats, draws)
-        return RecordPseudonym(self, draws.salt, draws.digests[0], settled)
+        relations = obeyed_relations(beats, 0)
+        return RecordPseudonym(self, draws.salt, draws.digests[0], settled, relations)
 
     def inverse_transform(self, X: Any) -> Any:
         """Return X unchanged: what was removed is gone, and a Pipeline goes on to stitch.

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from sklearn_ecganon.contracts import measure
+from sklearn_ecganon.leads import LIMB_LEADS
 from sklearn_ecganon.metrics import detection_scores
 from sklearn_ecganon.records import BeatSet, ECGRecord
 from sklearn_ecganon.segmentation import QRSSegmenter, stitch_record
 from sklearn_ecganon.utility._pairs import check_pairs
 
-#: Each limb lead as a combination of the leads I and II.
-LIMB_LEADS = {"III": (-1.0, 1.0), "AVR": (-0.5, -0.5), "AVL": (1.0, -0.5), "AVF": (-0.5, 1.0)}
+DERIVED_LEADS = {name: pair for name, pair in LIMB_LEADS.items() if name not in ("I", "II")}
 QRS_MS = 80.0  # half of the window around an R peak that holds the QRS complex
 JUMP = 0.1  # mV between neighboring samples
 JUMP_SLOPE = 0.02  # mV/ms; P and T waves are slower
@@ -169,11 +169,11 @@ def _as_records(X: Any) -> list[ECGRecord]:
 
 def _limb_lead_error(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
     leads = {name.upper(): record.signal[:, i] for i, name in enumerate(record.lead_names)}
-    if not {"I", "II"} <= leads.keys() or not LIMB_LEADS.keys() & leads.keys():
+    if not {"I", "II"} <= leads.keys() or not DERIVED_LEADS.keys() & leads.keys():
         return np.nan
     errors = [
         np.nanpercentile(np.abs(leads[name] - a * leads["I"] - b * leads["II"]), 99)
-        for name, (a, b) in LIMB_LEADS.items()
+        for name, (a, b) in DERIVED_LEADS.items()
         if name in leads
     ]
     return float(np.max(errors))
