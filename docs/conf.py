@@ -48,6 +48,15 @@ html_theme_options = {
     "footer_end": [],
 }
 # Only the API has many pages; elsewhere code wants the room.
-WIDE = ("index", "start", "measuring", "reading", "leaderboard", "pseudo_identity", "pictures")
+WIDE = (
+    "index",
+    "start",
+    "measuring",
+    "reading",
+    "leaderboard",
+    "pseudo_identity",
+    "pictures",
+    "images",
+)
 html_sidebars = {page: [] for page in (*WIDE, "archive", "formats", "auto_examples/*")}
 html_show_sourcelink = False

@@ -230,8 +230,8 @@ def test_overlay_takes_one_beat_from_the_middle():
     [
         ({}, "give sampling_rate="),
         ({"sampling_rate": 100, "after": np.zeros((3, 9))}, r"\(4, 10\) and after \(3, 9\)"),
-        ({"sampling_rate": 100, "lead": 1}, "lead=1 is not there; the leads are lead 1"),
-        ({"sampling_rate": 100, "lead": "II"}, "lead='II' is not there"),
+        ({"sampling_rate": 100, "lead": 1}, "lead=1 does not exist; the leads are lead 1"),
+        ({"sampling_rate": 100, "lead": "II"}, "lead='II' does not exist"),
         ({"sampling_rate": 100, "n_beats": 0}, "n_beats=0"),
     ],
 )
@@ -267,9 +267,9 @@ def test_strip_of_records_at_two_rates(bunch):
 
 def test_strip_refuses_what_is_not_there(bunch):
     record = bunch.data[0]
-    with pytest.raises(ValueError, match=r"cannot show 8 to 13 s of 10 s"):
+    with pytest.raises(ValueError, match=r"8 to 13 s is not in its 10 s"):
         BeatOverlayDisplay.from_records(record, record, start=8)
-    with pytest.raises(ValueError, match="lead='V9' is not there"):
+    with pytest.raises(ValueError, match="lead='V9' does not exist"):
         BeatOverlayDisplay.from_records(record, record, lead="V9")
 
 

@@ -36,7 +36,7 @@ from sklearn_ecganon.training import (
     without_adversary,
 )
 
-# What does not tell one training from another.
+# Parameters that may differ when a training is resumed.
 NOT_TRAINED = ("strength", "direction", "checkpoint", "device")
 
 
@@ -81,7 +81,7 @@ class CycleGANAnonymizer(NetStateMixin, BaseAnonymizer):
         ends with the same weights as without an interruption, bit for bit. It holds weights
         and a hash of the data, no sample.
     sampling_rate : float, default=250.0
-        Rate of array input in Hz. A BeatSet brings its own.
+        Sampling rate of array input in Hz. A BeatSet has its own.
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
@@ -107,7 +107,7 @@ class CycleGANAnonymizer(NetStateMixin, BaseAnonymizer):
     salt_ : ndarray of uint8 of shape (16,)
         Secret that keys the draws.
     device_ : str
-        Where the net lives.
+        The device of the net.
     n_leads_, n_times_, sampling_rate_ : int, int, float
         Layout of the beats seen in `fit`.
     n_features_in_ : int
@@ -126,25 +126,25 @@ class CycleGANAnonymizer(NetStateMixin, BaseAnonymizer):
     a record scales and shifts their coarsest channels; batches of 8 instead of 1;
     normalization leaves out the full size; the buffers of the discriminators are empty at
     the start of each epoch, so that no checkpoint holds an image. Beats
-    are scaled by the 1 % and 99 % quantiles of each lead; artefacts beyond three times that
+    are scaled by the 1 % and 99 % quantiles of each lead; artifacts beyond three times that
     range pass through.
 
     Read this before a release:
 
-    - A translation is one to one: what is peculiar to a beat stays peculiar. Nothing random
-      is drawn for a single beat, so there is nothing to average away; but all beats of a
-      person are translated alike, and an attacker who holds translations of their own
-      learns to recognize them.
-    - The fitted model is a key. It was trained to recover the original after a round trip:
-      whoever has the model has the people. Keep it like the originals.
-    - Between groups of people drawn by chance there is nothing to translate, and little is
-      changed: on ECG-ID 98 % of 45 people were recognized in originals and in translations
-      alike (``benchmarks/images/cyclegan.py``, seed 0, 2026-11-22).
-    - Input that already looks like the target domain is left nearly unchanged, as the
-      identity loss asks for. Translate B from B to A.
+    - A translation is one to one: it preserves what distinguishes a beat from others. No
+      draw is for a single beat, so that averaging beats removes nothing. But all beats of a
+      person are translated in the same way, and an attacker who translates recordings with
+      the same model learns to recognize them.
+    - The fitted model is a key. It was trained to recover the original after a round trip,
+      so it reveals the people of a release. Keep it like the originals.
+    - Between random groups of people there is nothing to translate, and little changes: on
+      ECG-ID retrained attackers identify 98.9 % of 89 people in originals and in
+      translations (``benchmarks/leaderboard.py``, seed 0, 2026-11-22).
+    - Input that already looks like the target domain stays nearly unchanged because of the
+      identity loss. Translate records of B from B to A.
 
-    A draw keyed by salt and content differs between two records, and is shared by all beats
-    of one. :meth:`translate` and :meth:`round_trip` leave it out.
+    All beats of a record share one draw, which is keyed by salt and content and differs
+    between records. :meth:`translate` and :meth:`round_trip` do not use it.
 
     References
     ----------

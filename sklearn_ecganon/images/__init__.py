@@ -1,6 +1,6 @@
 """Chest X-rays, MRI and other images of patients: removing the person, measuring what is left.
 
-All arrays are (n, h, w). This room is a wing of its own: nothing in it is about ECGs.
+All arrays are (n, h, w). Nothing in this package is about ECGs.
 """
 
 from sklearn_ecganon.exceptions import WeakAttackWarning

@@ -33,7 +33,7 @@ from sklearn_ecganon.training import (
     without_adversary,
 )
 
-# What does not tell one training from another.
+# Parameters that may differ when a training is resumed.
 NOT_TRAINED = ("strength", "direction", "checkpoint", "device")
 
 
@@ -105,7 +105,7 @@ class CycleGANTranslator(NetStateMixin, BaseImageTransformer):
     salt_ : ndarray of uint8 of shape (16,)
         Secret that keys the draws.
     device_ : str
-        Where the net lives.
+        The device of the net.
     size_ : (int, int)
         Height and width of the images seen in `fit`.
     n_features_in_ : int
@@ -125,17 +125,17 @@ class CycleGANTranslator(NetStateMixin, BaseImageTransformer):
 
     Read this before a release:
 
-    - A translation is one to one: what is peculiar to an image stays peculiar, and an
-      attacker who holds translations of their own learns to recognize it.
-    - The fitted model is a key. It was trained to recover the original after a round trip:
-      whoever has the model has the people. Keep it like the originals.
-    - Between groups of people drawn by chance there is nothing to translate, and little is
-      changed: on NIH X-rays verifiers reached an AUC of 0.84 on originals and on
-      translations (``benchmarks/images/cyclegan.py``, seed 0, 2026-11-22).
-    - Input that already looks like the target domain is left nearly unchanged, as the
-      identity loss asks for. Translate B from B to A.
+    - A translation is one to one: it preserves what distinguishes an image from others. An
+      attacker who translates images with the same model learns to recognize it.
+    - The fitted model is a key. It was trained to recover the original after a round trip,
+      so it reveals the patients of a release. Keep it like the originals.
+    - Between random groups of people there is nothing to translate, and little changes: on
+      NIH X-rays verifiers had an AUC of 0.84 on originals and on translations
+      (``benchmarks/images/cyclegan.py``, seed 0, 2026-11-22).
+    - Input that already looks like the target domain stays nearly unchanged because of the
+      identity loss. Translate images of B from B to A.
 
-    :meth:`translate` and :meth:`round_trip` leave the secret draw out.
+    :meth:`translate` and :meth:`round_trip` do not use the secret draw.
 
     References
     ----------

@@ -46,17 +46,16 @@ class FakeTestRow(NamedTuple):
 
 
 class FakeTest(ImageLearner):
-    """Ask a classifier that learned from real images what generated images show.
+    """Classify generated images by a network that has learned from real images.
 
-    A residual network learns classes, such as findings, from real images. On images that
-    were generated to be of a class, it is right as often as the class can really be seen
-    in them. In the other direction, :meth:`tell_apart` trains a classifier to tell
+    A residual network learns classes, such as findings, from real images. Its accuracy on
+    generated images shows whether they look like the class that they were generated for.
+    :meth:`tell_apart` answers another question: it trains a classifier to distinguish
     generated from real images.
 
-    Where generated images are meant to deceive a classifier, a fall of its accuracy is a
-    success of the attack: that is how [1]_ reads it. Here images are generated to be used
-    in place of real ones. The same fall then means that the finding is lost, and with it
-    the use of the data. Both readings have the same number; this class computes it.
+    If generated images are meant to deceive a classifier, a fall of its accuracy is a
+    success of the attack, as in [1]_. Here generated images replace real ones. The same
+    fall then means that the finding is lost, and the data are less useful.
 
     Parameters
     ----------
@@ -96,14 +95,14 @@ class FakeTest(ImageLearner):
 
     See Also
     --------
-    FakeTestMonitor : Asks it about a generator while that is trained.
+    FakeTestMonitor : Applies it to a generator during training.
     sklearn_ecganon.metrics.two_sample_auc : Real against generated data, by trees.
 
     Notes
     -----
     After [1]_, where a ResNet-18 reaches an accuracy of 0.98 on real chest X-rays and 0.63,
     0.57 and 0.55 on those of a GAN after 100, 200 and 500 iterations. Deviations: the
-    network is narrower, without pooling before its first stage; its weights are drawn, not
+    network is narrower, without pooling before its first stage; its weights are random, not
     pretrained; all classes have the same weight.
 
     References
@@ -280,7 +279,7 @@ class FakeTest(ImageLearner):
         real_groups: ArrayLike | None = None,
         generated_groups: ArrayLike | None = None,
     ) -> FakeTestRow:
-        """Train classifiers to tell generated from real images, on folds.
+        """Train classifiers to distinguish generated from real images, on folds.
 
         The fitted classifier is not changed; `fit` is not needed.
 
@@ -295,8 +294,8 @@ class FakeTest(ImageLearner):
         Returns
         -------
         row : FakeTestRow
-            Over three folds. The AUC is 0.5 where the classifier cannot tell, and 1 where
-            it always can.
+            Over three folds. The AUC is 0.5 if the classifier cannot distinguish them at all,
+            and 1 if it always does.
 
         Raises
         ------

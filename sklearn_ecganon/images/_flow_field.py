@@ -61,7 +61,7 @@ class FlowFieldPerturbation(BaseFieldPerturbation):
     lr : float, default=0.0001
         Learning rate of Adam for the U-Net, as published.
     auxiliary_lr : float, default=0.001
-        Learning rate of verifier and classifier, which are not trained beforehand here.
+        Learning rate of verifier and classifier, which are trained together with the U-Net.
     checkpoint : str or path, default=None
         File that is written after every epoch. If it exists, training continues from it and
         ends with the same weights as without an interruption, bit for bit. It holds weights
@@ -90,7 +90,7 @@ class FlowFieldPerturbation(BaseFieldPerturbation):
     salt_ : ndarray of uint8 of shape (16,)
         Secret that keys the draws.
     device_ : str
-        Where the net lives.
+        The device of the net.
     size_ : (int, int)
         Height and width of the images seen in `fit`.
     n_features_in_ : int
@@ -115,20 +115,19 @@ class FlowFieldPerturbation(BaseFieldPerturbation):
 
     **No folds.** The slope of a smoothed displacement is at most
     ``sqrt(2 / pi) * mu * side / (2 * smoothing)`` along an axis. The smoothing, and the
-    edge of protected regions, are wide enough to keep the sum over the axes below 1: the
-    Jacobian of the deformation is positive, whatever the net predicts. (Weights are
-    softened to that end as well.)
+    edge of protected regions (also of weights), are wide enough to keep the sum over the
+    axes below 1. The Jacobian of the deformation is then positive for all displacements.
 
     Source: PriCheXy-Net [1]_. Deviations:
 
     - The Gaussian smooths the displacement, never the grid. Zero-padded smoothing of the
       grid itself moves the border of the image, however small `mu` is.
-    - The draw beside the input, and no normalization over a batch.
-    - The nets are small, and trained from scratch; verifier and classifier learn while the
-      U-Net is trained to the identity.
+    - The draw is an additional input, and no normalization is over a batch.
+    - The nets are small and trained from scratch; verifier and classifier learn while the
+      U-Net learns to change nothing.
     - Protected regions.
 
-    **What it is worth.** The published fall of the verifier, from 81.8 to 57.7 %, was not
+    **Measured.** The published fall of the verifier, from 81.8 to 57.7 %, was not
     reproduced. On a thousand X-rays of 128 pixels `mu` 0.01 is at most 0.6 of a pixel, and
     verifiers that are trained on releases keep all but 3 % of their AUC above guessing
     (0.80 to 0.79; ``benchmarks/images/perturbation.py xray``, 2026-11-22).

@@ -34,8 +34,8 @@ class GANSynthesizer(NetStateMixin, BaseImageTransformer):
     """Replace each image by one of its class that a GAN generates.
 
     A conditional generative adversarial network learns to generate images of each class,
-    and an encoder inverts it. At full strength nothing of an image is kept but its class;
-    below, its latent lies between the inversion of the image and a secret draw.
+    and an encoder inverts it. At full strength the release keeps only the class of an image.
+    Below, the latent of the release is between the inversion of the image and a secret draw.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class GANSynthesizer(NetStateMixin, BaseImageTransformer):
     salt_ : ndarray of uint8 of shape (16,)
         Secret that keys the draws.
     device_ : str
-        Where the net lives.
+        The device of the net.
     size_ : (int, int)
         Height and width of the images seen in `fit`.
     n_features_in_ : int

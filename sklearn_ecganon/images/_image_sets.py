@@ -17,29 +17,29 @@ from sklearn_ecganon._data_home import get_data_home
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A collection of images, as far as finding it needs to know.
+    """Where a collection of images is, and where to get it.
 
     Parameters
     ----------
     path : str
         Its folder or file in the data folder.
     layout : str
-        What lies there, for whoever has to put it there.
-    source, licence : str
-        Where the originals come from, and on which terms.
+        Description of the files that are expected there.
+    source, license : str
+        Address and license of the originals.
     descr : str
-        The whole story, for `DESCR`.
+        Full description, for `DESCR`.
     """
 
     path: str
     layout: str
     source: str
-    licence: str
+    license: str
     descr: str
 
 
 def find_image_set(images: ImageSet, data_home: str | os.PathLike[str] | None) -> Path:
-    """Return where the images lie, or say where to get them."""
+    """Return the path of the images; an error says where to get them."""
     path = get_data_home(data_home) / images.path
     if not path.exists():
         raise missing_image_set(images, path)
@@ -48,9 +48,9 @@ def find_image_set(images: ImageSet, data_home: str | os.PathLike[str] | None) -
 
 def missing_image_set(images: ImageSet, path: Path) -> FileNotFoundError:
     return FileNotFoundError(
-        f"{path} is not there; give data_home=, or set SKLEARN_ECGANON_DATA to the folder that "
-        f"holds {images.path}: {images.layout}. The originals are at {images.source} "
-        f"({images.licence})."
+        f"{path} does not exist; give data_home=, or set SKLEARN_ECGANON_DATA to the folder "
+        f"that holds {images.path}: {images.layout}. The originals are at {images.source} "
+        f"({images.license})."
     )
 
 
@@ -69,7 +69,7 @@ def read_pngs(paths: Sequence[Path]) -> NDArray[np.uint8]:
             with Image.open(path, formats=["PNG"]) as image:
                 pixels = np.asarray(image.convert("L"))
         except OSError as error:
-            raise ValueError(f"{path} cannot be read ({error}); copy it anew.") from error
+            raise ValueError(f"{path} cannot be read ({error}); copy it again.") from error
         if images and pixels.shape != images[0].shape:
             raise ValueError(
                 f"{path} has {pixels.shape} pixels, {paths[0].name} {images[0].shape}; all "
@@ -92,7 +92,7 @@ def image_bunch(
     if unknown or {len(field) for field in fields.values()} | {len(labels)} != {len(pixels)}:
         raise ValueError(
             f"{images.path}: {len(pixels)} images with {len(labels)} labels of which "
-            f"{unknown or 'none'} are unknown; want {images.layout}."
+            f"{unknown or 'none'} are unknown; expected {images.layout}."
         )
     scaled = pixels.astype(np.float32) / np.float32(255)
     return Bunch(

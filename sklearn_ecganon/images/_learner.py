@@ -1,4 +1,4 @@
-"""What the estimators share that learn one network from images."""
+"""Shared base of the estimators that learn one network from images."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ImageLearner(NetStateMixin, BaseEstimator):
     random_state: Any
 
     def _images(self, X: ArrayLike, *, reset: bool) -> NDArray[np.float32]:
-        """Return images as the network takes them: (n, n_channels, h, w)."""
+        """Return images for the network: (n, n_channels, h, w)."""
         images = check_images(
             self,
             X,
@@ -87,7 +87,7 @@ class ImageLearner(NetStateMixin, BaseEstimator):
         raise NotImplementedError
 
     def _net(self, module: type[nn.Module], **settings: Any) -> NeuralNet:
-        """Return an initialized net with the optimizer and schedule that all share."""
+        """Return an initialized net with the common optimizer and schedule."""
         net = NeuralNet(
             module,
             optimizer=torch.optim.AdamW,

@@ -13,21 +13,21 @@ KERMANY = ImageSet(
     path="kermany-chestxray-64.npz",
     layout=(
         "NumPy arrays images, uint8 of shape (n, 64, 64), and label, patient and name, one "
-        "text an image"
+        "text per image"
     ),
     source="https://data.mendeley.com/datasets/rscbjbr9sj",
-    licence="CC BY 4.0",
+    license="CC BY 4.0",
     descr="""\
-Kermany's paediatric chest X-rays
+Kermany's pediatric chest X-rays
 =================================
-5216 chest X-rays of children of one to five years, made smaller to 64 x 64 pixels: 1341
+5216 chest X-rays of children of one to five years, reduced to 64 x 64 pixels: 1341
 normal, 2530 with a bacterial and 1345 with a viral pneumonia.
 
-- Patients are known by the file names only, which number normal children, bacterial and
-  viral pneumonia apart: whether two of these numbers are one child is not known, and
-  `subject` takes them for two (3654 in all).
+- Only the file names identify patients. They number normal children, bacterial and viral
+  pneumonia separately. It is unknown whether two of these numbers are one child, and
+  `subject` counts them as two (3654 in all).
 
-Licence: Creative Commons Attribution 4.0.
+License: Creative Commons Attribution 4.0.
 
 Cite:
 Kermany DS et al. Identifying Medical Diagnoses and Treatable Diseases by Image-Based Deep
@@ -37,7 +37,7 @@ Learning. Cell 172(5):1122-1131 (2018). doi:10.17632/rscbjbr9sj
 
 
 def load_kermany_chest_xrays(data_home: str | os.PathLike[str] | None = None) -> Bunch:
-    """Load paediatric chest X-rays: normal, bacterial and viral pneumonia.
+    """Load pediatric chest X-rays: normal, bacterial and viral pneumonia.
 
     Nothing is downloaded.
 
@@ -55,7 +55,7 @@ def load_kermany_chest_xrays(data_home: str | os.PathLike[str] | None = None) ->
         images : ndarray of float32 of shape (5216, 64, 64)
             Gray values from 0 to 1.
         data : ndarray of float32 of shape (5216, 4096)
-            The same memory, one image a row.
+            The same memory, one image per row.
         target : ndarray of int of shape (5216,)
             The finding, an index into `target_names`.
         target_names : list of str
@@ -66,14 +66,14 @@ def load_kermany_chest_xrays(data_home: str | os.PathLike[str] | None = None) ->
         name : ndarray of str of shape (5216,)
             File names of the publisher.
         DESCR : str
-            Facts that matter, licence, what to cite.
+            Facts that matter, license, what to cite.
 
     Raises
     ------
     FileNotFoundError
-        If the file is not there; the message says where to get the images.
+        If the file does not exist; the message says where to get the images.
     ValueError
-        If it is not what it should be.
+        If the file does not have the expected content.
 
     References
     ----------

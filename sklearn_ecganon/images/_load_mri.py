@@ -23,20 +23,20 @@ MRI = ImageSet(
         "patient01_study1_T1W_z016.png; PNG images of 8 bits and 128 x 128 pixels"
     ),
     source="https://github.com/muschellij2/open_ms_data",
-    licence="CC BY",
+    license="CC BY",
     descr="""\
 Brain MRI of ten patients with multiple sclerosis
 =================================================
-704 axial slices, made smaller to 128 x 128 pixels, of two studies.
+704 axial slices, reduced to 128 x 128 pixels, of two studies.
 
 - `mni_paired`: 3 patients, 24 slices each, in four contrasts (T1, T1POST, T2, FLAIR) that
-  lie upon each other pixel by pixel.
-- `longitudinal`: 7 patients, 16 slices a contrast, four of them at two visits; not every
-  contrast of every visit is there.
-- Patients are numbered apart in the two studies; `subject` says which study.
-- Enough to translate contrasts for real, too few people for a figure of identity.
+  are aligned pixel by pixel.
+- `longitudinal`: 7 patients, 16 slices per contrast, four patients at two visits; some
+  contrasts of some visits are missing.
+- The two studies number patients separately; `subject` includes the study.
+- There are enough slices to learn a translation, but too few people to measure identity.
 
-Licence: Creative Commons Attribution.
+License: Creative Commons Attribution.
 
 Cite:
 Lesjak Ž et al. A Novel Public MR Image Dataset of Multiple Sclerosis Patients With Lesion
@@ -49,7 +49,7 @@ SUBSETS = ("mni_paired", "longitudinal")
 SLICE = re.compile(
     r"(?P<patient>patient\d+)(_study(?P<visit>\d+))?_(?P<contrast>[A-Z0-9]+)_z(?P<slice>\d+)"
 )
-# The two studies call them differently.
+# The two studies have different names for them.
 CONTRASTS = {"T1W": "T1", "T2W": "T2"}
 
 
@@ -77,7 +77,7 @@ def load_mri_slices(
         images : ndarray of float32 of shape (n, 128, 128)
             Gray values from 0 to 1; 704 images of both studies.
         data : ndarray of float32 of shape (n, 16384)
-            The same memory, one image a row.
+            The same memory, one image per row.
         target : ndarray of int of shape (n,)
             The contrast, an index into `target_names`.
         target_names : list of str
@@ -91,16 +91,16 @@ def load_mri_slices(
         subset : ndarray of str of shape (n,)
             The study.
         DESCR : str
-            Facts that matter, licence, what to cite.
+            Facts that matter, license, what to cite.
 
     Raises
     ------
     FileNotFoundError
-        If the folder is not there; the message says where to get the images.
+        If the folder does not exist; the message says where to get the images.
     ImportError
         If Pillow is not installed.
     ValueError
-        If `subset` is unknown, or a file is not what it should be.
+        If `subset` is unknown, or a file does not have the expected content.
 
     References
     ----------
@@ -117,7 +117,7 @@ def load_mri_slices(
     True
     """
     if subset is not None and subset not in SUBSETS:
-        raise ValueError(f"subset is {subset!r}; want one of {SUBSETS}, or None for both.")
+        raise ValueError(f"subset is {subset!r}; give one of {SUBSETS}, or None for both.")
     folder = find_image_set(MRI, data_home)
     rows, paths = [], []
     for name in SUBSETS if subset is None else (subset,):

@@ -24,18 +24,18 @@ NIH = ImageSet(
         "8 bits and 128 x 128 pixels"
     ),
     source="https://nihcc.app.box.com/v/ChestXray-NIHCC",
-    licence="public, cite Wang et al. 2017",
+    license="public, cite Wang et al. 2017",
     descr="""\
 NIH ChestX-ray14, a thousand images
 ===================================
-1000 frontal chest X-rays of 682 patients, 500 without finding and 500 with pneumonia, made
-smaller to 128 x 128 pixels. 164 patients have two images or more, 677 pairs in all.
+1000 frontal chest X-rays of 682 patients, 500 without finding and 500 with pneumonia, reduced
+to 128 x 128 pixels. 164 patients have two images or more, 677 pairs in all.
 
 - Sex, age and view (AP or PA) are not known of 90 images.
 - Sex and view are easy to see: compare images of different people of the same view and sex.
 - The correlation of 32 x 32 pixels already verifies patients at an AUC of 0.71.
 
-Licence: public; the NIH Clinical Center asks to be named and cited.
+License: public; the NIH Clinical Center asks to be named and cited.
 
 Cite:
 Wang X et al. ChestX-ray8: Hospital-scale Chest X-ray Database and Benchmarks on
@@ -69,7 +69,7 @@ def load_nih_chest_xrays(data_home: str | os.PathLike[str] | None = None) -> Bun
         images : ndarray of float32 of shape (1000, 128, 128)
             Gray values from 0 to 1.
         data : ndarray of float32 of shape (1000, 16384)
-            The same memory, one image a row.
+            The same memory, one image per row.
         target : ndarray of int of shape (1000,)
             The finding, an index into `target_names`.
         target_names : list of str
@@ -87,12 +87,12 @@ def load_nih_chest_xrays(data_home: str | os.PathLike[str] | None = None) -> Bun
         findings : ndarray of str of shape (1000,)
             All findings, ``"Edema|Pneumonia"``, or ``""`` where they are not known.
         DESCR : str
-            Facts that matter, licence, what to cite.
+            Facts that matter, license, what to cite.
 
     Raises
     ------
     FileNotFoundError
-        If the folder is not there; the message says where to get the images.
+        If the folder does not exist; the message says where to get the images.
     ImportError
         If Pillow is not installed.
     ValueError

@@ -59,7 +59,7 @@ class NoiseFieldPerturbation(BaseFieldPerturbation):
     lr : float, default=0.0001
         Learning rate of Adam for the U-Net, as published.
     auxiliary_lr : float, default=0.001
-        Learning rate of verifier and classifier, which are not trained beforehand here.
+        Learning rate of verifier and classifier, which are trained together with the U-Net.
     checkpoint : str or path, default=None
         File that is written after every epoch. If it exists, training continues from it and
         ends with the same weights as without an interruption, bit for bit. It holds weights
@@ -88,7 +88,7 @@ class NoiseFieldPerturbation(BaseFieldPerturbation):
     salt_ : ndarray of uint8 of shape (16,)
         Secret that keys the draws.
     device_ : str
-        Where the net lives.
+        The device of the net.
     size_ : (int, int)
         Height and width of the images seen in `fit`.
     n_features_in_ : int
@@ -114,15 +114,15 @@ class NoiseFieldPerturbation(BaseFieldPerturbation):
     Values may leave the range of the input by `noise_degree`: clip images before they are
     written as integers.
 
-    **What it is worth.** At the degree of 0.01 verifiers that are trained on releases of
+    **Measured.** At the degree of 0.01 verifiers that are trained on releases of
     X-rays lose nothing (AUC 0.79 before and after; ``benchmarks/images/perturbation.py
     xray``, 2026-11-22). At 0.1, on 48 pixels, those trained on releases alone lose 45 % of
     their AUC above guessing, those trained on pairs of an original and a release 10 % (two
     of each, with ``--size 48 --degrees 0.1 --filters 4 --epochs 40 --lr 3e-3``).
 
     Source: the learned noise that [1]_ and its successors compare their flow field with.
-    Deviations: the draw beside the input, no normalization over a batch, small nets from
-    scratch, protected regions.
+    Deviations: the draw as an additional input, no normalization over a batch, small nets
+    that are trained from scratch, protected regions.
 
     References
     ----------

@@ -23,15 +23,15 @@ def verification_pairs(
     impostor pairs. If people tend to come back for the same view, for example, pairs of two
     views are still as often genuine as not.
 
-    Call it after a split by people, for each side on its own: a pair belongs to two people.
+    Split by people first, and call it for each side: an impostor pair has two people.
 
     Parameters
     ----------
     subject : array-like of shape (n,)
         The person in each image.
     match : array-like of shape (n,) or (n, n_columns), optional
-        What is easy to see in each image, such as view and sex. An empty text, for unknown,
-        is a value like the others.
+        Obvious features of each image, such as view and sex. An empty text (unknown) is a
+        value like the others.
     max_per_subject : int, optional
         Largest number of genuine pairs of a person, drawn without replacement, so that
         frequent visitors do not dominate. None takes all.
@@ -50,7 +50,7 @@ def verification_pairs(
     Raises
     ------
     ValueError
-        If there is only one person, nobody has two images, or nothing matches.
+        If there is only one person, no person has two images, or no images match.
 
     Notes
     -----
@@ -81,13 +81,13 @@ def verification_pairs(
         if any(unknown):
             raise ValueError(
                 f"subject of row {int(np.argmax(unknown))} is missing; give the "
-                "person in every image, or leave such rows out."
+                "person in every image, or remove such rows."
             )
     subjects = _codes(subject)
     keys = np.zeros(len(subjects), dtype=np.intp) if match is None else _codes(match)
     check_consistent_length(subjects, keys)
     if max_per_subject is not None and max_per_subject < 1:
-        raise ValueError(f"max_per_subject is {max_per_subject}; want 1 or more, or None.")
+        raise ValueError(f"max_per_subject is {max_per_subject}; give 1 or more, or None.")
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
     check_people(subjects)
     genuine = _genuine_pairs(subjects, max_per_subject, rng)
@@ -97,8 +97,8 @@ def verification_pairs(
     matched = others >= 0
     if not matched.any():
         raise ValueError(
-            "no impostor pair possible: no image of anybody else has the same values of match "
-            "as one of a person with two images; leave columns of match out."
+            "no impostor pair possible: no image of another person has the same values of "
+            "match as one of a person with two images; give fewer columns of match."
         )
     impostor = np.column_stack([genuine[:, 0], others])
     pairs = np.concatenate([genuine[matched], impostor[matched]])
@@ -106,19 +106,21 @@ def verification_pairs(
 
 
 def check_people(subjects: NDArray[np.intp]) -> None:
-    """Refuse people of whom no genuine or no impostor pair can be made."""
+    """Refuse people without any genuine pair or any impostor pair."""
     n_images = np.bincount(subjects)
     if len(n_images) < 2:
-        raise ValueError("y holds one class, a single person; an impostor takes a second.")
+        raise ValueError(
+            "y holds one class, a single person; an impostor pair needs two people."
+        )
     if n_images.max() < 2:
         raise ValueError(
             f"no genuine pair possible: each of the {len(n_images)} people has a single image; "
-            "give two images or more of some."
+            "give two images or more of some people."
         )
 
 
 def _codes(values: ArrayLike) -> NDArray[np.intp]:
-    """Return a number for each distinct value, or row of values, from 0 upwards."""
+    """Return a number for each distinct value, or row of values, beginning with 0."""
     texts = np.asarray(values).astype(np.str_)
     rows = texts if texts.ndim == 2 else column_or_1d(texts)
     return np.unique(rows, axis=0, return_inverse=True)[1].reshape(len(rows))
@@ -131,10 +133,10 @@ def _genuine_pairs(
     pairs = []
     order = np.argsort(subjects, kind="stable")
     for images in np.split(order, np.cumsum(np.bincount(subjects))[:-1]):
-        n_there = len(images) * (len(images) - 1) // 2
-        numbers = np.arange(n_there)
-        if most is not None and most < n_there:
-            numbers = rng.choice(n_there, most, replace=False)
+        n_possible = len(images) * (len(images) - 1) // 2
+        numbers = np.arange(n_possible)
+        if most is not None and most < n_possible:
+            numbers = rng.choice(n_possible, most, replace=False)
         # Pair number k (k + 1) / 2 + j is image k + 1 with image j <= k.
         later = ((1 + np.sqrt(1 + 8 * numbers)) // 2).astype(np.intp)
         pairs.append(images[np.column_stack([numbers - later * (later - 1) // 2, later])])
@@ -155,11 +157,11 @@ def _others_alike(
         here = np.flatnonzero(keys[rows] == key)
         person = subjects[rows[here]]
         first = np.searchsorted(subjects[alike], person, "left")
-        n_own = np.searchsorted(subjects[alike], person, "right") - first
-        n_others = len(alike) - n_own
+        n_of_person = np.searchsorted(subjects[alike], person, "right") - first
+        n_others = len(alike) - n_of_person
         place = (rng.random(len(here)) * n_others).astype(np.intp)
         # Skip the block of the person's images.
-        place += np.where(place >= first, n_own, 0)
-        some = n_others > 0
-        others[here[some]] = alike[place[some]]
+        place += np.where(place >= first, n_of_person, 0)
+        has_other = n_others > 0
+        others[here[has_other]] = alike[place[has_other]]
     return others

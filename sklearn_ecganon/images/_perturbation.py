@@ -1,4 +1,4 @@
-"""What flow and noise fields of images share: training, protection and release."""
+"""Shared base of flow and noise fields of images: training, protection and release."""
 
 from __future__ import annotations
 

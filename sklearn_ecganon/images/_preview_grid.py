@@ -1,4 +1,4 @@
-"""Previews of the images that a generator produces, while it is trained."""
+"""Previews of generated images during training."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from sklearn_ecganon.training import PreviewWriter
 
 
 class PreviewGrid(PreviewWriter):
-    """Write a grid of generated images as a PNG while a generator is trained.
+    """Write a grid of generated images as a PNG during training.
 
     A callback of scikit-learn: ``estimator.set_callbacks(PreviewGrid("previews"))``. Each
-    row of the grid is a class, and each column the same draw in every picture, so that its
-    development can be seen.
+    row of the grid is a class. A column has the same draw in every picture, so that pictures
+    can be compared.
 
-    With a :class:`CycleGANTranslator` the rows are
-    examples of each domain, their translations, and these translated back. Such pictures
-    show originals: store them like the originals.
+    With a :class:`CycleGANTranslator` the rows are examples of each domain, their
+    translations, and these translated back. Such pictures show originals: store them like
+    the originals.
 
     Parameters
     ----------
     folder : str or path
-        Where ``epoch-0005.png`` and so on are written; it is created if it does not exist.
+        Folder of ``epoch-0005.png`` and so on; it is created if it does not exist.
     every : int, default=5
         Epochs between two pictures.
     n_columns : int, default=8
@@ -34,7 +34,7 @@ class PreviewGrid(PreviewWriter):
     Attributes
     ----------
     paths : list of Path
-        Pictures written.
+        The pictures.
 
     Examples
     --------

@@ -192,9 +192,8 @@ def verify_release(
     are trained on the kind of pair on which they are evaluated, as an attacker would do.
 
     What is ``lazy-informed`` here compares two images of one release, and so of one secret;
-    where each image has a draw of its own, that is as good as two secrets. A genuine pair
-    is never an image and its own release, except in training for people with a single
-    image.
+    if each image has its own draw, this is equivalent to two secrets. A genuine pair is
+    never an image and its release, except in training for people with a single image.
 
     References
     ----------

@@ -25,7 +25,7 @@ class UNetSegmenter(ImageLearner):
 
     A U-Net decides for every pixel whether it belongs to a region: lungs, a heart, a lesion.
     A perturbation can leave that region unchanged (``protect=``). The U-Net learns from
-    masks that somebody has drawn; none come with this package.
+    hand-drawn masks; this package has none.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class UNetSegmenter(ImageLearner):
         Height and width of images that come flattened, one a row. A flat row without it is
         an image of one line.
     n_filters : int, default=8
-        Channels at full size; twice and four times as many below.
+        Channels at full size; twice and four times as many at the coarser sizes.
     max_epochs : int, default=30
         Passes over the images.
     batch_size : int, default=16
@@ -63,18 +63,18 @@ class UNetSegmenter(ImageLearner):
     See Also
     --------
     FlowFieldPerturbation : Takes a fitted segmenter as ``protect=``.
-    NoiseFieldPerturbation : Takes it likewise.
+    NoiseFieldPerturbation : Takes a fitted segmenter as ``protect=``, too.
 
     Notes
     -----
     After [1]_. Deviations: strided convolutions in place of pooling; group normalization,
     so that no image depends on another one; three resolutions below full size; a loss of
-    the overlap (Dice) beside the cross-entropy, in which pixels inside have the same weight
-    as those outside. PriCheXySeg-Net finds the outlines of lungs and heart with HybridGNet
-    [2]_ instead; what matters there is the mask.
+    the overlap (Dice) in addition to the cross-entropy, in which inside and outside have the
+    same weight. PriCheXySeg-Net uses HybridGNet [2]_ to find the outlines of lungs and heart;
+    here a mask is enough.
 
-    This is no plain scikit-learn estimator: y is a mask of the shape of X, not a number for
-    each row. Parameters, cloning and pickles work as everywhere.
+    Unlike in other scikit-learn estimators, y is a mask of the shape of X, not a number for
+    each row. Parameters, cloning and pickles work as usual.
 
     References
     ----------

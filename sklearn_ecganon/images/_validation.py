@@ -22,14 +22,14 @@ def check_images(
     color: bool = False,
     dtype: Any = FLOATS,
 ) -> NDArray:
-    """Return X as an array of images, or say why it is none.
+    """Return X as an array of images, or raise an error that explains why it is not.
 
     Parameters
     ----------
     estimator : estimator
         Keeps ``n_features_in_`` and ``size_``, and names itself in errors.
     X : array-like of shape (n, h, w), (n, h * w) or, with `color`, (n, h, w, 3)
-        What the user handed in.
+        What the user passed.
     reset : bool
         True in `fit`, False afterwards.
     image_shape : (int, int), optional
@@ -100,7 +100,7 @@ def as_given(images: NDArray, X: Any) -> NDArray:
     images : ndarray of shape (n, h, w)
         New images, or masks.
     X : array-like
-        What the user handed in.
+        What the user passed.
     """
     n_dims = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
     return images.reshape(len(images), -1) if n_dims == 2 else images

@@ -1,4 +1,4 @@
-"""The attacker on images, who decides whether two images show the same person."""
+"""An attacker that decides whether two images show the same person."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sklearn_ecganon.training import ResidentSubjects
 
 
 class VerificationRow(NamedTuple):
-    """How well an attacker told pairs of one person from pairs of two.
+    """How well an attacker distinguishes pairs of one person from pairs of two.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class SiameseVerifier(ImageLearner):
     One residual network maps each image of a pair to a point; the closer the points, the
     more likely it is one person. The network is trained from scratch, on pairs of all the
     people in X, and then compares images of people it has never seen: split by patient
-    first. Trained with ``released=``, it is the attacker who knows the anonymizer.
+    first. Trained with ``released=``, it is an attacker that knows the anonymizer.
 
     A chest X-ray archive has hundreds of patients with one or two images each. That is too
     little to learn a person from, so the question is whether two images belong together.
@@ -107,7 +107,7 @@ class SiameseVerifier(ImageLearner):
     -----
     After [1]_ and the source code of [2]_: a ResNet-50, pretrained on ImageNet, maps either
     image of 256 pixels a side to 128 numbers, and a dense layer takes their absolute
-    differences; Adam 1e-4, batches of 32 out of 10,000 pairs that were drawn once.
+    differences; Adam 1e-4, batches of 32 out of 10,000 fixed pairs.
     Deviations, all of them because there are a thousand images here and not a hundred
     thousand: a ResNet-18 with fewer channels and no pretraining; its last stage is averaged
     over 3 x 3 cells and not as a whole; the scaled cosine of both points; every left side
@@ -211,7 +211,7 @@ class SiameseVerifier(ImageLearner):
                 )
         self._offset = float(images.min())
         self._scale = float(images.max()) - self._offset or 1.0
-        # The images of a subject stand together, so that batches are drawn without a search.
+        # The images of a subject are adjacent, so that batches need no search.
         order = np.argsort(subjects, kind="stable")
 
         def make_tensors() -> tuple[torch.Tensor, torch.Tensor]:
@@ -293,7 +293,7 @@ class SiameseVerifier(ImageLearner):
             The person in each.
         released : array-like of the shape of X, optional
             The same images after an anonymizer, from which the right sides then come. A
-            pair is never an image and its own release.
+            pair is never an image and its release.
         match, max_per_subject, random_state
             As in :func:`verification_pairs`.
 

@@ -1,4 +1,4 @@
-"""A variational autoencoder that sees one heart through whichever leads there are."""
+"""A variational autoencoder of beats with any subset of leads."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-# How often training hides a lead, so that any lead alone names the latent.
+# Probability that training hides a lead, so that any single lead determines the latent.
 LEAD_DROPOUT = 0.2
 
 
 class BeatVAE(nn.Module):
-    """Beats of any leads to one latent, and the latent to the beat in all leads.
+    """Encodes a beat with any leads as a latent, and decodes the latent to all leads.
 
-    Each lead is written as coefficients of a fixed basis; between coefficients and latent
-    stand two hidden layers on either side.
+    Each lead is represented by coefficients of a fixed basis. Encoder and decoder have two
+    hidden layers each.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ class BeatVAE(nn.Module):
         seen = x.isfinite()
         leads = seen.any(dim=2)
         if self.training:
-            kept = leads & (torch.rand_like(x[:, :, 0]) >= LEAD_DROPOUT)
-            leads = torch.where(kept.any(dim=1, keepdim=True), kept, leads)
+            shown = leads & (torch.rand_like(x[:, :, 0]) >= LEAD_DROPOUT)
+            leads = torch.where(shown.any(dim=1, keepdim=True), shown, leads)
         known = torch.where(seen & leads[:, :, None], x, torch.zeros_like(x))
         rows = (known @ self.basis.T).flatten(1)
         hidden = self.encoder(torch.cat([rows, leads.to(rows.dtype)], dim=1))
@@ -81,8 +81,8 @@ class PartialELBO(nn.Module):
     Parameters
     ----------
     noise : float
-        Standard deviation of what the model leaves out, in units of a lead's peak-to-peak
-        size; large leads are allowed a little more.
+        Standard deviation of the reconstruction error, in units of a lead's peak-to-peak
+        amplitude; it is slightly larger for leads with a large amplitude.
     divergence : float
         Weight of the Kullback-Leibler divergence.
     """
@@ -94,13 +94,13 @@ class PartialELBO(nn.Module):
 
     def forward(self, y_pred: tuple[Tensor, Tensor, Tensor], y_true: Tensor) -> Tensor:
         """Return the mean loss of beats (n_rows, n_channels, n_times), NaN where not seen."""
-        found, mean, log_variance = y_pred
+        predicted, mean, log_variance = y_pred
         seen = y_true.isfinite()
-        wanted = torch.where(seen, y_true, torch.zeros_like(y_true))
+        target = torch.where(seen, y_true, torch.zeros_like(y_true))
         n_leads = seen.any(dim=2).sum(dim=1)
-        scale = self.noise + 0.05 * wanted.std(dim=2, keepdim=True)
-        # An artefact is not worth more than 20 standard deviations.
-        error = ((found - wanted) / scale).square().clamp(max=400) / 2
+        scale = self.noise + 0.05 * target.std(dim=2, keepdim=True)
+        # Artifacts count for at most 20 standard deviations.
+        error = ((predicted - target) / scale).square().clamp(max=400) / 2
         error = torch.where(seen, error, torch.zeros_like(error)).sum(dim=(1, 2))
         kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1)
         return (error / n_leads.clamp(min=1).sqrt() + self.divergence * kl).mean()

@@ -1,4 +1,4 @@
-"""Original and release on one sheet of ECG paper."""
+"""A figure of original and release on ECG paper."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 MM_PER_S = 25.0
 MM_PER_MV = 10.0
 UNITS_PER_S = {"ms": 1000.0, "s": 1.0}
-# Beyond this the small squares are a grey haze, and the paper a thread.
+# With more small squares than this their lines would merge, so they are not drawn. The
+# height of the paper over its width is limited as well.
 MOST_SMALL_SQUARES = 300
 BOX_RATIOS = (0.12, 1.6)
 
@@ -34,32 +35,32 @@ class BeatOverlayDisplay:
     """The release drawn over the original, on ECG paper.
 
     Make it with :meth:`from_beats` or :meth:`from_records`. A small square is 40 ms by
-    0.1 mV, a large one 200 ms by 0.5 mV; 1 s is as long as 2.5 mV are high, as on paper at
-    25 mm/s and 10 mm/mV, unless that would make a thread or a tower of the figure.
+    0.1 mV, a large one 200 ms by 0.5 mV. As on paper at 25 mm/s and 10 mm/mV, 1 s is as
+    long as 2.5 mV are high, unless the figure would become too narrow or too high.
 
     Parameters
     ----------
     before, after : array-like of shape (n_traces, n_times)
         Waveforms in mV.
     time : array-like of shape (n_times,)
-        When the samples of `before` were taken, in `unit`.
+        Times of the samples of `before`, in `unit`.
     time_after : array-like of shape (n_times_after,), optional
-        The same for `after`, where its rate is another.
+        Times of the samples of `after`, if its sampling rate is another.
     unit : {"ms", "s"}, default="ms"
         Unit of the times. In ms they count from the R peak, in s from the record's start.
     lead : str, default=""
-        What the lead is called.
+        Name of the lead.
     name : str, default=""
-        What the record is called.
+        Name of the record.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where it was drawn.
+        The axes of the figure.
     figure_ : matplotlib Figure
-        Its figure.
+        The figure.
     before_lines_, after_lines_ : list of matplotlib Line2D
-        One line a trace.
+        One line for each trace.
 
     Examples
     --------
@@ -119,15 +120,15 @@ class BeatOverlayDisplay:
         before, after : BeatSet, or array-like of shape (n_beats, [n_leads,] n_times)
             The same beats in mV, R peak at column ``n_times // 2``.
         record : int, default=0
-            Which record of a BeatSet. An array is taken for the beats of one record.
+            Position of the record in a BeatSet. An array has the beats of one record.
         lead : int or str, default=0
-            Which lead; by name in a BeatSet only.
+            The lead, by position, or by name in a BeatSet.
         n_beats : int, default=8
-            How many beats, evenly spread over the record.
+            Number of beats, evenly spread over the record.
         sampling_rate : float, optional
-            Rate in Hz; needed for arrays, a BeatSet brings its own.
+            Sampling rate in Hz; needed for arrays. A BeatSet has its own.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
         **kwargs
             For `matplotlib.axes.Axes.plot`, for all lines.
 
@@ -139,8 +140,8 @@ class BeatOverlayDisplay:
         Raises
         ------
         ValueError
-            If the beats do not correspond, an array comes without its rate, or there is no
-            such lead.
+            If the beats do not correspond, an array comes without its sampling rate, or the
+            lead does not exist.
 
         Examples
         --------
@@ -157,17 +158,17 @@ class BeatOverlayDisplay:
             name, leads = before.names[record], before.lead_names[record]
         else:
             if sampling_rate is None:
-                raise ValueError("an array does not know its rate; give sampling_rate= in Hz.")
+                raise ValueError("arrays have no sampling rate; give sampling_rate= in Hz.")
             old, new, rate = np.asarray(before), np.asarray(after), sampling_rate
             n_leads = old.shape[1] if old.ndim == 3 else 1
             name, leads = "", tuple(f"lead {i + 1}" for i in range(n_leads))
         if old.shape != new.shape or old.ndim not in (2, 3):
             raise ValueError(
-                f"before has shape {old.shape} and after {new.shape}; want the same beats "
+                f"before has shape {old.shape} and after {new.shape}; give the same beats "
                 "twice, (n_beats, n_times) or (n_beats, n_leads, n_times)."
             )
         if n_beats < 1:
-            raise ValueError(f"n_beats={n_beats}; want 1 or more.")
+            raise ValueError(f"n_beats={n_beats}; give 1 or more.")
         shown = min(n_beats, len(old))
         rows = ((np.arange(shown) + 0.5) * len(old) / shown).astype(int)
         column = _lead_column(lead, leads)
@@ -200,16 +201,15 @@ class BeatOverlayDisplay:
         Parameters
         ----------
         before, after : ECGRecord
-            The same record; the rates may differ. Gaps (NaN) stay open.
+            The same record; the sampling rates may differ. Gaps (NaN) stay open.
         start : float, default=0.0
-            Where the strip begins, in s from the record's start.
+            Start of the strip, in s from the start of the record.
         duration : float, default=5.0
-            Its length in s.
+            Length of the strip in s.
         lead : int or str, default=0
-            Which lead of `after`, by position or name; `before` shows the one of the same
-            name.
+            The lead of `after`, by position or name. The lead of `before` has the same name.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
         **kwargs
             For `matplotlib.axes.Axes.plot`, for both lines.
 
@@ -221,7 +221,7 @@ class BeatOverlayDisplay:
         Raises
         ------
         ValueError
-            If the strip is not inside the record, or one of the two has no such lead.
+            If the strip is not inside the record, or one of the records has no such lead.
 
         Examples
         --------
@@ -242,8 +242,8 @@ class BeatOverlayDisplay:
             last = round((start + duration) * record.sampling_rate)
             if not 0 <= first < last <= record.n_times:
                 raise ValueError(
-                    f"record {record.name!r}: cannot show {start:g} to {start + duration:g} s "
-                    f"of {record.duration:g} s; choose another start or duration."
+                    f"record {record.name!r}: {start:g} to {start + duration:g} s is not in its "
+                    f"{record.duration:g} s; give another start or duration."
                 )
             column = _lead_column(name, record.lead_names)
             times.append(np.arange(first, last) / record.sampling_rate)
@@ -258,7 +258,7 @@ class BeatOverlayDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw into; a new figure by default.
         **kwargs
             For `matplotlib.axes.Axes.plot`, for all lines.
 
@@ -273,7 +273,7 @@ class BeatOverlayDisplay:
             If matplotlib is not installed.
         """
         width = 5.4 if self.unit == "ms" else 9.0
-        own_figure = ax is None
+        is_new_figure = ax is None
         ax = axes_for(self, ax, figsize=(width, 4.0))
         many = len(self.before) > 1
         look = {"linewidth": 1.0 if many else 1.4, "alpha": 0.75 if many else 1.0, **kwargs}
@@ -288,7 +288,7 @@ class BeatOverlayDisplay:
             ylabel=f"{lead} (mV)",
         )
         ratio = _ecg_paper(ax, self.unit)
-        if own_figure:  # no more room than the paper takes, beside labels and legend
+        if is_new_figure:  # fit it to the paper, labels and legend
             ax.figure.set_size_inches(width, (width - 2.2) * ratio + 1.0)  # type: ignore[union-attr]
         ax.legend(
             handles=[self.before_lines_[0], self.after_lines_[0]],
@@ -308,11 +308,11 @@ def _lead_column(lead: int | str, names: tuple[str, ...]) -> int:
             return names.index(lead)
     elif 0 <= lead < len(names):
         return int(lead)
-    raise ValueError(f"lead={lead!r} is not there; the leads are {', '.join(names)}.")
+    raise ValueError(f"lead={lead!r} does not exist; the leads are {', '.join(names)}.")
 
 
 def _ecg_paper(ax: Axes, unit: str) -> float:
-    """Rule the axes like ECG paper, to its scale, and return their height over their width."""
+    """Draw the lines of ECG paper to scale, and return height over width of the axes."""
     from matplotlib.ticker import FuncFormatter, MultipleLocator, NullLocator
 
     per_s = UNITS_PER_S[unit]
@@ -327,7 +327,7 @@ def _ecg_paper(ax: Axes, unit: str) -> float:
         if few:
             axis.set_major_locator(MultipleLocator(5 * small))
     if seconds > 3 and unit == "s":
-        # The large squares stay; only whole seconds are worth a number.
+        # The large squares stay, but only whole seconds have a number.
         whole = FuncFormatter(lambda s, _: f"{s:.0f}" if abs(s - round(s)) < 1e-6 else "")
         ax.xaxis.set_major_formatter(whole)
     ax.grid(which="minor", color=PAPER_MINOR, linewidth=0.5)

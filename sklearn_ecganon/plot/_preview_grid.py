@@ -1,4 +1,4 @@
-"""Previews of the beats that a generator produces, while it is trained."""
+"""Previews of generated beats during training."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sklearn_ecganon.training import PreviewWriter
 
 
 class PreviewGrid(PreviewWriter):
-    """Write a grid of generated beats as a PNG while a generator is trained.
+    """Write a grid of generated beats as a PNG during training.
 
     A callback of scikit-learn: ``estimator.set_callbacks(PreviewGrid("previews"))``. Each
-    row of the grid is a class, and each column the same draw in every picture, so that its
-    development can be seen.
+    row of the grid is a class. A column has the same draw in every picture, so that pictures
+    can be compared.
 
     With a :class:`~sklearn_ecganon.anonymizers.CycleGANAnonymizer` the rows are
     examples of each domain, their translations, and these translated back. Such pictures
@@ -23,7 +23,7 @@ class PreviewGrid(PreviewWriter):
     Parameters
     ----------
     folder : str or path
-        Where ``epoch-0005.png`` and so on are written; it is created if it does not exist.
+        Folder of ``epoch-0005.png`` and so on; it is created if it does not exist.
     every : int, default=5
         Epochs between two pictures.
     n_columns : int, default=8
@@ -34,7 +34,7 @@ class PreviewGrid(PreviewWriter):
     Attributes
     ----------
     paths : list of Path
-        Pictures written.
+        The pictures.
 
     Examples
     --------

@@ -43,7 +43,7 @@ class WassersteinLoss(nn.Module):
 
 
 class ResidentGroups:
-    """An ``iterator_train`` for skorch: groups of images of one record, drawn anew.
+    """An ``iterator_train`` for skorch: random groups of images of one record.
 
     The first row of a group is drawn with weights, so that rare classes are seen. The other
     rows of the group are any rows of the same record.

@@ -27,7 +27,7 @@ CRITERIA = {"least-squares": LeastSquaresLoss, "cross-entropy": CrossEntropyLoss
 DIRECTIONS = ("a-to-b", "b-to-a")
 # Pixels that are translated at a time.
 CHUNK = 2**18
-# Examples of each domain that are kept for previews, during training only.
+# Number of examples of each domain for previews, during training only.
 N_SHOWN = 20
 # Fraction of the samples of a signal that lies below -1, and above 1.
 OUTSIDE = 0.01
@@ -132,7 +132,7 @@ class Translation:
         for rows in gen_batches(len(values), max(CHUNK // values[0].size, 1)):
             images = self.scale.forward(values[rows])
             inside = np.clip(images, -LIMIT, LIMIT)
-            x, z = (torch.from_numpy(part).to(self.device) for part in (inside, draws[rows]))
+            x, z = (torch.from_numpy(a).to(self.device) for a in (inside, draws[rows]))
             with torch.no_grad(), single_thread():
                 images += translate(x, z).cpu().numpy() - inside
             new[rows] = self.scale.backward(images).reshape(new[rows].shape)

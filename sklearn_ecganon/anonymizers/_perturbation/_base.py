@@ -1,4 +1,4 @@
-"""What flow and noise fields share: input, training, protection and release."""
+"""Shared base of flow and noise fields: input, training, protection and release."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ class BasePerturbation(NetStateMixin, BaseAnonymizer):
     def _settle(self, first: BeatSet, draws: Draws) -> NDArray[np.float64]:
         """Return the mean beat of each record, which the field of the record is made for.
 
-        All beats of a record share one field, so that averaging them undoes nothing.
+        All beats of a record share one field, so that averaging them does not remove it.
         """
         means = np.zeros((len(first), *first.beats.shape[1:]))
         records, start, count = np.unique(first.record, return_index=True, return_counts=True)

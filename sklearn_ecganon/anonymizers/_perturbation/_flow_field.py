@@ -58,7 +58,7 @@ class FlowFieldAnonymizer(BasePerturbation):
     lr : float, default=0.001
         Learning rate of Adam for the U-Net.
     auxiliary_lr : float, default=0.001
-        Learning rate of verifier and classifier, which are not trained beforehand here.
+        Learning rate of verifier and classifier, which are trained together with the U-Net.
     checkpoint : str or path, default=None
         File that is written after every epoch. If it exists, training continues from it and
         ends with the same weights as without an interruption, bit for bit. It holds weights
@@ -87,7 +87,7 @@ class FlowFieldAnonymizer(BasePerturbation):
     salt_ : ndarray of uint8 of shape (16,)
         Secret that keys the draws.
     device_ : str
-        Where the net lives.
+        The device of the net.
     n_leads_, n_times_, sampling_rate_ : int, int, float
         Layout of the beats seen in `fit`.
     n_features_in_ : int
@@ -106,8 +106,8 @@ class FlowFieldAnonymizer(BasePerturbation):
     record; the net learns how far to follow them. Given model and salt, nothing is random.
 
     **The unit is the record.** For a BeatSet the field is predicted once, from the mean
-    beat of the record, and all its beats share it: averaging many beats of a release undoes
-    nothing. Rows of an array are records of their own.
+    beat of the record, and all its beats share it: averaging many beats of a release does not
+    remove it. Each row of an array is a record.
 
     **Pairs.** `y` holds the subjects. A genuine pair is of two records of one subject; where
     there is only one, of two groups of its beats. Without `y` each record counts as a
@@ -131,11 +131,11 @@ class FlowFieldAnonymizer(BasePerturbation):
     - Signals with one warp for all leads, and protected regions.
     - The Gaussian smooths the displacement, never the grid. Zero-padded smoothing of the
       grid itself moves its ends, however small `mu` is.
-    - The draw beside the input, and no normalization over a batch.
+    - The draw is an additional input, and no normalization is over a batch.
     - The nets are small, and trained from scratch; verifier and classifier learn while the
       U-Net is trained to the identity.
 
-    **What it is worth.** Time warps leave most people recognizable (58 % of 89 on ECG-ID by
+    **Measured.** Time warps leave most people recognizable (58 % of 89 on ECG-ID by
     the strongest retrained attacker; ``benchmarks/leaderboard.py --methods field``,
     2026-11-22), because the shape of the waves stays.
 

@@ -59,7 +59,7 @@ class NoiseFieldAnonymizer(BasePerturbation):
     lr : float, default=0.001
         Learning rate of Adam for the U-Net.
     auxiliary_lr : float, default=0.001
-        Learning rate of verifier and classifier, which are not trained beforehand here.
+        Learning rate of verifier and classifier, which are trained together with the U-Net.
     checkpoint : str or path, default=None
         File that is written after every epoch. If it exists, training continues from it and
         ends with the same weights as without an interruption, bit for bit. It holds weights
@@ -88,7 +88,7 @@ class NoiseFieldAnonymizer(BasePerturbation):
     salt_ : ndarray of uint8 of shape (16,)
         Secret that keys the draws.
     device_ : str
-        Where the net lives.
+        The device of the net.
     n_leads_, n_times_, sampling_rate_ : int, int, float
         Layout of the beats seen in `fit`.
     n_features_in_ : int
@@ -108,8 +108,8 @@ class NoiseFieldAnonymizer(BasePerturbation):
     record; the net learns how far to follow them. Given model and salt, nothing is random.
 
     **The unit is the record.** For a BeatSet the field is predicted once, from the mean
-    beat of the record, and all its beats share it: averaging many beats of a release undoes
-    nothing. Rows of an array are records of their own.
+    beat of the record, and all its beats share it: averaging many beats of a release does not
+    remove it. Each row of an array is a record.
 
     **Pairs.** `y` holds the subjects. A genuine pair is of two records of one subject; where
     there is only one, of two groups of its beats. Without `y` each record counts as a
@@ -118,12 +118,12 @@ class NoiseFieldAnonymizer(BasePerturbation):
     single class, there is none. The nets learn from means of up to 8 beats of a record and
     class.
 
-    **What it is worth.** The strongest retrained attacker on ECG-ID still identifies 22 % of
+    **Measured.** The strongest retrained attacker on ECG-ID still identifies 22 % of
     89 people, nearly all of them by the rhythm, but only a third of what a diagnosis needs
     is left (``benchmarks/leaderboard.py --methods field``, 2026-11-22).
 
     Source: the learned noise that [1]_ and its successors compare their flow field with.
-    Deviations: the draw beside the input, no normalization over a batch, small nets from
+    Deviations: the draw as an additional input, no normalization over a batch, small nets from
     scratch, signals and their smoothing, protected regions.
 
     References
