@@ -323,8 +323,8 @@ TWICE = [0, 0, 1, 1, 2, 2]
 @pytest.mark.parametrize(
     ("parameters", "y", "message"),
     [
-        ({}, [0] * 6, "y names a single subject, 0"),
-        ({}, np.arange(6), "no genuine pair possible: y names 6 subjects with one row each"),
+        ({}, [0] * 6, "y has a single subject, 0"),
+        ({}, np.arange(6), "no genuine pair possible: y has 6 subjects with one row each"),
         ({}, [0, 1], r"y has shape \(2,\); give the subject of each of the 6 records"),
         ({"protect": np.ones((3, 3))}, TWICE, r"mask of shape \(3, 3\); give \(20,\)"),
         ({"protect": np.ones(20)}, TWICE, "covers everything of X"),

@@ -242,8 +242,8 @@ class BeatOverlayDisplay:
             last = round((start + duration) * record.sampling_rate)
             if not 0 <= first < last <= record.n_times:
                 raise ValueError(
-                    f"record {record.name!r}: {start:g} to {start + duration:g} s is not in its "
-                    f"{record.duration:g} s; give another start or duration."
+                    f"record {record.name!r}: {start:g} to {start + duration:g} s is not in "
+                    f"its {record.duration:g} s; give another start or duration."
                 )
             column = _lead_column(name, record.lead_names)
             times.append(np.arange(first, last) / record.sampling_rate)

@@ -257,8 +257,8 @@ TWICE = [0, 0, 1, 1, 2, 2]
 @pytest.mark.parametrize(
     ("parameters", "y", "message"),
     [
-        ({}, [0] * 6, "y names a single subject, 0"),
-        ({}, np.arange(6), "no genuine pair possible: y names 6 subjects with one row each"),
+        ({}, [0] * 6, "y has a single subject, 0"),
+        ({}, np.arange(6), "no genuine pair possible: y has 6 subjects with one row each"),
         ({}, [0, 1], r"y has shape \(2,\); give the subject of each of the 6 records"),
         ({"image_shape": (4, 4)}, TWICE, r"4 x 5 pixels, but image_shape is \(4, 4\)"),
         ({"image_shape": (0, 20)}, TWICE, "two positive integers"),
