@@ -1,7 +1,6 @@
-"""Measure what a GAN of images generates of beats, and of X-rays.
+"""Measure the beats that a GAN of beats as images generates.
 
     OMP_NUM_THREADS=1 python -m benchmarks.gan_image ecg [--cells dcgan/stack ...]
-    OMP_NUM_THREADS=1 python -m benchmarks.gan_image xray
     OMP_NUM_THREADS=1 python -m benchmarks.gan_image limits
     OMP_NUM_THREADS=1 python -m benchmarks.gan_image speed
 
@@ -10,10 +9,6 @@ sees DS2. A cell is an architecture and an arrangement of the image, and may hav
 ``dcgan/raster+blended=5+strength=0.5+seed=1``. With ``stack`` the image is a line, and the
 generator one of signals. ``people=ludb`` adds the 200 people of LUDB. Each cell is trained for
 the same number of the discriminator's steps. With ``--out`` an interrupted run continues.
-
-``xray``: pediatric chest X-rays, normal against pneumonia, split by patient. A classifier that
-learned from real images is tested on generated ones after 100, 200, 500 iterations and at the
-end, where the founding work has 0.63, 0.57 and 0.55.
 
 ``limits``: what membership inference detects, and how near new people a release is, without any
 network: the training beats exchanged, blends of them, one normal distribution a class.
@@ -43,9 +38,8 @@ from sklearn_ecganon import BeatSet, QRSSegmenter
 from sklearn_ecganon.anonymizers import GANImageAnonymizer
 from sklearn_ecganon.anonymizers._gan_image._blending import blend
 from sklearn_ecganon.attacks import MembershipInferenceScorer
-from sklearn_ecganon.datasets import DS1, DS2, get_data_home, load_protocol
+from sklearn_ecganon.datasets import DS1, DS2, load_protocol
 from sklearn_ecganon.evaluation import evaluate
-from sklearn_ecganon.images import FakeTest, FakeTestMonitor, GANSynthesizer
 from sklearn_ecganon.imaging import BeatImager
 from sklearn_ecganon.metrics import precision_recall_density_coverage, two_sample_auc
 from sklearn_ecganon.networks import Discriminator, InvertibleGenerator
@@ -100,14 +94,13 @@ class Scene(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser = make_parser(__doc__)
-    parts = {"ecg": ecg, "xray": xray, "limits": limits, "speed": speed}
+    parts = {"ecg": ecg, "limits": limits, "speed": speed}
     parser.add_argument("what", choices=parts, nargs="?", default="ecg")
     parser.add_argument("--cells", nargs="+", default=CELLS)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--epoch-size", type=int, default=6400)
     parser.add_argument("--filters", type=int, default=16)
     parser.add_argument("--blended", type=int, default=10)
-    parser.add_argument("--architecture", default="dcgan", help="of the X-rays' generator")
     parser.add_argument("--attackers", nargs="+", default=["lda", "trees"])
     parser.add_argument("--rounds", type=int, default=5, help="of the comparison of speed")
     parser.add_argument("--realism-only", action="store_true", help="no attackers, no classes")
@@ -367,58 +360,9 @@ def limits(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _weights(codes: np.ndarray, drawn_classes: np.ndarray) -> np.ndarray:
-    """Return the probability of each beat with which classes are as frequent as drawn."""
+    """Return the probability of each beat for classes as frequent as in `drawn_classes`."""
     target = np.bincount(drawn_classes, minlength=codes.max() + 1) / len(drawn_classes)
     return (target / np.bincount(codes))[codes]
-
-
-def xray(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Train a generator of X-rays and let classifiers of real ones judge its images."""
-    data = np.load(get_data_home(arguments.data_home) / "kermany-chestxray-64.npz")
-    X = data["images"].astype(np.float32)
-    y = np.where(data["label"] == "normal", "normal", "pneumonia")
-    rng = np.random.default_rng(arguments.seed)
-    patients = rng.permutation(np.unique(data["patient"]))
-    new = np.isin(data["patient"], patients[: len(patients) // 4])
-    print(f"{(~new).sum()} images to learn from, {new.sum()} of other patients")
-    start = perf_counter()
-    classifier = FakeTest(random_state=arguments.seed).fit(X[~new], y[~new])
-    row = classifier.evaluate(X[new], y[new])
-    seconds = perf_counter() - start
-    print(f"classifier ({seconds:.0f} s), real, new patients: {sentence(row)}", flush=True)
-    monitor = FakeTestMonitor(classifier, np.repeat(["normal", "pneumonia"], 250))
-    # An epoch is 100 iterations.
-    model = GANSynthesizer(
-        architecture=arguments.architecture,
-        n_filters=arguments.filters,
-        max_epochs=arguments.epochs,
-        batch_size=32,
-        lr=5e-4,
-        discriminator_lr=5e-4,
-        epoch_size=3200,
-        patience=None,
-        random_state=arguments.seed,
-    ).set_callbacks(monitor)
-    start = perf_counter()
-    model.fit(X[~new], labels=y[~new])
-    print(f"generator: {model.n_iter_} epochs in {perf_counter() - start:.0f} s")
-    for row in monitor.rows:
-        print(f"  {row.n_iterations} iterations: {sentence(row)}")
-    labels = np.where(rng.random(new.sum()) < np.mean(y == "normal"), "normal", "pneumonia")
-    fakes = model.sample(len(labels), labels, random_state=arguments.seed)
-    judged = classifier.evaluate(fakes, labels)
-    print(f"selected weights, classes as frequent as in real images: {sentence(judged)}")
-    print(f"real against generated: {sentence(classifier.tell_apart(X[new], fakes))}")
-    prdc = precision_recall_density_coverage(X[new][:1000], fakes[:1000])
-    print(f"precision {prdc.precision:.2f}, coverage {prdc.coverage:.2f}")
-    return [
-        *({"iterations": row.n_iterations, "auc": row.auc} for row in monitor.rows),
-        {"precision": prdc.precision, "coverage": prdc.coverage},
-    ]
-
-
-def sentence(row: object) -> str:
-    return f"accuracy {row.accuracy:.3f}, AUC {row.auc:.3f}, F1 {row.f1:.3f}"
 
 
 def speed(arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -458,12 +402,14 @@ def train_gan_plainly(model: GANImageAnonymizer, train: BeatSet, n_epochs: int) 
     shape |= {"n_conditions": len(classes), "n_filters": model.n_filters}
     n_record, n_beat = model.n_latent_record, model.n_latent_beat
     generator = InvertibleGenerator(n_record=n_record, n_beat=n_beat, **shape).to(device)
-    judge = Discriminator(n_views, classifies=False, normalized=True, **shape).to(device)
+    discriminator = Discriminator(n_views, classifies=False, normalized=True, **shape).to(
+        device
+    )
     average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(0.999))
     adam = partial(torch.optim.Adam, lr=5e-4, betas=(0.0, 0.99))
     generated: dict[str, torch.Tensor] = {}
 
-    def judge_loss(batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    def discriminator_loss(batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
         real, known = batch
         flat = known.flatten(0, 1)
         z_record = torch.randn(len(real), 1, n_record, device=device)
@@ -471,13 +417,16 @@ def train_gan_plainly(model: GANImageAnonymizer, train: BeatSet, n_epochs: int) 
         z = torch.cat([z_record.expand(-1, n_views, -1), z_beat], dim=2).flatten(0, 1)
         fake = generator(z, flat).unflatten(0, (len(real), n_views))
         generated.update(z=z, fake=fake)
-        scores, fake_scores = judge(real, known)[0], judge(fake.detach(), known)[0]
+        scores, fake_scores = (
+            discriminator(real, known)[0],
+            discriminator(fake.detach(), known)[0],
+        )
         return F.softplus(-scores).mean() + F.softplus(fake_scores).mean()
 
     def generator_loss(batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
         real, known = batch
         flat, fake = known.flatten(0, 1), generated["fake"]
-        loss = F.softplus(-judge(fake, known)[0]).mean()
+        loss = F.softplus(-discriminator(fake, known)[0]).mean()
         loss = loss + F.mse_loss(generator.invert(fake.flatten(0, 1))[0], generated["z"])
         latent, logits = generator.invert(real.flatten(0, 1))
         shared = latent[:, :n_record].unflatten(0, (len(real), n_views)).mean(1, True)
@@ -498,8 +447,8 @@ def train_gan_plainly(model: GANImageAnonymizer, train: BeatSet, n_epochs: int) 
             yield images[pair], condition[pair]
 
     steps = [
-        Step(judge_loss, adam(judge.parameters())),
-        Step(generator_loss, adam(generator.parameters()), frozen=[judge]),
+        Step(discriminator_loss, adam(discriminator.parameters())),
+        Step(generator_loss, adam(generator.parameters()), frozen=[discriminator]),
     ]
     return train_plainly(
         batches, steps, n_epochs, after_batch=lambda: average.update_parameters(generator)

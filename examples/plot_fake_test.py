@@ -77,31 +77,33 @@ ax.plot(iterations, [row.accuracy for row in monitor.rows], color="#0072B2", lab
 if "pneumonia" in classes:
     ax.plot([100, 200, 500], [0.63, 0.57, 0.55], "o", color="#D55E00", label="founding work")
 ax.axhline(0.5, color="0.8", linewidth=1)
-ax.set(xlabel="iterations of the generator", ylabel="accuracy of the judge", ylim=(0.4, 1.02))
+ax.set(
+    xlabel="iterations of the generator", ylabel="accuracy of the classifier", ylim=(0.4, 1.02)
+)
 ax.legend(frameon=False)
 
 # %%
-# Ours is told which class to make, and its discriminator sees whether it did. So the judge
-# finds in the fakes what they were made to show.
+# This generator gets the class as an input, and its discriminator checks the class. The
+# classifier therefore recognizes the class of most fakes.
 #
-# What it looks like
-# ------------------
+# Real and generated images
+# -------------------------
 fakes = generator.sample(len(labels), labels, random_state=1)
 figure, axes = plt.subplots(4, 7, figsize=(9, 5.4), layout="constrained")
 rng = np.random.default_rng(0)
 for pair, name in zip(np.split(axes, 2), classes, strict=True):
     shown = images[is_test & (finding == name)], fakes[labels == name]
-    for row, part, kind in zip(pair, shown, ("real", "generated"), strict=True):
-        for ax, picture in zip(row, rng.permutation(part)[:7], strict=True):
+    for row, pool, kind in zip(pair, shown, ("real", "generated"), strict=True):
+        for ax, picture in zip(row, rng.permutation(pool)[:7], strict=True):
             ax.imshow(picture, cmap="gray", vmin=images.min(), vmax=images.max())
             ax.set(xticks=[], yticks=[])
         row[0].set_ylabel(f"{name}\n{kind}")
 
 # %%
-# The other way round
-# -------------------
-# Can a judge tell whether an image is real? That is another question. A fake may show the
-# finding and still be seen to be a fake. This judge learns for three epochs from few images;
-# one who takes his time never errs (``benchmarks/gan_image.py xray``).
+# Are the images realistic?
+# -------------------------
+# This is another question: a fake may show the finding, and a classifier may still recognize
+# it as a fake. This one learns for three epochs from few images. With a longer training it
+# hardly ever errs (``benchmarks/images/gan.py``).
 apart = classifier.set_params(max_epochs=3).tell_apart(images[is_test][:300], fakes)
 print(f"real or generated: AUC {apart.auc:.2f}")
