@@ -240,7 +240,9 @@ def split_domains(
 def check_domains(names: NDArray, values: NDArray, of_b: NDArray[np.bool_]) -> None:
     """Refuse values (n, ...) of two domains that nothing can be learned from."""
     if values[0].size < 2:
-        raise ValueError("X has windows of 1 sample; a translation needs 2 or more.")
+        raise ValueError(
+            "X has 1 feature(s): 1 value in each row; a translation needs 2 or more."
+        )
     for name, rows in zip(names.tolist(), (~of_b, of_b), strict=True):
         members = values[rows]
         if len(members) == 0:
