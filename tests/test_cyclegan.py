@@ -193,7 +193,7 @@ def test_artefacts_pass_through_and_leave_other_beats_alone(beats):
         ({}, np.eye(8)[:1], {}, "n_samples=1"),
         ({}, np.ones((8, 9)), {}, "domain 'a' is 1; there is nothing"),
         ({}, np.diag([1, 2, 0, 0]), {"domain": [0, 0, 1, 1]}, "domain 1 is 0"),
-        ({}, np.arange(4.0).reshape(4, 1, 1), {}, "windows of 1 sample"),
+        ({}, np.arange(4.0).reshape(4, 1, 1), {}, "1 value in each row"),
     ],
 )
 def test_refuses_in_clear_words(parameters, X, fit, message):
