@@ -1,10 +1,10 @@
 """
-Heartbeats as pictures, and back
-================================
+Heartbeats as images, and back
+==============================
 
-Networks that generate images are the best studied there are. To let them make ECGs, a beat
-must become a picture, and the picture a beat again, with nothing lost on the way.
-:class:`~sklearn_ecganon.imaging.BeatImager` does both.
+Networks that generate images are well studied. To use them for ECGs, a beat must become an
+image, and the image a beat again, without loss. :class:`~sklearn_ecganon.imaging.BeatImager`
+does both.
 """
 
 # %%
@@ -34,16 +34,16 @@ print(beats)
 # %%
 # Arrangements
 # ------------
-# Every picture shows the same beat, alone or with those that follow it. Time runs as the
-# arrangement says: along the rows, back and forth, with a beat in each row, through the
-# colours, or from left to right with frequencies going up. An even patch at the end is
-# padding. Beneath stands the largest error of any sample of any beat after the way back.
+# Every image shows the same beat, alone or with the next ones. The arrangement determines how
+# time runs: along the rows, back and forth, with a beat in each row, through the colors, or
+# from left to right with frequencies going up. An even patch at the end is padding. The
+# largest error of any sample after the conversion back is below each image.
 n_beats = {"stack": 24, "rgb": 3}
 arrangements = ["raster", "serpentine", "stack", "rgb", "rgb-concatenated", "time-frequency"]
 
 
 def round_trip(imager):
-    """Return images of all beats, and the largest error of any sample on the way back."""
+    """Return images of all beats, and the largest error of any sample after the inverse."""
     images = imager.fit_transform(beats)
     return images, np.abs(imager.inverse_transform(images).beats - beats.beats).max()
 
@@ -53,14 +53,14 @@ chosen = 1  # the record whose first beats are shown
 ms = (np.arange(beats.n_times) - beats.n_times // 2) * 1000 / beats.sampling_rate
 axes[0, 0].plot(ms, beats[chosen].beats[0, 0], color="black", linewidth=1)
 axes[0, 0].set(title="the beat", xlabel="ms from R peak", ylabel="mV", box_aspect=1)
-for row, colour in zip(beats[chosen].beats[:3, 0], ["red", "green", "blue"], strict=True):
-    axes[1, 0].plot(ms, row, color=colour, linewidth=1)
+for row, color in zip(beats[chosen].beats[:3, 0], ["red", "green", "blue"], strict=True):
+    axes[1, 0].plot(ms, row, color=color, linewidth=1)
 axes[1, 0].set(title="three beats", xlabel="ms from R peak", ylabel="mV", box_aspect=1)
 for ax, arrangement in zip(axes[:, 1:].flat, arrangements, strict=True):
     together = n_beats.get(arrangement, 1)
     images, error = round_trip(BeatImager(arrangement, windows_per_image=together))
     picture = images[chosen].images[0]
-    # Colours run from 0 to 1, the imager's numbers from -1 to 1.
+    # Colors are from 0 to 1, the values of the imager from -1 to 1.
     shown = (picture + 1) / 2 if picture.ndim == 3 else picture
     ax.imshow(shown, cmap="gray", interpolation="nearest", aspect="auto")
     ax.set(title=arrangement, xticks=[], yticks=[], box_aspect=1)
@@ -71,16 +71,16 @@ for ax, arrangement in zip(axes[:, 1:].flat, arrangements, strict=True):
         ax.yaxis.set_label_position("right")
 
 # %%
-# A neural network looks at small patches of a picture. In the raster a patch holds pieces of
-# the beat that are a row apart in time, in the stack the same moment of neighbouring beats,
-# in the time-frequency picture one moment and one band. What it can learn differs, what can
-# be undone does not.
+# Convolutions see small patches of an image. In the raster a patch holds samples that are a
+# row apart in time, in the stack the same moment of consecutive beats, in the time-frequency
+# image one moment and one band. A network can therefore learn different things from them. The
+# inverse is exact for all.
 #
 # Standardization and eight bits
 # ------------------------------
-# Floats lose nothing. Pictures of eight bits have 256 steps for the whole range, and half a
-# step is the error: of the range of all beats, or of each beat's own, which is then carried
-# in the picture, in two pixels after the last sample.
+# Floats lose nothing. Images of eight bits have 256 steps for a range, and the largest error
+# is half a step. The range is that of all beats, or that of each beat, which two pixels after
+# the last sample then hold.
 print("standardization   float       8 bits      8 bits, median beat")
 for standardization in ("global", "adapted", "z-score"):
     error = round_trip(BeatImager(standardization=standardization))[1]
@@ -93,15 +93,15 @@ for standardization in ("global", "adapted", "z-score"):
     )
 
 # %%
-# A beat's own range makes better use of the steps. But these two pixels also tell people
-# apart, so that a method that hides the person must change them too.
+# The range of each beat makes better use of the steps. But these two pixels also identify
+# people, so that a method that hides the person must change them too.
 #
-# From a picture that nobody took
-# -------------------------------
-# The way back needs the pixels and the fitted imager, nothing else. Here is what a picture
-# half way between two others is when it is a beat again. In the raster, as in all others but
-# one, it is the mean of the two beats. Half way between two phases there may be anything: a
-# network that makes time-frequency pictures has to get the phase right.
+# Beats from generated images
+# ---------------------------
+# The inverse needs only the pixels and the fitted imager. The blue curve is the inverse of the
+# mean of two images. In the raster, as in all arrangements but one, it is the mean of the two
+# beats. In the time-frequency image it is not, because the mean of two phases can be anything:
+# a network that generates such images must learn the phase exactly.
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, layout="constrained")
 for ax, arrangement in zip(axes, ["raster", "time-frequency"], strict=True):
     imager = BeatImager(arrangement).fit(beats)

@@ -1,17 +1,16 @@
 """
-One scan made into another
-==========================
+Translation between two contrasts of MRI
+========================================
 
-Two networks translate between two kinds of images, without ever seeing a pair, and each
-undoes the other. :class:`~sklearn_ecganon.images.CycleGANTranslator` turns contrasts of
-a scanner into each other; :class:`~sklearn_ecganon.anonymizers.CycleGANAnonymizer` does it with
-the beats of two groups of people. What that hides is another question, asked at the end.
+Two networks translate between two kinds of images, and each inverts the other. They learn
+without pairs. :class:`~sklearn_ecganon.images.CycleGANTranslator` translates between two
+contrasts of a scanner here. The last section asks whether a translation hides the patient.
 """
 
 # %%
 # Two domains
 # -----------
-# Slices of brain MRI: T1 is one domain, T2 the other. The last patient is left out of
+# Slices of brain MRI: T1 is one domain, T2 the other. The last patient is not used for
 # training.
 import os
 import tempfile
@@ -22,8 +21,8 @@ import numpy as np
 from sklearn_ecganon.images import CycleGANTranslator, PreviewGrid, load_mri_slices
 
 
-def made_heads(n_patients=3, n_slices=24):
-    """Make slices of heads of nobody in two contrasts: a skull, tissue and two ventricles."""
+def synthetic_heads(n_patients=3, n_slices=24):
+    """Return slices of synthetic heads in two contrasts: skull, tissue and two ventricles."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[-1:1:48j, -1:1:48j]
     t1, t2 = [], []
@@ -50,15 +49,15 @@ if os.environ.get("SKLEARN_ECGANON_DATA"):
     patient = np.unique(bunch.subject, return_inverse=True)[1][bunch.target == 0]
     print(f"open MS data, {len(np.unique(patient))} patients, {len(t1)} slices")
 else:
-    t1, t2, patient = made_heads()
+    t1, t2, patient = synthetic_heads()
     print("SYNTHETIC heads; set SKLEARN_ECGANON_DATA for real ones")
 seen = patient < patient.max()
 
 # %%
 # Training
 # --------
-# The domain of each image is handed to `fit`. Which T1 belongs to which T2 is not. A callback
-# has a preview written: examples of each domain, translated, and back again.
+# `fit` gets the domain of each image, but not which T1 belongs to which T2. A callback writes
+# a preview: examples of each domain, their translations, and these translated back.
 gan = CycleGANTranslator(n_filters=8, batch_size=4, lr=5e-4, max_epochs=32, random_state=0)
 X = np.concatenate([t1[seen], t2[seen]])
 domain = np.repeat(["T1", "T2"], seen.sum())
@@ -73,8 +72,8 @@ ax.set(title="preview after the last epoch")
 ax.set_axis_off()
 
 # %%
-# The judges of real and translated hold the translators in check, and neither side wins.
-# There and back, images come home: the cycle error is a share of the range.
+# Translators and discriminators stay in balance. After a translation there and back images
+# are close to the originals: the cycle error is a fraction of the range.
 figure, axes = plt.subplots(1, 3, figsize=(10, 2.8), layout="constrained")
 epochs = np.arange(1, gan.n_iter_ + 1)
 for ax, name in zip(axes, ("generator_loss", "discriminator_loss", "cycle_error"), strict=True):
@@ -82,12 +81,12 @@ for ax, name in zip(axes, ("generator_loss", "discriminator_loss", "cycle_error"
     ax.set(title=name.replace("_", " "), xlabel="epoch", ylim=(0, None))
 
 # %%
-# A patient never seen
-# --------------------
-original, wanted = t1[~seen], t2[~seen]
+# A new patient
+# -------------
+original, true_t2 = t1[~seen], t2[~seen]
 translated = gan.translate(original)
 back = gan.round_trip(original)
-rows = {"T1": original, "translated": translated, "back": back, "true T2": wanted}
+rows = {"T1": original, "translated": translated, "back": back, "true T2": true_t2}
 shown = np.linspace(2, len(original) - 6, 6).astype(int)
 figure, axes = plt.subplots(4, 6, figsize=(9, 6.2), layout="constrained")
 for line, (name, images) in zip(axes, rows.items(), strict=True):
@@ -102,15 +101,15 @@ def psnr(a, b):
     return -10 * np.log10(np.mean((a - b) ** 2))
 
 
-print(f"T1 as it is:   {psnr(original, wanted):.1f} dB from the true T2")
-print(f"translated:    {psnr(translated, wanted):.1f} dB")
+print(f"T1 as it is:   {psnr(original, true_t2):.1f} dB from the true T2")
+print(f"translated:    {psnr(translated, true_t2):.1f} dB")
 print(f"there and back within {np.abs(back - original).mean():.3f} of the range")
 
 # %%
-# Is anybody hidden?
-# ------------------
-# Someone holds T2 slices of all patients, with names, and wants to name the translated ones.
-# Slice by slice he compares edges, which lie where they lay whatever is dark or light, and
+# Does the translation hide the patient?
+# --------------------------------------
+# An attacker has identified T2 slices of all patients, and tries to identify the translated
+# slices. For each slice the attacker compares edges, which do not depend on the contrast, and
 # takes the patient whose edges correlate best.
 people = np.unique(patient)
 gallery = np.stack([t2[patient == person] for person in people], axis=1)
@@ -126,12 +125,11 @@ for one, others in zip(translated, gallery, strict=True):
         close = [np.corrcoef(edges(one), edges(other))[0, 1] for other in others]
         answers.append(people[np.argmax(close)])
 print(
-    f"{np.mean(np.array(answers) == patient.max()):.0%} of the translated slices are given "
-    f"to the right one of {len(people)} patients"
+    f"{np.mean(np.array(answers) == patient.max()):.0%} of the translated slices are "
+    f"identified among {len(people)} patients"
 )
 
 # %%
-# A translation keeps what is peculiar to a head, as it must if the way back is to end at the
-# original. And who holds the fitted model walks that way: it is a key, not a shredder. To
-# measure what is left of people, use :func:`~sklearn_ecganon.images.verify_release` for
-# images and :class:`~sklearn_ecganon.ReidentificationScorer` for heartbeats.
+# A translation must preserve what distinguishes a head, because the way back must end at the
+# original. With the fitted model an attacker can even recover the original: the model is a
+# key. Use :func:`~sklearn_ecganon.images.verify_release` to measure identity in images.

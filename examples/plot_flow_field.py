@@ -1,19 +1,18 @@
 """
-A field that bends images, and time
-===================================
+Learned deformations of images and of time
+==========================================
 
-:class:`~sklearn_ecganon.images.FlowFieldPerturbation` moves every pixel of an image to a
-place nearby, and :class:`~sklearn_ecganon.anonymizers.FlowFieldAnonymizer` every sample of a
-heartbeat. A U-Net predicts the displacement. It is trained against a net that decides
-whether two images are of one person, and together with one that classifies the finding;
-both continue to learn.
+:class:`~sklearn_ecganon.images.FlowFieldPerturbation` displaces every pixel of an image, and
+:class:`~sklearn_ecganon.anonymizers.FlowFieldAnonymizer` every sample of a heartbeat. A U-Net
+predicts the displacement. It is trained against a net that decides whether two images are of
+one person, and together with a classifier of the finding. Both continue to learn.
 """
 
 # %%
 # Images
 # ------
-# Chest X-rays where they are at hand, of 64 pixels a side to be quick. Otherwise a drawing:
-# two lungs and a heart, of other proportions in every person.
+# Chest X-rays if available, reduced to 64 x 64 pixels to save time. Otherwise synthetic
+# images: two lungs and a heart, with other proportions in each person.
 import os
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from sklearn_ecganon.anonymizers import FlowFieldAnonymizer
 from sklearn_ecganon.images import FlowFieldPerturbation, load_nih_chest_xrays
 
 
-def drawn_chests(n_people=60, n_images=4, side=64):
+def synthetic_chests(n_people=60, n_images=4, side=64):
     """Return images, person and finding (a shadow in one lung) of each."""
     rng = np.random.default_rng(0)
     down, along = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
@@ -64,16 +63,16 @@ if home and (Path(home) / "nih-chestxray-128").is_dir():
     findings = np.array(bunch.target_names)[bunch.target[several]]
     print(f"NIH ChestX-ray14: {len(images)} images of {len(np.unique(subjects))} patients")
 else:
-    images, subjects, findings = drawn_chests()
-    print(f"DRAWN: {len(images)} images of {len(np.unique(subjects))} people")
+    images, subjects, findings = synthetic_chests()
+    print(f"SYNTHETIC: {len(images)} images of {len(np.unique(subjects))} people")
 
 # %%
 # Training
 # --------
-# `mu` bounds the displacement, in half sides of an image. Published is 0.01, less than a
-# pixel here. It is ten times as much for now, so that there is something to see; `strength`
-# scales it afterwards, and 0.1 is the published degree. In the first epochs the U-Net learns
-# to change nothing.
+# `mu` bounds the displacement, in half sides of an image. The published value is 0.01, less
+# than a pixel here. Ten times as much makes the deformation visible. `strength` scales it
+# after training, so that 0.1 is the published degree. In the first epochs the U-Net learns to
+# change nothing.
 flow = FlowFieldPerturbation(mu=0.1, n_filters=4, max_epochs=8, lr=1e-3, random_state=0)
 flow.fit(images, subjects, labels=findings)
 for name in ("verification_loss", "verifier_loss", "class_accuracy"):
@@ -82,11 +81,10 @@ for name in ("verification_loss", "verifier_loss", "class_accuracy"):
 # %%
 # The deformation
 # ---------------
-# What `field` returns says of each pixel of the release how far away in the original it was
-# taken from. Drawn as a grid: the release's straight lines lie on these of the original.
-# They bend, and never cross: the smoothing is as wide as that takes, whatever the net says.
-# Up to the border nothing moves that should not, for it is the displacement that is
-# smoothed, not the grid.
+# `field` returns the displacement of each pixel: where in the original the release takes it
+# from. The curves below show where straight lines of the release lie in the original. They
+# never cross, because the smoothing is wide enough for every output of the net. The
+# displacement is smoothed, not the grid, so that the border does not move by itself.
 shown = [0, len(images) // 2]
 figure, axes = plt.subplots(len(shown), 4, figsize=(10, 5.2), layout="constrained")
 rows, columns = np.mgrid[0:64, 0:64]
@@ -102,8 +100,8 @@ for line, index in zip(axes, shown, strict=True):
             )
         farthest = np.hypot(down, along).max()
         ax.set_title(f"mu {0.1 * strength:g}: up to {farthest:.1f} pixels")
-        # How much of an area is left of it; below 0 the grid would fold.
-        slopes = np.array([np.gradient(part) for part in (down, along)])
+        # Area of a deformed pixel; below 0 the grid would fold.
+        slopes = np.array([np.gradient(axis) for axis in (down, along)])
         area = (1 + slopes[0, 0]) * (1 + slopes[1, 1]) - slopes[0, 1] * slopes[1, 0]
         print(f"image {index}, mu {0.1 * strength:g}: smallest area {area.min():.2f}")
     line[0].imshow(original, cmap="gray", vmin=0, vmax=1)
@@ -117,9 +115,9 @@ for ax in axes.flat:
 # %%
 # Heartbeats
 # ----------
-# In one dimension the field is a warp of time, the same for all leads, and the R peak stays
-# where it is. All beats of a record share one warp, which comes from the record's mean beat
-# and from the secret salt: whoever averages fifty beats averages nothing away.
+# In one dimension the field is a warp of time. It is the same for all leads, and the R peak
+# stays in place. All beats of a record share one warp, which depends on the record's mean
+# beat and on the secret salt, so that averaging fifty beats does not remove it.
 bunch = make_ecg_records(n_subjects=12, n_sessions=2, duration=30.0, random_state=0)
 beats = QRSSegmenter().fit_transform(bunch.data)
 first = bunch.session == np.unique(bunch.session)[0]
@@ -140,39 +138,39 @@ figure, axes = plt.subplots(
     layout="constrained",
 )
 for (above, below), record in zip(axes.T, np.flatnonzero(~first)[:3], strict=True):
-    own = beats.record == record
-    above.plot(ms, beats.beats[own][:8, 0].T, color="#8c8c8c", linewidth=0.8)
+    of_record = beats.record == record
+    above.plot(ms, beats.beats[of_record][:8, 0].T, color="#8c8c8c", linewidth=0.8)
     above.plot(ms, released.beats[own][:8, 0].T, color="#0072B2", linewidth=0.8)
-    below.plot(ms, field[own].T, color="#0072B2", linewidth=1)
+    below.plot(ms, field[of_record].T, color="#0072B2", linewidth=1)
     below.axhline(0, color="#8c8c8c", linewidth=0.8)
     above.set_title(f"person {bunch.subject[record]}")
     below.set_xlabel("ms from R peak")
 axes[0, 0].set_ylabel("mV")
-axes[1, 0].set_ylabel("taken from, ms")
+axes[1, 0].set_ylabel("displacement, ms")
 
 # %%
-# Who is still recognised?
+# Who is still recognized?
 # ------------------------
-# The ladder of attackers gives the answer: one who does not know of the anonymizer, and one
-# who anonymizes recordings he holds with the same software, and a salt of his own, and
-# trains on them. A field that deceives the first need not deceive the second.
+# One attacker does not know the anonymizer. Another anonymizes their recordings with the same
+# software and another salt, and trains on them. A field that deceives the first may not
+# deceive the second.
 attack = ReidentificationScorer("lda", evidence=[5], contract=None, min_original=0.5)
 knowledge = ["ignorant", "semi-informed"]
 strengths = [0.0, 0.25, 0.5, 1.0]
-found = {name: [] for name in knowledge}
+rank1_of = {name: [] for name in knowledge}
 for strength in strengths:
     result = attack.evaluate(
         warp.set_params(strength=strength), beats, bunch.subject, sessions=bunch.session
     )
     for name in knowledge:
         rank1 = max(row.rank1 for row in result.rows if row.knowledge == name)
-        found[name].append(rank1)
-        print(f"strength {strength:g}, {name}: {rank1:.0%} recognised")
+        rank1_of[name].append(rank1)
+        print(f"strength {strength:g}, {name}: {rank1:.0%} recognized")
 
 # sphinx_gallery_thumbnail_number = 1
 figure, ax = plt.subplots(figsize=(5, 3.2), layout="constrained")
 for name, color in zip(knowledge, ("#56B4E9", "#D55E00"), strict=True):
-    ax.plot(strengths, np.multiply(100, found[name]), "o-", color=color, label=name)
+    ax.plot(strengths, np.multiply(100, rank1_of[name]), "o-", color=color, label=name)
 ax.axhline(100 / 12, color="#8c8c8c", linestyle="--", label="chance")
-ax.set(xlabel="strength", ylabel="recognised, %", ylim=(0, 105))
+ax.set(xlabel="strength", ylabel="recognized, %", ylim=(0, 105))
 ax.legend(frameon=False)

@@ -1,17 +1,18 @@
 """
-Beats of nobody, drawn by a network
-===================================
+Heartbeats that a GAN generates
+===============================
 
-A generative adversarial network learns from images of heartbeats to make more of them.
-:class:`~sklearn_ecganon.anonymizers.GANImageAnonymizer` gives each record beats that were
-made for it: of the same classes, at the same R peaks, and of one heart that nobody has.
+A generative adversarial network (GAN) learns from images of heartbeats to generate new ones.
+:class:`~sklearn_ecganon.anonymizers.GANImageAnonymizer` replaces the beats of each record by
+generated beats of the same classes, at the same R peaks. All beats of a record share one
+pseudo-identity.
 """
 
 # %%
 # Recordings
 # ----------
-# Two sessions a person: the generator learns from the first ones, and an attacker wants to
-# name the second ones.
+# Each person has two sessions. The generator learns from the first sessions, and an attacker
+# tries to identify the second ones.
 import os
 import tempfile
 import warnings
@@ -51,12 +52,12 @@ print(beats)
 
 
 # %%
-# Training that can be watched
-# ----------------------------
-# Every two epochs a callback has a picture written: each row is a class, each column one
-# draw, the same every time.
-class Keep:
-    """A callback that keeps what the generator makes of the same draws in each epoch."""
+# Previews of the training
+# ------------------------
+# Every four epochs a callback writes a picture. Each row is a class, and each column has the
+# same draw in every picture.
+class Samples:
+    """A callback that generates beats from the same draws in each epoch."""
 
     def setup(self, estimator, context):
         self.samples = []
@@ -71,10 +72,9 @@ class Keep:
             self.samples.append(estimator.sample(8, labels, random_state=0)[:, 0])
 
 
-keep = Keep()
-# An image is one row here, a lead: the convolutions run along time. What the networks learn
-# from are no beats of these people, but hearts blended of ten records each: so they remember
-# less of whom they have seen.
+history_of_samples = Samples()
+# An image has one row here, a lead, so that the convolutions run along time. The networks
+# learn from blends of ten records instead of recorded beats, and remember less of the people.
 anonymizer = GANImageAnonymizer(
     n_filters=8,
     max_epochs=8,
@@ -83,7 +83,7 @@ anonymizer = GANImageAnonymizer(
 )
 with tempfile.TemporaryDirectory() as folder:
     preview = PreviewGrid(folder, every=4, n_columns=6)
-    anonymizer.set_callbacks(preview, keep).fit(beats[early])
+    anonymizer.set_callbacks(preview, history_of_samples).fit(beats[early])
     picture = plt.imread(preview.paths[-1])
     print([path.name for path in preview.paths])
 
@@ -93,14 +93,14 @@ ax.set(title="preview after eight epochs")
 ax.set_axis_off()
 
 # %%
-# The same draws, epoch by epoch. First comes the QRS complex, then what is around it.
+# The same draws in several epochs. The QRS complex develops before the other waves.
 shown = [0, 1, 3, 7]
 ms = (np.arange(beats.n_times) - beats.n_times // 2) * 1000 / beats.sampling_rate
 figure, axes = plt.subplots(
     2, len(shown), figsize=(10, 4.2), sharex=True, sharey=True, layout="constrained"
 )
 for column, epoch in zip(axes.T, shown, strict=True):
-    for ax, rows in zip(column, np.split(keep.samples[epoch], 2), strict=True):
+    for ax, rows in zip(column, np.split(history_of_samples.samples[epoch], 2), strict=True):
         ax.plot(ms, rows.T, linewidth=1)
     column[0].set_title(f"epoch {epoch + 1}")
     column[1].set_xlabel("ms from R peak")
@@ -108,10 +108,10 @@ axes[0, 0].set_ylabel("N, mV")
 axes[1, 0].set_ylabel("V, mV")
 
 # %%
-# Adversarial training fails in known ways, and each has its monitor. A discriminator that is
-# always right teaches nothing: then the gradient fades. A generator that makes one beat of
-# every draw has no diversity. The distance from held-out records decides which weights are
-# kept.
+# Adversarial training fails in known ways, and each has its monitor. If the discriminator is
+# always right, the gradient of the generator vanishes. If the generator gives the same beat
+# for every draw, diversity is lost. The weights with the smallest distance from held-out
+# records are selected.
 history = anonymizer.history_
 monitors = {
     "discriminator_accuracy": "discriminator is right",
@@ -128,8 +128,8 @@ axes[0].set_ylim(0.5, 1)
 # %%
 # A record and its release
 # ------------------------
-# The original in grey. All beats of the release come from one heart, and none is a copy of
-# another.
+# The original is gray. All beats of the release share one pseudo-identity, and no two are
+# equal.
 released = anonymizer.transform(beats)
 late = int(np.flatnonzero(~early)[0])
 BeatOverlayDisplay.from_beats(beats, released, record=late)
@@ -139,11 +139,11 @@ BeatOverlayDisplay.from_beats(beats, released, record=late)
 BeatOverlayDisplay.from_records(records[late], stitched, start=10, duration=5)
 
 # %%
-# Who is still recognised, and what is it good for?
-# -------------------------------------------------
-# The attacker anonymizes recordings he holds with the same software and retrains. The
-# utility is that of beats for learning: a judge of beat classes learns from the release of
-# half of the people, and is asked about originals of the other half.
+# Privacy and utility
+# -------------------
+# The attacker anonymizes their recordings with the same software and retrains. Utility is
+# measured by a classifier of beats: it learns from the release of half of the people, and is
+# tested on originals of the other half.
 attack = ReidentificationScorer(
     "lda", knowledge=["semi-informed"], evidence=[20], n_views=2, contract=None
 )
@@ -156,8 +156,8 @@ def measure(method):
     """Return risk and utility of a fitted method."""
     result = attack.evaluate(method, beats, subjects, sessions=sessions)
     risk = max(row.rank1 for row in result.rows if row.knowledge == "semi-informed")
-    found = learn.evaluate(beats, method.transform(beats), subjects, **half)
-    return risk, found["tstr_macro_f1"]
+    figures = learn.evaluate(beats, method.transform(beats), subjects, **half)
+    return risk, figures["tstr_macro_f1"]
 
 
 points = {}
@@ -172,13 +172,12 @@ with warnings.catch_warnings():
     for name, method in others.items():
         points[name] = measure(method.fit(beats[early], subjects[early]))
 for name, (risk, utility) in points.items():
-    print(f"{name:12}  recognised {risk:.0%}, macro-F1 {utility:.2f}")
+    print(f"{name:12}  identified {risk:.0%}, macro-F1 {utility:.2f}")
 
 # %%
-# Down and to the right is better. Strength 0 is the original; from a quarter on, a beat comes
-# from its latent alone, half of whose variance is drawn afresh at a half; strength 1 keeps
-# nothing but classes and rhythm. What these two tell of a person no generator of beats can
-# take away.
+# Methods at the bottom right are better. Strength 0 is the original. From a strength of 0.25
+# on, a beat depends on its latent alone; at 0.5 half of the variance of the latent is drawn.
+# Strength 1 keeps only classes and rhythm. No generator of beats changes what these reveal.
 # sphinx_gallery_thumbnail_number = 2
 display = PrivacyUtilityDisplay(
     [utility for _, utility in points.values()],

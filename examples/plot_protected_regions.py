@@ -1,21 +1,21 @@
 """
-What must not be touched
-========================
+Regions that stay unchanged
+===========================
 
-An anonymizer changes a recording as a whole. What the diagnosis rests on may have to stay as
-it was measured: the QRS complex of a beat, or the part of an image that shows the finding.
-Both are a mask, to :class:`~sklearn_ecganon.anonymizers.FlowFieldAnonymizer` and to
-:class:`~sklearn_ecganon.images.FlowFieldPerturbation`: where it is true, the release is the
-original, bit for bit, and the edge lies outside of it.
+An anonymizer changes a whole recording. Some regions may have to stay as they were measured
+for a diagnosis: the QRS complex of a beat, or the part of an image that shows the finding.
+:class:`~sklearn_ecganon.anonymizers.FlowFieldAnonymizer` and
+:class:`~sklearn_ecganon.images.FlowFieldPerturbation` take a mask of such a region. Inside it
+the release equals the original bit for bit, and the transition lies outside.
 """
 
 # %%
 # The QRS of a beat
 # -----------------
-# :class:`~sklearn_ecganon.regions.QRSRegion` marks it: here from onset to offset, as the
-# delineator finds them, with 10 ms on either side. The flow field is a warp of time. It is
-# trained against a net that verifies people, and may not warp what is marked. For the figure
-# it may move everything else by up to 40 ms.
+# :class:`~sklearn_ecganon.regions.QRSRegion` marks it, here from the onset to the offset of
+# the delineator, with 10 ms on each side. The flow field is a warp of time. It is trained
+# against a net that verifies people, and does not warp the marked region. For the figure it
+# may move everything else by up to 40 ms.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -40,11 +40,11 @@ print(f"samples within the QRS that are the same, bit for bit: {same[inside].mea
 print(f"samples outside: {same[~inside].mean():.0%}")
 
 # %%
-# The original is grey, the release blue, the QRS on yellow. Before and after it waves come
-# earlier or later than they did. The lower curve says how far away each moment of the release
-# was taken from: where it is below 0 from before, so that the wave is late. It comes to
-# nothing at the edge of the QRS, gently, so that time never runs backwards.
-ORIGINAL, RELEASED, KEPT = "#8c8c8c", "#0072B2", "#F0E442"
+# The original is gray, the release blue, the QRS yellow. Other waves come earlier or later.
+# The lower curve is the displacement: the release at each moment shows the original at that
+# time plus the displacement, so that waves are late where it is negative. It falls to 0
+# towards the QRS with a limited slope, so that time never runs backward.
+ORIGINAL, RELEASED, PROTECTED = "#8c8c8c", "#0072B2", "#F0E442"
 ms = (np.arange(beats.n_times) - beats.n_times // 2) * 1000 / beats.sampling_rate
 shift = flow.field(beats)[:, 0] * 1000 / beats.sampling_rate
 figure, axes = plt.subplots(
@@ -58,26 +58,27 @@ figure, axes = plt.subplots(
 )
 for column, record in enumerate((0, 7, 14)):
     beat = int(np.flatnonzero(beats.record == record)[3])
-    kept = ms[inside[beat, 0]]
+    qrs = ms[inside[beat, 0]]
     for ax in axes[:, column]:
-        ax.axvspan(kept[0], kept[-1], color=KEPT, alpha=0.4, linewidth=0)
+        ax.axvspan(qrs[0], qrs[-1], color=PROTECTED, alpha=0.4, linewidth=0)
     axes[0, column].plot(ms, beats.beats[beat, 0], color=ORIGINAL, linewidth=1.5)
     axes[0, column].plot(ms, released.beats[beat, 0], color=RELEASED, linewidth=1)
     axes[0, column].set_title(f"person {bunch.subject[record]}")
     axes[1, column].plot(ms, shift[beat], color=RELEASED, linewidth=1)
     axes[1, column].set_xlabel("ms from R peak")
 axes[0, 0].set_ylabel("mV")
-axes[1, 0].set_ylabel("taken from, ms")
+axes[1, 0].set_ylabel("displacement, ms")
 
 # %%
-# What is protected is not anonymized. The QRS alone tells people apart: how much a release
-# with this mask still gives away is for the ladder to say.
+# A protected region is not anonymized, and the QRS alone identifies people. Measure with
+# :class:`~sklearn_ecganon.ReidentificationScorer` how much such a release reveals.
 #
 # The finding in an image
 # -----------------------
-# Images have no R peak to go by. :class:`~sklearn_ecganon.images.UNetSegmenter` learns from
-# masks that somebody has drawn. These are made images, of people with lungs and ribs of their
-# own, some noise, and a nodule in one lung; a nodule is what it learns to find.
+# Images have no R peak that marks a region. :class:`~sklearn_ecganon.images.UNetSegmenter`
+# learns to find regions from hand-drawn masks. The images here are synthetic: each person has
+# other lungs and ribs, and each image has noise and a nodule in one lung. The segmenter learns
+# to find the nodule.
 rng = np.random.default_rng(0)
 SIDE, N_PEOPLE, N_VISITS = 64, 30, 3
 rows, columns = np.mgrid[:SIDE, :SIDE] / SIDE
@@ -110,9 +111,9 @@ segmenter.fit(images[known], masks[known])
 print(f"Dice on images of other people: {segmenter.score(images[~known], masks[~known]):.3f}")
 
 # %%
-# The fitted segmenter goes where a mask would go, and is asked about every original. The
-# published deformation degree, 0.01, is a third of a pixel here; to see anything, ten times as
-# much is allowed.
+# The fitted segmenter is passed in place of a mask, and predicts one for every original. The
+# published deformation degree, 0.01, is a third of a pixel here. Ten times as much makes the
+# deformation visible.
 warp = FlowFieldPerturbation(
     mu=0.1,
     protect=segmenter,
@@ -122,10 +123,10 @@ warp = FlowFieldPerturbation(
     random_state=0,
 )
 warped = warp.fit(images[known], person[known]).transform(images[~known])
-found = segmenter.predict(images[~known])
+predicted = segmenter.predict(images[~known])
 same = warped == images[~known]
-print(f"pixels of the nodules found that are the same, bit for bit: {same[found].mean():.0%}")
-print(f"pixels elsewhere: {same[~found].mean():.0%}")
+print(f"unchanged pixels of the predicted nodules: {same[predicted].mean():.0%}")
+print(f"pixels elsewhere: {same[~predicted].mean():.0%}")
 
 figure, axes = plt.subplots(3, 4, figsize=(8.4, 6.6), layout="constrained")
 for column in range(4):
@@ -134,11 +135,11 @@ for column in range(4):
     pictures = [(before, 1), (after, 1), (np.abs(after - before), 0.3)]
     for ax, (picture, top) in zip(axes[:, column], pictures, strict=True):
         ax.imshow(picture, cmap="gray", vmin=0, vmax=top)
-        ax.contour(found[chosen], [0.5], colors="#E69F00", linewidths=1)
+        ax.contour(predicted[chosen], [0.5], colors="#E69F00", linewidths=1)
         ax.set(xticks=[], yticks=[])
 for ax, name in zip(axes[:, 0], ("original", "release", "difference"), strict=True):
     ax.set_ylabel(name)
 
 # %%
-# The outline is the region that was found. Noise is moved along with what it lies on, so that
-# the difference shows grains everywhere but inside.
+# The outline is the predicted region. The deformation also moves the noise of the image, so
+# that the difference is grainy everywhere outside the region.
