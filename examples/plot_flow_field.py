@@ -140,7 +140,7 @@ figure, axes = plt.subplots(
 for (above, below), record in zip(axes.T, np.flatnonzero(~first)[:3], strict=True):
     of_record = beats.record == record
     above.plot(ms, beats.beats[of_record][:8, 0].T, color="#8c8c8c", linewidth=0.8)
-    above.plot(ms, released.beats[own][:8, 0].T, color="#0072B2", linewidth=0.8)
+    above.plot(ms, released.beats[of_record][:8, 0].T, color="#0072B2", linewidth=0.8)
     below.plot(ms, field[of_record].T, color="#0072B2", linewidth=1)
     below.axhline(0, color="#8c8c8c", linewidth=0.8)
     above.set_title(f"person {bunch.subject[record]}")
