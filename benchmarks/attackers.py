@@ -28,7 +28,7 @@ EVIDENCE = {
     "ecgid-across-day": (1, 5, 50),
     "synthetic": (1, 5, 20),
 }
-DEFAULT = ["template", "lda", "trees", "small-conv", "siamese", "session"]
+DEFAULT = ["template", "lda", "trees", "small-conv", "cross-fitted", "session"]
 
 
 def resampled_there_and_back(beats: NDArray) -> NDArray:

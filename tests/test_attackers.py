@@ -1,10 +1,11 @@
-"""The attackers that learn a space: closed (session) and open-set (siamese)."""
+"""The attackers that learn a space: closed (session) and open-set (cross-fitted)."""
 
 import numpy as np
 import pytest
 import torch
 
 from sklearn_ecganon.attacks._attackers._conv import ConvAttacker
+from sklearn_ecganon.attacks._attackers._cross_fitted import CrossFittedAttacker
 from sklearn_ecganon.attacks._attackers._embedding import (
     Embedder,
     MarginSoftmax,
@@ -13,7 +14,6 @@ from sklearn_ecganon.attacks._attackers._embedding import (
 )
 from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
 from sklearn_ecganon.attacks._attackers._session import SessionAttacker
-from sklearn_ecganon.attacks._attackers._siamese import SiameseAttacker
 from sklearn_ecganon.attacks._attackers._template import TemplateAttacker
 from sklearn_ecganon.attacks._modalities import beat_features
 
@@ -30,7 +30,7 @@ def sides(beats, bunch, first):
     return X[mine], y[mine], X[~mine], y[~mine]
 
 
-@pytest.mark.parametrize("kind", [SessionAttacker, SiameseAttacker])
+@pytest.mark.parametrize("kind", [SessionAttacker, CrossFittedAttacker])
 def test_learns_enrols_and_repeats_itself(kind, sides):
     X, y, probes, own = sides
     state = torch.get_rng_state()
@@ -40,7 +40,7 @@ def test_learns_enrols_and_repeats_itself(kind, sides):
     assert scores.shape == (len(probes), 6)
     np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1, rtol=1e-4)
     # Chance is 1/6. Five seeds gave 0.98 (standard deviation 0.01) for the session attacker
-    # and 0.87 (0.03) for the Siamese one, which learns from three people to identify six.
+    # and 0.87 (0.03) for the cross-fitted one, which learns from three people to identify six.
     assert (scores.argmax(axis=1) == own).mean() > 0.7
     np.testing.assert_array_equal(kind(**BRIEF).fit(X, y).log_proba(probes), scores)
     # Enrolled under other numbers, people are identified by those: 0.91 (0.10) at the least.
@@ -57,7 +57,7 @@ def test_learns_enrols_and_repeats_itself(kind, sides):
         TemplateAttacker(n_leads=1),
         ConvAttacker("small-conv", **BRIEF | {"n_steps": 5}),
         SessionAttacker(**BRIEF | {"n_steps": 5}),
-        SiameseAttacker(**BRIEF | {"n_steps": 5}),
+        CrossFittedAttacker(**BRIEF | {"n_steps": 5}),
     ],
     ids=lambda attacker: type(attacker).__name__,
 )
@@ -80,7 +80,7 @@ def test_level_and_size_do_not_count(sides):
     np.testing.assert_array_equal(attacker.log_proba(louder), attacker.log_proba(probes))
 
 
-def test_siamese_never_trains_on_the_people_it_compares(sides, monkeypatch):
+def test_cross_fitted_attacker_never_trains_on_the_people_it_compares(sides, monkeypatch):
     X, y, _, _ = sides
     seen = []
     fit = Embedder.fit
@@ -90,7 +90,7 @@ def test_siamese_never_trains_on_the_people_it_compares(sides, monkeypatch):
         return fit(self, X, names)
 
     monkeypatch.setattr(Embedder, "fit", spy)
-    attacker = SiameseAttacker(**{**BRIEF, "n_steps": 1}).fit(X, y)
+    attacker = CrossFittedAttacker(**{**BRIEF, "n_steps": 1}).fit(X, y)
     assert len(seen) == 2
     for fold, trained_on in enumerate(seen):
         rows = {row.tobytes() for row in trained_on}
@@ -101,10 +101,10 @@ def test_siamese_never_trains_on_the_people_it_compares(sides, monkeypatch):
 
 
 @pytest.mark.parametrize("n_subjects", [2, 3])
-def test_siamese_needs_people_on_both_sides(n_subjects, sides):
+def test_cross_fitted_attacker_needs_people_on_both_sides(n_subjects, sides):
     X, y, _, _ = sides
     few = y < n_subjects
-    scores = SiameseAttacker(**{**BRIEF, "n_steps": 1}).fit(X[few], y[few]).log_proba(X)
+    scores = CrossFittedAttacker(**{**BRIEF, "n_steps": 1}).fit(X[few], y[few]).log_proba(X)
     assert np.isfinite(scores).all()
 
 

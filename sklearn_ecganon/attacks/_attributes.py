@@ -1,4 +1,4 @@
-"""Inference: what a release tells about a person beyond who they are, such as sex and age."""
+"""Inference: what a release reveals about a person beyond identity, such as sex and age."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AttributeInference(NamedTuple):
     metric : str
         ``"AUC"`` or ``"rank correlation"``.
     original : float
-        Trained on originals of other people and read from originals: what an ECG tells.
+        Trained on originals of other people and read from originals: what an ECG reveals.
     ignorant : float
         Trained on originals of other people and read from the release.
     informed : float
@@ -123,9 +123,9 @@ def attribute_inference(
     -----
     Inference is one of the three risks of Opinion 05/2014 of the Article 29 Working Party
     (WP216). `members` against `control` is the comparison with a control group of [1]_:
-    what can be concluded about anybody is science, only what is concluded better about
-    people in the release is a risk of taking part. `informed` beside `original` says how
-    much of the attribute the release itself shows, as [2]_ reports it.
+    what can be concluded about anybody is science. Only conclusions that are better for
+    people in the release are a risk of taking part. `informed` beside `original` shows
+    how much of the attribute is left in the release, as [2]_ reports it.
 
     A record is described by :func:`~sklearn_ecganon.metrics.strip_embedding` of each lead,
     averaged over its strips of 10 s.
@@ -161,7 +161,9 @@ def attribute_inference(
     people, codes = np.unique(subjects[known], return_inverse=True)
     targets = _by_person(values, codes, len(people), people)
     if len(people) < 2 * n_folds:
-        raise ValueError(f"{len(people)} people for {n_folds} folds; want twice as many.")
+        raise ValueError(
+            f"{len(people)} people for {n_folds} folds; give at least {2 * n_folds}."
+        )
     seed = int(rng.randint(2**31 - 1))
     if reader is None:
         trees = ExtraTreesRegressor if is_number else ExtraTreesClassifier
@@ -206,7 +208,7 @@ def _read(
         rows = fold[codes] != k
         by_original = clone(reader).fit(X["original"][rows], values[rows])
         by_release = clone(reader).fit(X["release"][rows], values[rows])
-        for name, model, side, asked in (
+        for name, model, side, tested in (
             ("original", by_original, "original", ~rows),
             ("ignorant", by_original, "release", ~rows),
             ("informed", by_release, "release", ~rows),
@@ -214,9 +216,9 @@ def _read(
             # A person is a member in all folds but one; the first of these is used.
             ("members", by_release, "original", fold[codes] == (k + 1) % (fold.max() + 1)),
         ):
-            scores = _scores(model, X[side][asked])
-            means = np.bincount(codes[asked], scores, n_people)
-            counts = np.bincount(codes[asked], minlength=n_people)
+            scores = _scores(model, X[side][tested])
+            means = np.bincount(codes[tested], scores, n_people)
+            counts = np.bincount(codes[tested], minlength=n_people)
             sums[name][counts > 0] = (means / np.maximum(counts, 1))[counts > 0]
     return sums
 
@@ -273,5 +275,5 @@ def _rank_correlation(targets: NDArray, scores: NDArray) -> float:
     """Return Spearman's coefficient; 0 where all scores are equal."""
     ranks = [rankdata(values) for values in (targets, scores)]
     centered = [values - values.mean() for values in ranks]
-    norm = float(np.prod([np.linalg.norm(values) for values in centered]))
-    return float(centered[0] @ centered[1]) / norm if norm else 0.0
+    scale = float(np.prod([np.linalg.norm(values) for values in centered]))
+    return float(centered[0] @ centered[1]) / scale if scale else 0.0

@@ -1,4 +1,4 @@
-"""How much of what an attacker has they combine: beats, a recording, all recordings."""
+"""How much of a probe the attacker combines: beats, a recording, all recordings."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def beat_scores(
 
 
 def spread_rows(codes: NDArray, max_rows: int) -> NDArray[np.intp]:
-    """Return at most `max_rows` rows of each subject, spread evenly over all it has."""
+    """Return at most `max_rows` rows of each subject, spread evenly over all their rows."""
     rows = []
     for subject in np.unique(codes):
         of_subject = np.flatnonzero(codes == subject)

@@ -28,12 +28,9 @@ from sklearn_ecganon.attacks._feature_sets import (
     release_feature_sets,
     spread_rows,
 )
-from sklearn_ecganon.attacks._modalities import MODALITIES
-from sklearn_ecganon.attacks._result import (
-    KNOWLEDGE,
-    Evaluation,
-    LadderRow,
-)
+from sklearn_ecganon.attacks._ladder_row import KNOWLEDGE, LadderRow
+from sklearn_ecganon.attacks._modalities import MODALITIES, Features
+from sklearn_ecganon.attacks._result import Evaluation
 from sklearn_ecganon.attacks._trials import Trials, combine, ladder_rows
 from sklearn_ecganon.exceptions import WeakAttackWarning
 from sklearn_ecganon.metrics import highest_rank1
@@ -75,7 +72,7 @@ class Task(NamedTuple):
     Attributes
     ----------
     name : str
-        Of the attacker, in tables.
+        Name of the attacker in tables.
     attacker : str, Attacker or classifier
         What is built and trained.
     modality : str
@@ -221,6 +218,41 @@ def train_attacker(
     return build_attacker(attacker, settings).fit(values[rows], codes[rows])
 
 
+def train_panel(
+    panel: dict[str, Any],
+    features: dict[str, Features],
+    codes: NDArray[np.intp],
+    n_leads: int,
+    options: TrainingOptions,
+    random_state: np.random.RandomState,
+) -> dict[str, TrainableAttacker]:
+    """Train every attacker of a panel on the same beats, one after the other.
+
+    Parameters
+    ----------
+    panel : dict of str to attacker
+        From `resolve_panel`.
+    features : dict of str to Features
+        Features of the beats, by modality.
+    codes : ndarray of int of shape (n_beats,)
+        Subject of each beat.
+    n_leads : int
+        Leads of a beat.
+    options : TrainingOptions
+        How to train.
+    random_state : RandomState
+        Seeds each attacker.
+    """
+    trained = {}
+    for name, attacker in panel.items():
+        rows = features[modality_of(attacker)]
+        settings = Training(n_leads, options.device, random_state.randint(2**31 - 1))
+        trained[name] = train_attacker(
+            attacker, rows.values, rows.per_row(codes), settings, options.max_beats
+        )
+    return trained
+
+
 def _plan_tasks(
     panel: dict[str, Any],
     floors: dict[str, str],
@@ -343,8 +375,8 @@ def _warn_if_weak(rows: list[LadderRow], most: int | str, min_original: float) -
     figures = " and ".join(f"{rank1:.1%} ({name})" for name, rank1 in strongest.items())
     warnings.warn(
         f"the best attackers identify only {figures} of the ORIGINALS with "
-        f"{describe_evidence(most)} (want {min_original:.0%}): what they fail to identify in "
-        "the release proves nothing.",
+        f"{describe_evidence(most)}, fewer than min_original={min_original:.0%}: what they "
+        "fail to identify in the release proves nothing.",
         WeakAttackWarning,
         stacklevel=4,
     )

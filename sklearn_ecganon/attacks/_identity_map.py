@@ -120,7 +120,7 @@ def identity_map(
     y : array-like of shape (n_records,)
         Subject of each record.
     sessions : array-like of shape (n_records,), optional
-        Session of each record; by default the records' own.
+        Session of each record; by default the `session` of the records.
     split : {"auto", "session", "time"}, default="auto"
         Which recordings are the gallery, as in `ReidentificationScorer`.
     in_gallery : array-like of bool of shape (n_records,), optional

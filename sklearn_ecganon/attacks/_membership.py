@@ -60,10 +60,11 @@ class MembershipInferenceScorer(BaseEstimator):
         Separates generated from public beats, for the density ratio. By default 200
         extremely randomized trees, which come close to a search for neighbors.
     max_beats : int, default=200
-        Beats a subject, spread evenly over its recordings.
+        Number of beats of each subject, spread evenly over their recordings.
     n_views : int, default=3
         How often an anonymizer releases the recordings of the public people, each time
-        with a fresh salt. A model that is sampled gives that many beats for each of theirs.
+        with a fresh salt. A model that is sampled generates that many beats for each beat of
+        theirs.
     random_state : int, RandomState instance or None, default=0
         Draws the public half, and seeds salts, classifier, bootstrap and permutations.
 
@@ -90,8 +91,8 @@ class MembershipInferenceScorer(BaseEstimator):
 
     ``"nearest"``
         The logarithm of the distance to the nearest public beat over that to the nearest
-        generated one. The first calibrates the second: an unusual beat is far from all. After
-        [1]_, with public beats in place of a reference generator.
+        generated one. The first calibrates the second, because an unusual beat is far from all
+        others. After [1]_, with public beats in place of a reference generator.
     ``"density"``
         The logarithm of the density ratio of generated and public beats, [2]_. Deviation:
         a classifier's log-odds estimate it, not two density estimates, which 100
@@ -103,9 +104,9 @@ class MembershipInferenceScorer(BaseEstimator):
     The question is whether the MODEL gives its training data away. The release of a
     member's own recording is close to it because it is made from it, member or not. So an
     anonymizer is given the public people's recordings, and a model with `sample` is
-    sampled: what these hold of the members came through the weights. The attack that passes
-    a person's own recording through the model, and measures how well it is reproduced, is
-    not included.
+    sampled: whatever the outputs reveal about the members came through the weights. The
+    attack that passes a person's own recording through the model, and measures how well it
+    is reproduced, is not included.
 
     A person's score is the mean over their beats, so that a person with many beats is no
     easier to find than others. The p-value of the result permutes membership among the
@@ -162,12 +163,12 @@ class MembershipInferenceScorer(BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: ArrayLike) -> Self:
-        """Take people that are in no training data, and draw the public half.
+        """Store the recordings of people who are in no training data, and draw the public half.
 
         Parameters
         ----------
         X : list of ECGRecord, BeatSet, or array-like of shape (n_beats, [n_leads,] n_times)
-            Their recordings, from the same source as those of the members.
+            The recordings of these people, from the same source as those of the members.
         y : array-like of shape (n_samples,)
             Subject of each record, or of each row of an array.
 
@@ -213,7 +214,7 @@ class MembershipInferenceScorer(BaseEstimator):
             Recordings of people that the model was trained on: the training recordings, or
             others of the same people.
         y : array-like of shape (n_samples,)
-            Their subjects.
+            Subject of each sample.
 
         Returns
         -------
@@ -302,10 +303,10 @@ class MembershipInferenceScorer(BaseEstimator):
         rng: np.random.RandomState,
         layout: Sequence[Any],
     ) -> NDArray[np.float32]:
-        """Return the features of beats that the model generates, or of those at hand."""
+        """Return the features of beats that the model generates or has generated."""
         # Data frames also have methods named sample and transform.
-        at_hand = isinstance(model, BeatSet | list) or hasattr(model, "__array__")
-        if at_hand:
+        are_beats = isinstance(model, BeatSet | list) or hasattr(model, "__array__")
+        if are_beats:
             views = [model]
         elif hasattr(model, "sample"):
             seeded = {}
@@ -376,7 +377,7 @@ class MembershipInferenceScorer(BaseEstimator):
         n_members, n_others = len(np.unique(y)), len(self.non_member_subjects_)
         if min(n_members, n_others) < 2:
             raise ValueError(
-                f"found {n_members} members and {n_others} non-members; want 2 or more of each "
+                f"found {n_members} members and {n_others} non-members; give 2 or more of each "
                 "(half of the people in fit are non-members), and many more for an answer."
             )
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from sklearn_ecganon.attacks._result import ResultMixin, json_number
+from sklearn_ecganon.attacks._result_mixin import ResultMixin, json_number
 from sklearn_ecganon.metrics import Estimate, auc_interval, membership_advantage
 
 FALSE_POSITIVE_RATES = (0.01, 0.1)
@@ -61,8 +61,8 @@ class MembershipResult(ResultMixin):
         The attack that does not use the model. If it succeeds, members and non-members
         differ before any training, and no figure here is about the model.
     p_value : float
-        Of the larger AUC: how often the larger of both is as high if membership is assigned
-        at random.
+        How often the larger AUC of both attacks is as high if membership is assigned at
+        random.
     n_members, n_non_members, n_public : int
         Subjects on either side, and subjects whose recordings the attacker had.
     n_generated : int
@@ -177,7 +177,7 @@ def membership_row(
     Parameters
     ----------
     attack : str
-        Its name.
+        Name of the attack.
     members, others : ndarray of shape (n_members,) and (n_non_members,)
         Scores of people.
     null : ndarray of shape (n_permutations,)
@@ -213,7 +213,7 @@ def tpr_at_fpr(members: NDArray, others: NDArray, fpr: float) -> float:
 def null_aucs(
     scores: NDArray, n_members: int, rng: np.random.RandomState
 ) -> NDArray[np.float64]:
-    """Return the AUC of each attack if as many members are drawn from all people.
+    """Return the AUC of each attack if membership is assigned at random.
 
     The draws are the same for all attacks: shape (n_attacks, N_RESAMPLES).
     """

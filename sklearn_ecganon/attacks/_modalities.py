@@ -249,7 +249,7 @@ def extract_features(modalities: set[str], source: Source) -> dict[str, Features
     if needy and source.beats is None:
         raise ValueError(
             f"attackers on {' and '.join(needy)} need RR intervals, which an array of beats "
-            "does not have; hand in records or a BeatSet."
+            "does not have; give records or a BeatSet."
         )
     return {
         name: modality.extract(source)

@@ -3,81 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from sklearn_ecganon.attacks._evidence import describe_evidence, sort_evidence
+from sklearn_ecganon.attacks._ladder_row import PANEL_NAMES, LadderRow
 from sklearn_ecganon.attacks._result_mixin import ResultMixin, json_number
+from sklearn_ecganon.attacks._trials import Trials
 from sklearn_ecganon.contracts import ProfileAnonymity
 from sklearn_ecganon.metrics import Estimate, paired_difference
-
-if TYPE_CHECKING:
-    from sklearn_ecganon.attacks._trials import Trials
-
-KNOWLEDGE = ("ignorant", "lazy-informed", "semi-informed")
-PANEL_NAMES = ("waveform", "full")
-
-
-class LadderRow(NamedTuple):
-    """One attacker at one threat level.
-
-    Attributes
-    ----------
-    attacker : str
-        Name of the attacker.
-    knowledge : str
-        ``"original"`` (no anonymization: how strong the attacker is), ``"ignorant"``,
-        ``"lazy-informed"``, ``"semi-informed"``, or ``"floor"`` (on originals, from what the
-        contract keeps).
-    evidence : int or str
-        Beats of one probe that were combined; ``"recording"``: all of them; ``"linked"``: those
-        of all probes of a subject.
-    rank1 : float
-        Fraction of probes identified at the first guess, mean over subjects.
-    low, high : float
-        Ends of its 95 % interval from a bootstrap over subjects.
-    rank1_probes : float
-        The same, mean over probes.
-    eer : float
-        Equal error rate of verification.
-    n_probes : int
-        Number of probes.
-    n_short : int
-        Number of probes with fewer beats than `evidence`; all their beats were used.
-    modality : str
-        What the attacker looks at: ``"waveform"``, ``"rhythm"``, ``"intervals"``,
-        ``"categories"``, or ``"all"`` for the fusion of attackers on several.
-    subject_rank1 : tuple of float
-        Fraction of probes identified, for each probed subject in order.
-    """
-
-    attacker: str
-    knowledge: str
-    evidence: int | str
-    rank1: float
-    low: float
-    high: float
-    rank1_probes: float
-    eer: float
-    n_probes: int
-    n_short: int
-    modality: str = "waveform"
-    subject_rank1: tuple[float, ...] = ()
-
-    @property
-    def panel(self) -> str:
-        """``"waveform"`` if the attacker looks at beat windows only, else ``"full"``."""
-        return PANEL_NAMES[self.modality != "waveform"]
-
-    @property
-    def estimate(self) -> Estimate:
-        """Rank-1 and its interval."""
-        return Estimate(self.rank1, self.low, self.high)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the row for JSON: with its panel, without the figures of single subjects."""
-        figures = {"panel": self.panel, **self._asdict()}
-        figures.pop("subject_rank1")
-        return {name: json_number(value) for name, value in figures.items()}
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,7 +50,7 @@ class Evaluation(ResultMixin):
 
     See Also
     --------
-    sklearn_ecganon.evaluation.evaluate : Makes it.
+    sklearn_ecganon.evaluation.evaluate : Computes it.
     """
 
     rows: tuple[LadderRow, ...]
@@ -186,9 +119,9 @@ class Evaluation(ResultMixin):
     def excess(self) -> Estimate | None:
         """Rank-1 of the worst attacker minus the floor, or None without a contract.
 
-        The worst is the highest of many figures, the floor of few: if nothing is given away
-        the difference is above 0 more often than not, and its interval, from a bootstrap over
-        subjects, does not account for that.
+        The worst figure is the highest of many, the floor the highest of few. The difference
+        is therefore above 0 more often than not, even if the release gives nothing away. Its
+        interval, from a bootstrap over subjects, does not account for that.
         """
         if self.floor is None:
             return None

@@ -1,4 +1,4 @@
-"""What all results offer, and numbers for JSON."""
+"""The methods that all results share, and numbers for JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ResultMixin:
-    """What all results offer: rows as a table, a short `repr`, and a page for notebooks."""
+    """Adds to a result its rows as a table, a short `repr`, and an HTML `repr`."""
 
     def to_records(self) -> list[dict[str, Any]]:
         """Return the rows as dictionaries."""

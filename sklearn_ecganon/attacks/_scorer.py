@@ -15,13 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ecganon._validation import check_layout, layout_of, validate_beats
-from sklearn_ecganon.attacks._attackers import (
-    ATTACKERS,
-    PANELS,
-    Training,
-    modality_of,
-    resolve_panel,
-)
+from sklearn_ecganon.attacks._attackers import ATTACKERS, PANELS, modality_of, resolve_panel
 from sklearn_ecganon.attacks._checks import check_subjects
 from sklearn_ecganon.attacks._evidence import EVIDENCE, check_evidence
 from sklearn_ecganon.attacks._feature_sets import beat_scores, need_beats
@@ -30,7 +24,7 @@ from sklearn_ecganon.attacks._identification import (
     check_levels,
     default_n_views,
     identify,
-    train_attacker,
+    train_panel,
 )
 from sklearn_ecganon.attacks._modalities import Source, extract_features
 from sklearn_ecganon.attacks._result import Evaluation
@@ -55,17 +49,18 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         ``"trees"``: fifty extremely randomized trees, seconds. ``"small-conv"``: three
         convolutions, about half a minute. ``"conv"``: the six convolutions of the non-QRS
         work, about a minute. ``"session"``: an embedding trained with a margin on beats
-        changed as another day would change them, a minute or two. ``"siamese"``: the same,
+        changed as another day would change them, a minute or two. ``"cross-fitted"``: the same,
         but the template of each subject comes from a net that was not trained on them. Others:
         ``"rhythm"``: trees on the RR intervals alone. ``"intervals"``: trees on RR, beat
         classes, PR, QRS, QT and ST. ``"categories"``: trees on what the diagnostic contract
         keeps. A scikit-learn classifier with `predict_proba` looks at the waveform; wrapped in
         an :class:`~sklearn_ecganon.attacks.Attacker` it looks at any modality. ``"strip"``,
         ``"small-strip"``: a net on strips of 10 s of the stitched recording.
-        ``"strip-embedding"``: two with a margin, each for people it never saw. ``"default"``:
-        lda, trees, small-conv, rhythm and intervals. ``"strongest"``: all but small-strip and
-        categories. For arrays, those on the waveform. The ladder reports each attacker,
-        ``"fusion"``, the sum of all, and ``"waveform-fusion"``, the sum on the waveform.
+        ``"strip-embedding"``: two with a margin, each for people it was not trained on.
+        ``"default"``: lda, trees, small-conv, rhythm and intervals. ``"strongest"``: all but
+        small-strip and categories. For arrays, those on the waveform. The ladder reports each
+        attacker, ``"fusion"``, the sum of all, and ``"waveform-fusion"``, the sum on the
+        waveform.
     knowledge : sequence of str, optional
         ``"ignorant"``: trained on originals, compares the release with originals.
         ``"lazy-informed"``: compares with a gallery that the attacker anonymized (same
@@ -93,9 +88,9 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
     device : str, default="auto"
         Where nets are trained: ``"cpu"``, ``"cuda"``, or ``"auto"`` for whichever is there.
     n_jobs : int, default=None
-        Attackers trained at the same time. The figures are the same.
+        Number of attackers trained at the same time. It does not change the figures.
     verbose : int, default=0
-        1 shows how many attackers are done, and how long the others may take.
+        1 shows how many attackers are trained, and how long the others may take.
     random_state : int, RandomState instance or None, default=0
         Seeds the attackers in `fit`, and everything random in `evaluate`. Fixed by default:
         the same release gets the same figures.
@@ -215,15 +210,9 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         source = Source(beats.beats, X if isinstance(X, BeatSet) else None)
         panel = resolve_panel(self.attackers, has_rhythm=source.beats is not None)
         features = extract_features({modality_of(a) for a in panel.values()}, source)
-        self.attackers_ = {}
+        options = TrainingOptions(self.max_beats, self.device)
+        self.attackers_ = train_panel(panel, features, codes, self.n_leads_, options, rng)
         self._modalities = {name: modality_of(attacker) for name, attacker in panel.items()}
-        for name, attacker in panel.items():
-            rows = features[self._modalities[name]]
-            seed = rng.randint(2**31 - 1)
-            settings = Training(self.n_leads_, self.device, seed)
-            self.attackers_[name] = train_attacker(
-                attacker, rows.values, rows.per_row(codes), settings, self.max_beats
-            )
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:
@@ -288,7 +277,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Subject of each sample.
         sessions : array-like of shape (n_samples,), optional
-            Session of each sample, sortable; by default the records' own.
+            Session of each sample, sortable; by default the `session` of the records.
 
         Returns
         -------
@@ -310,7 +299,7 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
     def release(
         self, anonymizer: Any, X: Any, y: ArrayLike, *, sessions: ArrayLike | None = None
     ) -> Release:
-        """Return the release of X that the attackers need: split, views and seed are theirs.
+        """Return the release of X with the split, views and seed that the attackers need.
 
         Parameters
         ----------

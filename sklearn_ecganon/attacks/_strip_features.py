@@ -22,8 +22,8 @@ def strips_of_beats(
     Parameters
     ----------
     beats : BeatSet
-        Gives the R peaks. It is stitched if there are no recordings, or if their leads are
-        others than those of the beats.
+        Gives the R peaks. It is stitched if there are no recordings, or if they lack
+        leads of the beats.
     recordings : list of ECGRecord or None
         Whole signals of the same records.
 

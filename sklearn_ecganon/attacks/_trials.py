@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_ecganon.attacks._feature_sets import FeatureSet
-from sklearn_ecganon.attacks._result import LadderRow
+from sklearn_ecganon.attacks._ladder_row import LadderRow
 from sklearn_ecganon.metrics import equal_error_rate, rank_k, subject_bootstrap
 
 
@@ -91,7 +91,7 @@ def ladder_rows(
     rows = []
     for amount in evidence:
         trials = combine(scores, probes, amount)
-        n_wanted = 0 if isinstance(amount, str) else amount
+        n_requested = 0 if isinstance(amount, str) else amount
         gallery = np.arange(scores.shape[1])
         hits = rank_k(trials.scores, trials.subjects, gallery)
         rank1, low, high = subject_bootstrap(hits, trials.subjects, random_state=random_state)
@@ -106,7 +106,7 @@ def ladder_rows(
                 rank1_probes=float(hits.mean()),
                 eer=equal_error_rate(trials.comparable, trials.subjects, gallery),
                 n_probes=len(hits),
-                n_short=int((trials.n_beats < n_wanted).sum()),
+                n_short=int((trials.n_beats < n_requested).sum()),
                 modality=modality,
                 subject_rank1=tuple(
                     float(hits[trials.subjects == s].mean()) for s in np.unique(trials.subjects)

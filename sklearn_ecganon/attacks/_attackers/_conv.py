@@ -31,7 +31,7 @@ NETS: dict[str, dict[str, Any]] = {
         "module__kernel": 6,
         "module__dropout": 0.25,
     },
-    # Takes half the time, and is the better attacker on MIT-BIH.
+    # This one takes half the time, and is the better attacker on MIT-BIH.
     "small-conv": {
         "module__layers": ((32, 2), (64, 2), (64, 2)),
         "module__kernel": 7,

@@ -153,12 +153,12 @@ class EmbeddingNet(nn.Module):
 
 
 class MarginSoftmax(nn.Module):
-    """Cross entropy of cosines, the right one made harder by a margin (CosFace).
+    """Cross entropy of cosines, with a margin that makes the right one harder (CosFace).
 
     Parameters
     ----------
     margin : float, default=0.2
-        Taken off the cosine with the right center.
+        Subtracted from the cosine with the right center.
     """
 
     def __init__(self, margin: float = 0.2) -> None:

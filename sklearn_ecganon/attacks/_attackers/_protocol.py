@@ -18,10 +18,10 @@ class EnrolledAttacker(Protocol):
 
 
 class TrainableAttacker(EnrolledAttacker, Protocol):
-    """Learns to tell subjects apart.
+    """Learns to identify subjects.
 
     ``fit(X, y)`` learns from features and subject numbers ``0 .. n_subjects - 1``.
-    ``enroll(X, y)`` returns an attacker that keeps what it learnt but compares with the
+    ``enroll(X, y)`` returns an attacker that keeps what it has learned but compares with the
     templates of another gallery.
     """
 

@@ -10,10 +10,10 @@ from sklearn.base import is_classifier
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
 from sklearn_ecganon.attacks._attackers._conv import ConvAttacker
+from sklearn_ecganon.attacks._attackers._cross_fitted import CrossFittedAttacker
 from sklearn_ecganon.attacks._attackers._lda import LDAAttacker
 from sklearn_ecganon.attacks._attackers._protocol import TrainableAttacker
 from sklearn_ecganon.attacks._attackers._session import SessionAttacker
-from sklearn_ecganon.attacks._attackers._siamese import SiameseAttacker
 from sklearn_ecganon.attacks._attackers._strip import StripAttacker, StripEmbeddingAttacker
 from sklearn_ecganon.attacks._attackers._template import TemplateAttacker
 from sklearn_ecganon.attacks._modalities import MODALITIES
@@ -25,7 +25,7 @@ BRIEF = StripSize(24, 30_000, 2, 100)
 
 
 class Training(NamedTuple):
-    """What an attacker needs to know before it is trained.
+    """Settings with which an attacker is trained.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Training(NamedTuple):
     device : str
         Where nets are trained.
     seed : int
-        For everything random.
+        Seeds everything random.
     """
 
     n_leads: int
@@ -87,7 +87,7 @@ def _conv(name: str) -> Callable[[Training], TrainableAttacker]:
     return lambda training: ConvAttacker(name, **training._asdict())
 
 
-#: All attackers. Adding one is adding a line.
+#: All attackers. A new attacker needs one new line here.
 ATTACKERS: dict[str, Entry] = {
     "template": Entry(lambda t: TemplateAttacker(t.n_leads), panels=("strongest",)),
     "lda": Entry(lambda _: LDAAttacker(), panels=("default", "strongest")),
@@ -95,7 +95,7 @@ ATTACKERS: dict[str, Entry] = {
     "conv": Entry(_conv("conv"), panels=("strongest",)),
     "small-conv": Entry(_conv("small-conv"), panels=("default", "strongest")),
     "session": Entry(lambda t: SessionAttacker(**t._asdict()), panels=("strongest",)),
-    "siamese": Entry(lambda t: SiameseAttacker(**t._asdict()), panels=("strongest",)),
+    "cross-fitted": Entry(lambda t: CrossFittedAttacker(**t._asdict()), panels=("strongest",)),
     "rhythm": Entry(_trees_on("rhythm"), "rhythm", ("default", "strongest")),
     "intervals": Entry(
         _trees_on("intervals"), "intervals", ("default", "strongest"), "measurement"
@@ -121,7 +121,7 @@ PANELS = tuple(dict.fromkeys(panel for entry in ATTACKERS.values() for panel in 
 
 
 def modality_of(attacker: Any) -> str:
-    """Return what an attacker looks at: that of its registry entry, or its own attribute."""
+    """Return the modality of an attacker, from its registry entry or its attribute."""
     if isinstance(attacker, str):
         return ATTACKERS[attacker].modality
     return getattr(attacker, "modality", "waveform")
@@ -141,7 +141,7 @@ def build_attacker(attacker: Any, training: Training) -> TrainableAttacker:
         A key of `ATTACKERS`, an attacker, which is copied, or a classifier, which becomes an
         attacker on the waveform.
     training : Training
-        What it needs to know.
+        Settings of the training.
     """
     if isinstance(attacker, str):
         return ATTACKERS[attacker].build(training)

@@ -18,7 +18,7 @@ N_FOLDS = 2
 
 
 class StripAttacker:
-    """A 1-D residual net that learns who is who from strips of 10 s, not cut into beats.
+    """A 1-D residual net that identifies people from strips of 10 s, not cut into beats.
 
     Against another gallery, which the net has not learned, its embedding is compared by
     :class:`LDAAttacker`.
@@ -160,7 +160,7 @@ class StripEmbeddingAttacker:
     """Nearest template in an embedding that was learned from other people.
 
     The gallery's people are divided into two halves, and a net learns from each. A strip
-    is compared with a person's template by the net which never saw that person.
+    is compared with a person's template by the net that was not trained on that person.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from sklearn_ecganon.attacks._attackers._embedding import SCALE, Embedder
 N_FOLDS = 2
 
 
-class SiameseAttacker:
+class CrossFittedAttacker:
     """Nearest template in an embedding that was trained on other people.
 
     The people of the gallery are divided into two halves, and a net is trained on each. Beats
