@@ -31,7 +31,7 @@ __all__ = [
     "make_ecg_records",
 ]
 
-# Torch takes seconds to import: only who uses it waits for it.
+# Importing torch takes seconds, so each room is imported when it is first used.
 _ROOMS = {
     "BeatImager": "imaging",
     "GANImageAnonymizer": "anonymizers",

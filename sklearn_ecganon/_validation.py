@@ -1,4 +1,4 @@
-"""One gate for everything that arrives as X, so that refusals read the same everywhere."""
+"""Validation of all input named X, so that errors read the same everywhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sklearn.utils.validation import validate_data
 
 from sklearn_ecganon.records import BeatSet, ECGRecord
 
-# Records, and what is handed in by mistake where a list of records is wanted.
+# Records, and types that users pass by mistake instead of a list of records.
 _NO_ROW = (ECGRecord, BeatSet, str, PathLike, dict, NoneType)
 
 
@@ -26,7 +26,7 @@ def _knows_columns(estimator: Any) -> bool:
 
 
 class ArrayFeatureNamesMixin(OneToOneFeatureMixin):
-    """Columns have names for an estimator fitted on arrays; records have no columns.
+    """Give estimators names of columns after a fit on arrays, but not on records.
 
     Without `get_feature_names_out` scikit-learn does not try to put a BeatSet into a data
     frame where ``set_config(transform_output="pandas")`` asks for one.
@@ -39,26 +39,26 @@ class ArrayFeatureNamesMixin(OneToOneFeatureMixin):
         Parameters
         ----------
         input_features : array-like of str, optional
-            Names; those seen in `fit` by default.
+            Names of the columns; by default those seen in `fit`.
 
         Returns
         -------
         feature_names_out : ndarray of str
-            One name a column.
+            One name for each column.
         """
         return super().get_feature_names_out(input_features)
 
 
 def forget_columns(estimator: Any) -> None:
-    """Remove what an earlier fit on arrays left: records have no columns."""
+    """Remove the attributes of an earlier fit on arrays, since records have no columns."""
     for attribute in ("n_features_in_", "feature_names_in_"):
         vars(estimator).pop(attribute, None)
 
 
 def is_records(X: Any) -> bool:
-    """Tell whether X is meant as a list of ECGRecord; `check_records` makes sure.
+    """Return whether X is probably meant as a list of ECGRecord; `check_records` verifies it.
 
-    So is an empty list, a record outside of one, and a list of file names or the like.
+    An empty list, a single record and a list of file names count as such as well.
     """
     if isinstance(X, ECGRecord):
         return True
@@ -69,7 +69,7 @@ def is_records(X: Any) -> bool:
 
 
 def check_records(X: Any) -> list[ECGRecord]:
-    """Return X as a list, or say which item is not a record."""
+    """Return X as a list, or raise an error that names the item that is not a record."""
     if isinstance(X, ECGRecord):
         raise ValueError(f"X is record {X.name!r} by itself; give a list, [record].")
     if len(X) == 0:
@@ -77,7 +77,7 @@ def check_records(X: Any) -> list[ECGRecord]:
     for position, item in enumerate(X):
         if not isinstance(item, ECGRecord):
             raise ValueError(
-                f"item {position} of X is a {type(item).__name__}; want ECGRecord everywhere."
+                f"item {position} of X is a {type(item).__name__}; give only ECGRecord objects."
             )
     return list(X)
 
@@ -90,31 +90,31 @@ def validate_beats(
     labels: ArrayLike | None = None,
     rate: float | None = None,
 ) -> BeatSet:
-    """Return X as a BeatSet, or raise an error that says what is wrong with it.
+    """Return X as a BeatSet, or raise an error that explains why it is invalid.
 
     Each row of an array becomes a record of one beat.
 
     Parameters
     ----------
     estimator : estimator
-        Keeps ``n_features_in_`` when X is an array, and names itself in errors.
+        It stores ``n_features_in_`` when X is an array, and errors name its class.
     X : BeatSet, or array-like of shape (n_beats, n_times) or (n_beats, n_leads, n_times)
         What the user passed.
     reset : bool
         True in `fit`, False afterwards.
     labels : array-like of shape (n_beats,), optional
-        Clinical class of each beat, in place of those of a BeatSet.
+        Clinical class of each beat, in place of the labels of a BeatSet.
     rate : float, optional
-        Sampling rate of an array in Hz. It is NaN by default.
+        Sampling rate of an array in Hz; by default NaN.
 
     Returns
     -------
     beats : BeatSet
-        Its windows are float64 or float32, as they came.
+        Its windows have the dtype of X if that is float32, else float64.
     """
     if isinstance(X, BeatSet):
         if len(X.beats) == 0:
-            raise ValueError("X is a BeatSet without a single beat.")
+            raise ValueError("X is a BeatSet without beats; give at least one beat.")
         if reset:
             forget_columns(estimator)
         beats = X
@@ -125,7 +125,7 @@ def validate_beats(
     labels = np.asarray(labels)
     if labels.shape != (len(beats.beats),):
         raise ValueError(
-            f"labels has shape {labels.shape}; want one for each of the "
+            f"labels has shape {labels.shape}; give one label for each of the "
             f"{len(beats.beats)} beats."
         )
     return replace(beats, labels=labels)
@@ -139,7 +139,7 @@ def _check_array(estimator: Any, X: Any, *, reset: bool) -> NDArray:
             f"{type(estimator).__name__} works on beats, but X is a list of ECGRecord; put a "
             "QRSSegmenter before it: Pipeline([('segment', QRSSegmenter()), ...])."
         )
-    # Tensors arrive through the buffer protocol; the array API is for our torch nets only.
+    # NumPy reads tensors through the buffer protocol. Only the torch nets use the array API.
     with config_context(array_api_dispatch=False):
         X = validate_data(
             estimator,
@@ -151,7 +151,7 @@ def _check_array(estimator: Any, X: Any, *, reset: bool) -> NDArray:
         )
     if X.ndim > 3 or 0 in X.shape:
         raise ValueError(
-            f"X has shape {X.shape}; want (n_beats, n_times) or (n_beats, n_leads, n_times)."
+            f"X has shape {X.shape}; give (n_beats, n_times) or (n_beats, n_leads, n_times)."
         )
     return X[:, np.newaxis, :] if X.ndim == 2 else X
 
@@ -178,22 +178,22 @@ def is_flat(X: Any) -> bool:
 
 
 def layout_of(beats: BeatSet) -> tuple[int, int, float | None]:
-    """Return leads, samples and rate of beats; the rate is None where it is unknown."""
+    """Return the numbers of leads and samples, and the rate, which is None if unknown."""
     rate = None if np.isnan(beats.sampling_rate) else beats.sampling_rate
     return beats.n_leads, beats.n_times, rate
 
 
-def check_layout(estimator: Any, found: Sequence[Any], fitted: Sequence[Any]) -> None:
-    """Refuse beats that are not laid out as those the estimator was fitted on."""
-    if tuple(found) != tuple(fitted):
+def check_layout(estimator: Any, layout: Sequence[Any], fitted: Sequence[Any]) -> None:
+    """Refuse beats whose layout differs from that of the training beats."""
+    if tuple(layout) != tuple(fitted):
         raise ValueError(
             f"{type(estimator).__name__} was fitted on {shape_sentence(fitted)}, but X has "
-            f"{shape_sentence(found)}."
+            f"{shape_sentence(layout)}; give beats of the layout seen in fit."
         )
 
 
 def shape_sentence(layout: Sequence[Any]) -> str:
-    """Return a layout of beats in words, for errors."""
+    """Return a description of a layout for error messages."""
     n_leads, n_times, rate = layout
     at = "" if rate is None else f" at {rate:g} Hz"
     return f"{n_leads} lead(s) of {n_times} samples{at}"

@@ -1,4 +1,4 @@
-"""Leads as differences of electrode potentials, and what follows from that."""
+"""Relations between leads, which are differences of electrode potentials."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ LIMB_LEADS = {
 
 
 class LimbRelations(NamedTuple):
-    """Limb leads of a record that follow from two others.
+    """Limb leads of a record that are linear combinations of two others.
 
     Parameters
     ----------
     basis : tuple of int
-        Positions of the two leads that the others follow from.
+        Positions of the two leads from which the others are computed.
     derived : tuple of int
-        Positions of the others.
+        Positions of the derived leads.
     coefficients : ndarray of shape (n_derived, 2)
         Each derived lead as a combination of the two.
     """
@@ -50,7 +50,7 @@ class LimbRelations(NamedTuple):
         return self.coefficients @ windows[..., list(self.basis), :]
 
     def errors(self, windows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the median absolute deviation of each derived lead from the law, in mV.
+        """Return the median absolute error of each derived lead, in mV.
 
         Parameters
         ----------
@@ -60,7 +60,7 @@ class LimbRelations(NamedTuple):
         Returns
         -------
         errors : ndarray of shape (n_derived,)
-            0 for leads that obey.
+            0 for leads that obey the relations.
         """
         deviation = windows[:, list(self.derived)] - self.derive(windows)
         return np.median(np.abs(deviation), axis=(0, 2))
@@ -71,14 +71,14 @@ class LimbRelations(NamedTuple):
         Parameters
         ----------
         chosen : ndarray of bool of shape (n_derived,)
-            Which ones.
+            Whether to keep each derived lead.
         """
         derived = tuple(np.array(self.derived)[chosen].tolist())
         return LimbRelations(self.basis, derived, self.coefficients[chosen])
 
 
 def limb_relations(lead_names: Sequence[str]) -> LimbRelations | None:
-    """Return which limb leads follow from two others.
+    """Return the relations between the limb leads of a record.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def limb_relations(lead_names: Sequence[str]) -> LimbRelations | None:
     Returns
     -------
     relations : LimbRelations or None
-        I and II are the two where they are there. None for fewer than three limb leads.
+        The basis is I and II if the record has both. None for fewer than three limb leads.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Checks that every anonymizer has to pass, for those of this package and for yours."""
+"""Checks that every anonymizer has to pass, in this package and in yours."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from sklearn_ecganon.training import single_thread
 
 __all__ = ["ANONYMIZER_CHECKS", "check_anonymizer", "parametrize_with_anonymizer_checks"]
 
-# Batches of another size move the last bits of a float32 network by less than that, in mV.
+# In mV. The size of a batch changes the output of a float32 network by less than this.
 TOLERANCE = 1e-6
 N_STRETCHES = 3
-# What may stand in the pickle of a fitted model besides the classes of its own package.
+# Packages whose classes the pickle of a fitted model may contain, besides its own package.
 MODULES = {"sklearn_ecganon", "numpy", "builtins", "copyreg", "_codecs"}
 
 
@@ -52,7 +52,7 @@ def _fitted(estimator: Any) -> Any:
 
 
 def _stretches(record: BeatSet, n_stretches: int = N_STRETCHES) -> list[BeatSet]:
-    """Cut one record midway between beats, each stretch counted from its own start."""
+    """Cut one record midway between beats; R peaks count from the start of a stretch."""
     rows = np.array_split(np.arange(len(record.beats)), n_stretches)
     borders = [0]
     for before, after in zip(rows, rows[1:], strict=False):
@@ -73,7 +73,7 @@ def _stretches(record: BeatSet, n_stretches: int = N_STRETCHES) -> list[BeatSet]
 
 
 def _release_all(pseudonym: Pseudonym, stretches: Iterable[BeatSet]) -> list[BeatSet]:
-    """Release stretches on one thread, where all sums are made in the same order."""
+    """Release stretches on one thread, so that sums are computed in a fixed order."""
     with single_thread(), threadpool_limits(1):
         return [pseudonym.release(stretch) for stretch in stretches]
 
@@ -81,7 +81,7 @@ def _release_all(pseudonym: Pseudonym, stretches: Iterable[BeatSet]) -> list[Bea
 def _release_elsewhere(
     path: list[str], pseudonym: bytes, stretches: list[BeatSet]
 ) -> list[BeatSet]:
-    sys.path[:] = path  # the process may be older than a folder in our path
+    sys.path[:] = path  # the worker may have started before a folder was added to the path
     return _release_all(pickle.loads(pseudonym), stretches)
 
 
@@ -135,7 +135,7 @@ def check_output_has_the_layout_of_the_input(estimator: Any) -> None:
 
 
 def check_input_is_not_changed(estimator: Any) -> None:
-    """Check that the input stays as it was."""
+    """Check that `transform` does not change its input."""
     beats = _toy()[1]
     before = beats.beats.copy()
     _fitted(estimator).transform(beats)
@@ -143,7 +143,7 @@ def check_input_is_not_changed(estimator: Any) -> None:
 
 
 def check_records_do_not_depend_on_each_other(estimator: Any) -> None:
-    """Check that a record gets the same answer alone and in any order."""
+    """Check that the release of a record does not depend on the records beside it."""
     model, beats = _fitted(estimator), _toy()[1]
     together = model.transform(beats)
     order = np.random.default_rng(0).permutation(len(beats))
@@ -168,7 +168,7 @@ def check_transform_is_pseudonym_and_release(estimator: Any) -> None:
 
 
 def check_stretches_in_any_order_and_process(estimator: Any) -> None:
-    """Check stretches in any order, pickled, and in two other processes."""
+    """Check that neither order, nor pickling, nor the process changes a release."""
     model, beats = _fitted(estimator), _toy()[1]
     records = [beats[0], beats[7]]
     pseudonyms = [model.pseudonym(_stretches(record)[0]) for record in records]
@@ -220,12 +220,12 @@ def check_stretches_share_no_draw_of_beats(estimator: Any) -> None:
     draws_for_beats = np.abs(np.diff(one.beats[:-1], axis=0)).max() > TOLERANCE
     if draws_for_beats:
         n_common = min(len(one.beats), len(other.beats)) - 1
-        apart = np.abs(one.beats[:n_common] - other.beats[:n_common]).max(axis=(1, 2))
-        assert (apart > TOLERANCE).all(), "two stretches repeat the draws of their beats"
+        change = np.abs(one.beats[:n_common] - other.beats[:n_common]).max(axis=(1, 2))
+        assert (change > TOLERANCE).all(), "two stretches repeat the draws of their beats"
 
 
 def check_salt_decides(estimator: Any) -> None:
-    """Check that the salt, and nothing else, decides about the draws."""
+    """Check that the draws depend on the salt and on nothing else."""
     model, beats = _fitted(estimator), _toy()[1]
     same, other = model.resalt(1), model.resalt(2)
     assert not np.array_equal(same.salt_, other.salt_)
@@ -239,7 +239,7 @@ def check_salt_decides(estimator: Any) -> None:
 
 
 def check_salt_is_secret_without_a_seed(estimator: Any) -> None:
-    """Check that seeding NumPy's global generator gives the salt away to nobody."""
+    """Check that the salt does not come from NumPy's global generator."""
     beats, salts = _toy()[1][:2], []
     state = np.random.get_state()  # noqa: NPY002
     try:
@@ -253,7 +253,7 @@ def check_salt_is_secret_without_a_seed(estimator: Any) -> None:
 
 
 def check_pickle_is_arrays_only(estimator: Any) -> None:
-    """Check that a pickled model needs only arrays and classes of its own package."""
+    """Check that a pickled model holds only arrays and classes of its own package."""
     model, beats = _fitted(estimator), _toy()[1]
     modules = set()
 
@@ -277,7 +277,7 @@ def check_model_holds_no_training_sample(estimator: Any) -> None:
 
 
 def check_same_seed_gives_the_same_model(estimator: Any) -> None:
-    """Check that a seed decides about the model, and global generators stay."""
+    """Check that a seed determines the model and leaves global generators unchanged."""
     model, beats = _fitted(estimator), _toy()[1]
     torch_state, numpy_state = torch.get_rng_state(), _numpy_state()
     again = clone(model).fit(beats)
@@ -287,7 +287,7 @@ def check_same_seed_gives_the_same_model(estimator: Any) -> None:
 
 
 def check_arrays_with_leads(estimator: Any) -> None:
-    """Check that arrays with leads keep their shape, and other leads are refused."""
+    """Check that arrays with leads keep their shape, and that other layouts are refused."""
     rows = np.repeat(_toy()[1].beats[:30], 2, axis=1)
     model = clone(estimator).fit(rows)
     assert model.transform(rows).shape == rows.shape
@@ -305,7 +305,7 @@ def check_arrays_with_leads(estimator: Any) -> None:
 
 
 def check_pipeline_stitches(estimator: Any) -> None:
-    """Check that a Pipeline stitches records of the same lengths and no subject."""
+    """Check that a Pipeline stitches records of the same lengths without a subject."""
     bunch, _ = _toy()
     pipeline = Pipeline([("segment", QRSSegmenter()), ("identity", clone(estimator))])
     released = pipeline.fit_transform(bunch.data, bunch.subject)
@@ -334,9 +334,9 @@ ANONYMIZER_CHECKS: tuple[Callable[[Any], None], ...] = (
 
 
 def check_anonymizer(estimator: Any) -> None:
-    """Check that an estimator keeps the contract of an anonymizer.
+    """Check that an estimator fulfills the contract of an anonymizer.
 
-    Run :func:`sklearn.utils.estimator_checks.check_estimator` as well: it checks what holds
+    Run :func:`sklearn.utils.estimator_checks.check_estimator` as well: it checks the rules
     for every scikit-learn estimator.
 
     Parameters

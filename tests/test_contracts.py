@@ -1,4 +1,4 @@
-"""What contracts keep: drawn heartbeats, limits to the digit, the cardiologists' marks."""
+"""Measurements, categories and profiles, compared with synthetic and annotated beats."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -33,8 +33,8 @@ def bump(t, start, stop):
     return np.where(inside, (1 - np.cos(2 * np.pi * (t - start) / (stop - start))) / 2, 0.0)
 
 
-def drawn(*, rr=800, pr=160, qrs=90, qt=400, st=0.0, n_beats=20):
-    """Draw P, QRS, ST and T with these intervals in ms, and ST in mV."""
+def synthetic(*, rr=800, pr=160, qrs=90, qt=400, st=0.0, n_beats=20):
+    """Return a record of P, QRS, ST and T with these intervals in ms, and ST in mV."""
     peaks = np.arange(1, n_beats + 1) * rr
     t = np.arange(0, (n_beats + 2) * rr, 1000 / RATE)
     signal = np.random.default_rng(0).normal(0, 0.005, len(t))
@@ -49,13 +49,13 @@ def drawn(*, rr=800, pr=160, qrs=90, qt=400, st=0.0, n_beats=20):
         rise, fall = (t - stop + 20) / 20, (end - 80 - t) / 60
         signal += st * np.clip(rise, 0, 1) * np.clip(fall, 0, 1)
     r_peaks = (peaks * RATE / 1000).astype(int)
-    return ECGRecord(signal, RATE, ("II",), r_peaks=r_peaks, name="drawn")
+    return ECGRecord(signal, RATE, ("II",), r_peaks=r_peaks, name="synthetic")
 
 
-def numbers(rr=800.0, *, n_beats=6, **values):
-    """Return the measurements of one record with the same numbers in every beat."""
-    usual = {"PR": 160.0, "QRS": 90.0, "QT": 380.0, "ST": 0.0} | values
-    rows = {name: np.resize(value, n_beats).astype(float) for name, value in usual.items()}
+def measurements(rr=800.0, *, n_beats=6, **values):
+    """Return the measurements of one record with the same values in every beat."""
+    values = {"PR": 160.0, "QRS": 90.0, "QT": 380.0, "ST": 0.0} | values
+    rows = {name: np.resize(value, n_beats).astype(float) for name, value in values.items()}
     rr = np.r_[np.nan, np.resize(rr, n_beats - 1)]
     return Measurements(np.zeros(n_beats, int), 1, RR=rr, **rows)
 
@@ -65,16 +65,16 @@ class TestMeasure:
         "intervals",
         [{}, {"qrs": 60}, {"qrs": 150}, {"pr": 100}, {"pr": 240}, {"qt": 330}, {"st": 0.2}],
     )
-    def test_what_was_drawn_is_read(self, intervals):
-        found = measure(SEGMENT.fit_transform([drawn(**intervals)]))
-        wanted = {"pr": 160, "qrs": 90, "qt": 400, "st": 0.0} | intervals
-        medians = found.medians()
-        assert medians["PR"][0] == pytest.approx(wanted["pr"], abs=10)
-        assert medians["QRS"][0] == pytest.approx(wanted["qrs"], abs=15)
-        assert medians["QT"][0] == pytest.approx(wanted["qt"], abs=25)
-        assert medians["ST"][0] == pytest.approx(wanted["st"], abs=0.04)
-        np.testing.assert_allclose(found.RR[1:], 800)
-        assert np.isnan(found.RR[0])
+    def test_synthetic_intervals_are_measured(self, intervals):
+        measured = measure(SEGMENT.fit_transform([synthetic(**intervals)]))
+        expected = {"pr": 160, "qrs": 90, "qt": 400, "st": 0.0} | intervals
+        medians = measured.medians()
+        assert medians["PR"][0] == pytest.approx(expected["pr"], abs=10)
+        assert medians["QRS"][0] == pytest.approx(expected["qrs"], abs=15)
+        assert medians["QT"][0] == pytest.approx(expected["qt"], abs=25)
+        assert medians["ST"][0] == pytest.approx(expected["st"], abs=0.04)
+        np.testing.assert_allclose(measured.RR[1:], 800)
+        assert np.isnan(measured.RR[0])
 
     @pytest.mark.parametrize(
         ("intervals", "changed"),
@@ -90,44 +90,44 @@ class TestMeasure:
             ({"st": -0.2}, {"st": 0}),
         ],
     )
-    def test_what_was_drawn_is_concluded(self, intervals, changed):
-        usual = {"rate_zone": 1, "irregularity": 0, "wide_qrs": 0, "pr": 1, "qtc": 0, "st": 1}
-        beats = SEGMENT.fit_transform([drawn(**intervals)])
-        found = {name: values[0] for name, values in measure(beats).categories().items()}
-        assert found == usual | changed
+    def test_synthetic_intervals_give_their_categories(self, intervals, changed):
+        normal = {"rate_zone": 1, "irregularity": 0, "wide_qrs": 0, "pr": 1, "qtc": 0, "st": 1}
+        beats = SEGMENT.fit_transform([synthetic(**intervals)])
+        measured = {name: values[0] for name, values in measure(beats).categories().items()}
+        assert measured == normal | changed
 
-    def test_classes_are_measured_apart(self):
-        narrow, wide = (SEGMENT.fit_transform([drawn(qrs=q)]) for q in (80, 160))
+    def test_classes_are_measured_separately(self):
+        narrow, wide = (SEGMENT.fit_transform([synthetic(qrs=q)]) for q in (80, 160))
         mixed = narrow.beats.copy()
         mixed[::5] = wide.beats[::5]
         labels = np.where(np.arange(len(mixed)) % 5 == 0, "V", "N")
-        found = measure(replace(narrow, beats=mixed, labels=labels))
-        assert np.median(found.QRS[labels == "V"]) > 130
-        assert np.median(found.QRS[labels == "N"]) < 100
-        assert found.medians()["QRS"][0] < 100
-        assert found.categories()["wide_qrs"][0] == 0
+        measured = measure(replace(narrow, beats=mixed, labels=labels))
+        assert np.median(measured.QRS[labels == "V"]) > 130
+        assert np.median(measured.QRS[labels == "N"]) < 100
+        assert measured.medians()["QRS"][0] < 100
+        assert measured.categories()["wide_qrs"][0] == 0
 
-    def test_flat_and_empty_records_have_no_numbers(self):
-        beats = SEGMENT.fit_transform([drawn(), drawn()])
+    def test_flat_and_empty_records_have_no_medians(self):
+        beats = SEGMENT.fit_transform([synthetic(), synthetic()])
         flat = np.where((beats.record == 0)[:, None, None], 0.0, beats.beats)
-        found = measure(beats.with_beats(flat)).medians()
-        assert all(np.isnan(values[0]) and np.isfinite(values[1]) for values in found.values())
-        none = BeatSet(
+        medians = measure(beats.with_beats(flat)).medians()
+        assert all(np.isnan(flat) and np.isfinite(other) for flat, other in medians.values())
+        empty = BeatSet(
             np.empty((0, 1, 500)), *[np.empty(0, int)] * 2, [9], RATE, (("II",),), "x"
         )
-        assert np.isnan(measure(none).medians()["QRS"]).all()
-        assert set(measure(none).categories()["qtc"]) == {UNMEASURED}
+        assert np.isnan(measure(empty).medians()["QRS"]).all()
+        assert set(measure(empty).categories()["qtc"]) == {UNMEASURED}
 
-    def test_records_are_measured_each_on_its_own(self):
-        beats = SEGMENT.fit_transform([drawn(qrs=q) for q in (80, 120, 150)])
-        whole, parts = measure(beats), [measure(beats[i]) for i in (2, 0, 1)]
+    def test_records_do_not_depend_on_each_other(self):
+        beats = SEGMENT.fit_transform([synthetic(qrs=q) for q in (80, 120, 150)])
+        whole, single = measure(beats), [measure(beats[i]) for i in (2, 0, 1)]
         for name in TOLERANCES:
-            together = np.concatenate([getattr(parts[i], name) for i in (1, 2, 0)])
+            together = np.concatenate([getattr(single[i], name) for i in (1, 2, 0)])
             np.testing.assert_array_equal(getattr(whole, name), together)
 
     def test_a_record_is_measured_once(self, monkeypatch):
         _measure._remembered.cache_clear()
-        beats = SEGMENT.fit_transform([drawn(), drawn(qrs=130)])
+        beats = SEGMENT.fit_transform([synthetic(), synthetic(qrs=130)])
         first = measure(beats)
         with monkeypatch.context() as patch:
             patch.setattr(_measure, "_measure_strip", None)  # calling it would fail
@@ -145,28 +145,28 @@ class TestMeasure:
         slower = replace(beats, sampling_rate=RATE / 2)
         assert measure(slower).medians()["PR"][0] > 1.5 * first.medians()["PR"][0]
 
-    def test_it_remembers_no_signal(self):
+    def test_the_cache_keeps_no_signal(self):
         _measure._remembered.cache_clear()
-        asked = _measure._Asked(b"x", lambda: np.zeros((4, 1)))
-        _measure._remembered(asked)
-        assert asked.measure is None
+        request = _measure._MeasurementRequest(b"x", lambda: np.zeros((4, 1)))
+        _measure._remembered(request)
+        assert request.measure is None
 
     @pytest.mark.parametrize("rate", [125.0, 360.0, 1000.0])
     def test_other_rates(self, rate):
         segment = QRSSegmenter("annotated", refine=0, window=1000, sampling_rate=rate)
-        medians = measure(segment.fit_transform([drawn()])).medians()
+        medians = measure(segment.fit_transform([synthetic()])).medians()
         assert medians["PR"][0] == pytest.approx(160, abs=12)
         assert medians["QRS"][0] == pytest.approx(90, abs=15)
 
     def test_too_slow(self):
-        beats = QRSSegmenter("annotated", sampling_rate=90.0).fit_transform([drawn()])
-        with pytest.raises(ValueError, match="'drawn': 90 Hz is too slow"):
+        beats = QRSSegmenter("annotated", sampling_rate=90.0).fit_transform([synthetic()])
+        with pytest.raises(ValueError, match="'synthetic': 90 Hz is too slow"):
             measure(beats)
 
 
 class TestCategories:
     @pytest.mark.parametrize(
-        ("name", "values", "wanted"),
+        ("name", "values", "expected"),
         [
             ("rate_zone", [59.99, 60, 100, 100.01], [0, 1, 1, 2]),
             ("irregularity", [0.0, 0.1, 0.1001], [0, 0, 1]),
@@ -176,58 +176,59 @@ class TestCategories:
             ("st", [-0.11, -0.1, -0.099, 0.099, 0.1], [0, 0, 1, 1, 2]),
         ],
     )
-    def test_limits(self, name, values, wanted):
-        assert category(name, values).tolist() == wanted
+    def test_limits(self, name, values, expected):
+        assert category(name, values).tolist() == expected
 
-    def test_rate_and_irregularity_by_hand(self):
-        steady = numbers([800.0])
-        assert steady.categories()["rate_zone"] == 1
-        assert steady.categories()["irregularity"] == 0
+    def test_rate_and_irregularity_of_known_intervals(self):
+        regular = measurements([800.0])
+        assert regular.categories()["rate_zone"] == 1
+        assert regular.categories()["irregularity"] == 0
         # Steps of 100 around 850: RMSSD 100 is more than a tenth of the mean.
-        assert numbers([800.0, 900.0]).categories()["irregularity"] == 1
-        assert numbers([810.0, 890.0]).categories()["irregularity"] == 0
-        assert numbers([600.0]).categories()["rate_zone"] == 1  # 100 a minute
-        assert numbers([599.0]).categories()["rate_zone"] == 2
-        assert numbers([1001.0]).categories()["rate_zone"] == 0
+        assert measurements([800.0, 900.0]).categories()["irregularity"] == 1
+        assert measurements([810.0, 890.0]).categories()["irregularity"] == 0
+        assert measurements([600.0]).categories()["rate_zone"] == 1  # 100 per minute
+        assert measurements([599.0]).categories()["rate_zone"] == 2
+        assert measurements([1001.0]).categories()["rate_zone"] == 0
 
     def test_qtc_is_bazetts(self):
         # 450 ms at RR 1 s is long; at 0.64 s, 360 ms are.
-        assert numbers(1000.0, QT=450.0).categories()["qtc"] == 1
-        assert numbers(1000.0, QT=449.0).categories()["qtc"] == 0
-        assert numbers(640.0, QT=360.0).categories()["qtc"] == 1
-        assert numbers(640.0, QT=359.0).categories()["qtc"] == 0
+        assert measurements(1000.0, QT=450.0).categories()["qtc"] == 1
+        assert measurements(1000.0, QT=449.0).categories()["qtc"] == 0
+        assert measurements(640.0, QT=360.0).categories()["qtc"] == 1
+        assert measurements(640.0, QT=359.0).categories()["qtc"] == 0
 
-    def test_p_waves_count_in_half_of_the_beats(self):
-        assert numbers(PR=[160.0, np.nan]).categories()["pr"] == 1
-        assert numbers(PR=[160.0, np.nan, np.nan]).categories()["pr"] == NO_P_WAVE
-        lost = numbers(PR=np.nan, QRS=np.nan)
+    def test_half_of_the_beats_need_p_waves(self):
+        assert measurements(PR=[160.0, np.nan]).categories()["pr"] == 1
+        assert measurements(PR=[160.0, np.nan, np.nan]).categories()["pr"] == NO_P_WAVE
+        lost = measurements(PR=np.nan, QRS=np.nan)
         assert lost.categories()["pr"] == lost.categories()["wide_qrs"] == UNMEASURED
 
-    def test_medians_are_of_normal_beats_where_labels_say_so(self):
+    def test_medians_are_of_normal_beats_if_there_are_any(self):
         values = [90.0, 90.0, 94.0, 150.0, 150.0, 160.0]
-        unlabelled = numbers(QRS=values)
-        assert unlabelled.medians()["QRS"] == 122.0
+        unlabeled = measurements(QRS=values)
+        assert unlabeled.medians()["QRS"] == 122.0
         labels = np.array(["N", "N", "N", "V", "V", "V"])
-        assert replace(unlabelled, labels=labels).medians()["QRS"] == 90.0
-        paced = replace(unlabelled, labels=np.full(6, "Q"))
+        assert replace(unlabeled, labels=labels).medians()["QRS"] == 90.0
+        paced = replace(unlabeled, labels=np.full(6, "Q"))
         assert paced.medians()["QRS"] == 122.0
 
     def test_a_single_beat_has_no_rhythm(self):
-        found = numbers(n_beats=1).categories()
-        assert found["rate_zone"] == found["irregularity"] == found["qtc"] == UNMEASURED
-        assert found["wide_qrs"] == 0
+        categories = measurements(n_beats=1).categories()
+        for name in ("rate_zone", "irregularity", "qtc"):
+            assert categories[name] == UNMEASURED
+        assert categories["wide_qrs"] == 0
 
     def test_every_category_is_named(self):
-        assert list(numbers().categories()) == list(CATEGORIES)
+        assert list(measurements().categories()) == list(CATEGORIES)
 
 
-def marked(path):
-    """Return PR, QRS and QT of each beat of lead II as the cardiologists marked them."""
-    found = wfdb.rdann(str(path), "ii")
+def annotated_intervals(path):
+    """Return PR, QRS and QT of each beat of lead II from the cardiologists' annotations."""
+    annotations = wfdb.rdann(str(path), "ii")
     waves = {"p": [], "N": [], "t": []}
-    for i, symbol in enumerate(found.symbol):
-        if symbol in waves and 0 < i < len(found.symbol) - 1:
-            waves[symbol].append(found.sample[i - 1 : i + 2])
+    for i, symbol in enumerate(annotations.symbol):
+        if symbol in waves and 0 < i < len(annotations.symbol) - 1:
+            waves[symbol].append(annotations.sample[i - 1 : i + 2])
     rows, end_before = [], -1
     for start, peak, stop in waves["N"]:
         after = min((n[1] for n in waves["N"] if n[1] > peak), default=np.inf)
@@ -246,32 +247,32 @@ def test_ludb_medians_are_those_of_the_cardiologists(data_home):
     records = fetch_ludb(data_home=data_home, records=names, verify=False).data
     segment = QRSSegmenter("annotated", refine=0, leads=["II"])
     medians = measure(segment.fit_transform(records)).medians()
-    marks = [marked(Path(data_home) / "ludb" / name) for name in names]
+    annotated = [annotated_intervals(Path(data_home) / "ludb" / name) for name in names]
     for row, (name, most) in enumerate({"PR": 6, "QRS": 8, "QT": 10}.items()):
-        shown = [m[row][np.isfinite(m[row])] for m in marks]
-        wanted = np.array(
+        finite = [table[row][np.isfinite(table[row])] for table in annotated]
+        expected = np.array(
             [
-                np.median(s) if 2 * len(s) >= m.shape[1] else np.nan
-                for s, m in zip(shown, marks, strict=True)
+                np.median(values) if 2 * len(values) >= table.shape[1] else np.nan
+                for values, table in zip(finite, annotated, strict=True)
             ]
         )
-        error = medians[name] - wanted
+        error = medians[name] - expected
         assert np.nanmedian(np.abs(error)) <= most, name
         assert np.abs(np.nanmedian(error)) <= most / 2, name
         if name == "PR":
-            assert np.mean(np.isnan(medians[name]) == np.isnan(wanted)) >= 0.95
+            assert np.mean(np.isnan(medians[name]) == np.isnan(expected)) >= 0.95
 
 
 class TestProfiles:
-    def test_a_profile_is_what_the_contract_keeps(self, beats):
+    def test_a_profile_holds_all_categories(self, beats):
         measured = measure(beats)
         categories = measured.categories()
         for i, profile in enumerate(profiles(measured)):
             assert profile[:-1] == tuple(int(categories[name][i]) for name in CATEGORIES)
-        # Numbers separate people better than categories do.
+        # Measurements separate people better than categories do.
         assert len(set(profiles(measured, "measurement"))) >= len(set(profiles(measured)))
 
-    def test_numbers_within_a_step_are_one_profile(self, beats):
+    def test_values_within_one_step_share_a_profile(self, beats):
         measured = measure(beats)
         nudged = replace(measured, ST=measured.ST + 1e-9)
         # A median may lie on the edge of a step, but most do not.
@@ -293,7 +294,7 @@ class TestProfiles:
         assert anonymity.n_profiles == 3
         assert "4 people with 3 profiles" in str(anonymity)
 
-    def test_refuses_what_does_not_fit(self, beats):
+    def test_refuses_invalid_input(self, beats):
         with pytest.raises(ValueError, match="choose from"):
             profiles(measure(beats), "none")
         with pytest.raises(ValueError, match="2 profiles and 1 subjects"):

@@ -1,4 +1,4 @@
-"""The anonymizer that CONTRIBUTING.md writes in one file keeps the whole contract."""
+"""The example anonymizer of CONTRIBUTING.md fulfills the contract."""
 
 import importlib
 import re
@@ -20,7 +20,7 @@ def snippets():
 
 @pytest.fixture
 def gain(snippets, monkeypatch, tmp_path):
-    # A file that other processes can import, as the one that the page asks for.
+    # Other processes must be able to import the file, as the page requires.
     (tmp_path / "gain_anonymizer.py").write_text(snippets[0])
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "gain_anonymizer", raising=False)
@@ -33,7 +33,7 @@ def test_example_passes_every_check(gain, snippets):
     exec(compile(snippets[1], "CONTRIBUTING.md", "exec"), {"GainAnonymizer": gain})
 
 
-def test_example_keeps_our_contract_and_is_no_protection(gain, snippets, beats, bunch):
+def test_example_has_one_factor_per_record_and_does_not_protect(gain, snippets, beats, bunch):
     assert "GainAnonymizer().fit(beats)" in snippets[2]
     model = gain(random_state=0).fit(beats)
     new = model.transform(beats)
@@ -42,6 +42,6 @@ def test_example_keeps_our_contract_and_is_no_protection(gain, snippets, beats, 
         np.testing.assert_allclose(
             factors[new.record == record], factors[new.record == record][0]
         )
-    judge = ReidentificationScorer("lda", min_original=0)
-    result = judge.evaluate(model, beats, bunch.subject, sessions=bunch.session)
+    scorer = ReidentificationScorer("lda", min_original=0)
+    result = scorer.evaluate(model, beats, bunch.subject, sessions=bunch.session)
     assert result.worst.rank1 > 0.9

@@ -1,4 +1,4 @@
-"""Delineator: edges that follow the signal through rates, gains, signs, gaps and bad input."""
+"""The delineator at other rates, gains and polarities, with gaps, and with invalid input."""
 
 import os
 from dataclasses import replace
@@ -16,7 +16,7 @@ from sklearn_ecganon.delineation import _unet_method as unet
 
 @pytest.fixture(scope="module")
 def record():
-    """10 s of two leads, its R peaks not told."""
+    """Return 10 s of two leads without R peaks."""
     bunch = make_ecg_records(1, n_sessions=1, duration=10.0, n_leads=2, random_state=1)
     return replace(bunch.data[0], r_peaks=None, beat_labels=None)
 
@@ -31,7 +31,7 @@ def with_signal(record, signal, **fields):
 
 
 def by_time(waves):
-    """Positions in ms."""
+    """Return positions in ms."""
     return waves.positions * 1000 / waves.sampling_rate
 
 
@@ -39,8 +39,8 @@ def test_finds_every_beat_and_its_waves_in_order():
     truth = make_ecg_records(1, n_sessions=1, duration=10.0, n_leads=2, random_state=1).data[0]
     waves = Delineator().delineate(replace(truth, r_peaks=None, beat_labels=None))
     whole = (truth.r_peaks > 25) & (truth.r_peaks < truth.n_times - 25)
-    found = np.abs(truth.r_peaks[whole][:, None] - waves.r_peaks).min(axis=1)
-    assert (found <= 10).all()
+    error = np.abs(truth.r_peaks[whole][:, None] - waves.r_peaks).min(axis=1)
+    assert (error <= 10).all()
     assert abs(len(waves) - whole.sum()) <= 1
     inner = waves.positions[1:-1]
     assert np.isfinite(inner).all()
@@ -50,7 +50,7 @@ def test_finds_every_beat_and_its_waves_in_order():
         assert low < np.nanmedian(intervals[name]) < high
 
 
-def test_confidence_is_a_probability_and_high_where_a_wave_is(waves):
+def test_confidence_is_a_probability_and_high_inside_waves(waves):
     assert waves.confidence.shape == (len(waves), 2, 3)
     assert ((waves.confidence >= 0) & (waves.confidence <= 1)).all()
     present = np.isfinite(waves["QRS", "peak"])
@@ -61,14 +61,14 @@ def test_ventricular_beats_have_no_p_wave():
     bunch = make_ecg_records(
         5, n_sessions=1, duration=30.0, arrhythmia="ectopic", random_state=0
     )
-    claimed = {"N": [], "V": []}
+    has_p_wave = {"N": [], "V": []}
     for record in bunch.data:
         waves = Delineator().delineate(record)
-        for kind, shares in claimed.items():
-            shares += np.isfinite(waves["P", "peak"][record.beat_labels == kind, 0]).tolist()
-    assert len(claimed["V"]) > 5
-    assert np.mean(claimed["V"]) < 0.5
-    assert np.mean(claimed["N"]) > 0.9
+        for label, flags in has_p_wave.items():
+            flags += np.isfinite(waves["P", "peak"][record.beat_labels == label, 0]).tolist()
+    assert len(has_p_wave["V"]) > 5
+    assert np.mean(has_p_wave["V"]) < 0.5
+    assert np.mean(has_p_wave["N"]) > 0.9
 
 
 @pytest.mark.parametrize("rate", [125.0, 360.0, 1000.0])
@@ -82,7 +82,7 @@ def test_edges_stay_in_time_at_other_rates(record, waves, rate):
     assert np.nanquantile(moved, 0.95) <= 12
 
 
-def test_gain_and_offset_change_nothing(record, waves):
+def test_gain_and_offset_do_not_change_positions(record, waves):
     other = Delineator().delineate(with_signal(record, 4 * record.signal + 3))
     np.testing.assert_allclose(other.positions, waves.positions, atol=0.05)
 
@@ -94,7 +94,7 @@ def test_polarity_hardly_matters(record, waves):
     assert np.nanmedian(moved) <= 8
 
 
-def test_same_record_same_answer(record, waves):
+def test_the_result_is_deterministic(record, waves):
     again = Delineator().transform([record, record])
     for other in again:
         np.testing.assert_array_equal(other.positions, waves.positions)
@@ -109,23 +109,23 @@ def test_long_records_have_no_seams(record, monkeypatch):
     np.testing.assert_allclose(unet.probabilities(net, rows), whole, atol=1e-4)
 
 
-def test_leads_share_what_they_see_and_gaps_stay_gaps():
-    alone = np.array([[[0.9, 0.4]], [[0.1, np.nan]]], dtype=np.float32)
-    shared = unet.share(alone)
-    np.testing.assert_allclose(shared[:, 0, 0], [0.78, 0.22], rtol=1e-5)
-    np.testing.assert_allclose(shared[:, 0, 1], [0.4, np.nan], rtol=1e-5)
+def test_leads_are_mixed_and_gaps_stay_gaps():
+    separate = np.array([[[0.9, 0.4]], [[0.1, np.nan]]], dtype=np.float32)
+    mixed = unet.mix_leads(separate)
+    np.testing.assert_allclose(mixed[:, 0, 0], [0.78, 0.22], rtol=1e-5)
+    np.testing.assert_allclose(mixed[:, 0, 1], [0.4, np.nan], rtol=1e-5)
 
 
-def test_given_r_peaks_are_the_beats(record, waves):
-    some = waves.r_peaks[1::2]
-    other = Delineator().delineate(replace(record, r_peaks=some))
-    np.testing.assert_array_equal(other.r_peaks, some)
+def test_given_r_peaks_define_the_beats(record, waves):
+    every_second = waves.r_peaks[1::2]
+    other = Delineator().delineate(replace(record, r_peaks=every_second))
+    np.testing.assert_array_equal(other.r_peaks, every_second)
     np.testing.assert_array_equal(other["QRS", "onset"], waves["QRS", "onset"][1::2])
 
 
-def test_r_peak_without_a_qrs_has_none(record, waves):
-    nowhere = int(waves.r_peaks[3:5].mean())
-    other = Delineator().delineate(replace(record, r_peaks=[nowhere]))
+def test_r_peak_between_beats_has_no_qrs(record, waves):
+    between = int(waves.r_peaks[3:5].mean())
+    other = Delineator().delineate(replace(record, r_peaks=[between]))
     assert np.isnan(other["QRS", "peak"]).all()
     assert (other.confidence[..., 1] < 0.5).all()
 
@@ -163,7 +163,7 @@ def test_neurokit_failing_names_the_record(record):
         Delineator("prominence").delineate(one_beat)
 
 
-def test_neurokit_keeps_beats_apart_when_a_wave_lies_before_the_record(record, waves):
+def test_neurokit_assigns_waves_when_one_lies_before_the_record(record, waves):
     early = waves.r_peaks[1] - 15
     cut = record.crop(early, record.n_times)
     other = Delineator("prominence").delineate(replace(cut, r_peaks=waves.r_peaks[1:] - early))
@@ -171,8 +171,8 @@ def test_neurokit_keeps_beats_apart_when_a_wave_lies_before_the_record(record, w
     assert (other["P", "onset"][1:] > other["QRS", "peak"][:-1]).all()
 
 
-def hand_made(onsets, offsets, peaks=None, rate=1000.0):
-    """One beat whose QRS has these edges; P and T in the first lead alone."""
+def delineation_of(onsets, offsets, peaks=None, rate=1000.0):
+    """Return one beat whose QRS has these edges; only the first lead has a P wave."""
     n_leads = len(onsets)
     positions = np.full((1, n_leads, 3, 3), np.nan)
     positions[0, :, 1] = np.c_[onsets, np.mean([onsets, offsets], axis=0), offsets]
@@ -182,23 +182,23 @@ def hand_made(onsets, offsets, peaks=None, rate=1000.0):
 
 
 def test_combined_takes_the_earliest_confirmed_onset_and_latest_confirmed_offset():
-    both = hand_made([100, 110, 111, 112, 113], [200, 201, 202, 203, 230]).combined()
-    assert both.lead_names == ("combined",)
-    assert both["QRS", "onset"] == 110
-    assert both["QRS", "offset"] == 203
-    assert np.isnan(both["P", "onset"]).all()  # one lead of five
-    np.testing.assert_allclose(both.confidence, 0.8)
+    combined = delineation_of([100, 110, 111, 112, 113], [200, 201, 202, 203, 230]).combined()
+    assert combined.lead_names == ("combined",)
+    assert combined["QRS", "onset"] == 110
+    assert combined["QRS", "offset"] == 203
+    assert np.isnan(combined["P", "onset"]).all()  # one lead of five
+    np.testing.assert_allclose(combined.confidence, 0.8)
 
 
 def test_combined_falls_back_to_the_median_and_to_few_leads():
-    assert hand_made([100, 120, 140], [200, 220, 240]).combined()["QRS", "onset"] == 120
-    assert hand_made([100, 104], [200, 204]).combined()["QRS", "offset"] == 204
-    alone = hand_made([100], [200]).combined()
+    assert delineation_of([100, 120, 140], [200, 220, 240]).combined()["QRS", "onset"] == 120
+    assert delineation_of([100, 104], [200, 204]).combined()["QRS", "offset"] == 204
+    alone = delineation_of([100], [200]).combined()
     assert (alone["QRS", "onset"], alone["P", "peak"]) == (100, 40)
 
 
 def test_intervals_are_in_ms():
-    intervals = hand_made([100.0], [150.0], rate=500.0).intervals()
+    intervals = delineation_of([100.0], [150.0], rate=500.0).intervals()
     assert intervals["QRS"] == 100
     assert intervals["PR"] == 160
     assert np.isnan(intervals["QT"])
@@ -212,7 +212,7 @@ def test_points_by_name(waves):
 
 @pytest.mark.parametrize("method", ["unet", "prominence"])
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "message"),
     [
         (lambda r: replace(r, signal=np.full((2500, 2), np.nan)), "flat or all NaN"),
         (lambda r: replace(r, signal=np.ones((2500, 2))), "flat or all NaN"),
@@ -221,19 +221,19 @@ def test_points_by_name(waves):
         (lambda r: replace(r, r_peaks=[]), "no beat found"),
     ],
 )
-def test_bad_records_are_named(record, method, change, sentence):
-    bad = replace(change(record), name="A12")
-    with pytest.raises(ValueError, match=f"'A12'.*{sentence}"):
-        Delineator(method).transform([bad])
+def test_errors_name_the_record(record, method, change, message):
+    invalid = replace(change(record), name="A12")
+    with pytest.raises(ValueError, match=f"'A12'.*{message}"):
+        Delineator(method).transform([invalid])
 
 
 def test_noise_has_no_beats():
-    noise = ECGRecord(np.random.default_rng(0).normal(size=2500), 250.0, name="hiss")
-    with pytest.raises(ValueError, match="'hiss': no beat found"):
+    noise = ECGRecord(np.random.default_rng(0).normal(size=2500), 250.0, name="noise")
+    with pytest.raises(ValueError, match="'noise': no beat found"):
         Delineator().delineate(noise)
 
 
-def test_bad_arguments(record, tmp_path):
+def test_invalid_arguments(record, tmp_path):
     from safetensors.numpy import save_file
 
     with pytest.raises(ValueError, match="method is 'cwt'"):
@@ -263,7 +263,7 @@ def test_shipped_weights_are_small_and_can_be_named(record, waves):
 
 @pytest.mark.slow
 def test_shipped_weights_on_ludb():
-    """Their own training data: says that they are whole, not how good they are."""
+    """The net was trained on this data: this tests the file, not the accuracy."""
     from sklearn_ecganon.datasets import fetch_ludb
 
     home = os.environ.get("SKLEARN_ECGANON_DATA")
@@ -273,20 +273,19 @@ def test_shipped_weights_on_ludb():
     names = [f"data/{i}" for i in range(1, 201, 10)]
     moved, upside_down, halved = [], [], []
     for record in fetch_ludb(data_home=home, records=names).data:
-        marks = wfdb.rdann(str(Path(home) / "ludb" / record.name), "ii")
-        symbols = np.array(marks.symbol)
-        onsets = marks.sample[np.flatnonzero(symbols == "N") - 1]
+        annotations = wfdb.rdann(str(Path(home) / "ludb" / record.name), "ii")
+        symbols = np.array(annotations.symbol)
+        onsets = annotations.sample[np.flatnonzero(symbols == "N") - 1]
         ii = replace(record, signal=record.signal[:, 1], lead_names=("II",), r_peaks=None)
-        ours = Delineator().delineate(ii)
-        found = ours["QRS", "onset"][:, 0]
-        assert np.array_equal(Delineator().delineate(ii)["QRS", "onset"][:, 0], found)
-        moved += (2 * np.nanmin(np.abs(onsets[:, None] - found), axis=1)).tolist()
+        predicted = Delineator().delineate(ii)["QRS", "onset"][:, 0]
+        assert np.array_equal(Delineator().delineate(ii)["QRS", "onset"][:, 0], predicted)
+        moved += (2 * np.nanmin(np.abs(onsets[:, None] - predicted), axis=1)).tolist()
         for other, errors, scale in (
             (replace(ii, signal=-ii.signal), upside_down, 1),
             (replace(ii, signal=ii.signal[::2], sampling_rate=250.0), halved, 2),
         ):
             edges = scale * Delineator().delineate(other)["QRS", "onset"][:, 0]
-            errors += (2 * np.nanmin(np.abs(found[:, None] - edges), axis=1)).tolist()
+            errors += (2 * np.nanmin(np.abs(predicted[:, None] - edges), axis=1)).tolist()
     assert np.median(moved) <= 6
     assert np.mean(np.array(moved) <= 150) >= 0.99
     assert np.median(upside_down) <= 6
@@ -294,7 +293,7 @@ def test_shipped_weights_on_ludb():
 
 
 def annotated_records():
-    """Records whose annotations are the answers of the shipped net."""
+    """Return records and, as annotations, the predictions of the shipped net."""
     bunch = make_ecg_records(3, n_sessions=1, duration=10.0, n_leads=12, random_state=0)
     waves = []
     for record in bunch.data:
@@ -321,7 +320,7 @@ def test_a_net_is_trained_through_the_public_function(tmp_path):
     assert Delineator(weights=path).delineate(records[0]).positions.shape[1:] == (12, 3, 3)
 
 
-def test_training_refuses_what_does_not_fit(tmp_path):
+def test_training_refuses_invalid_input(tmp_path):
     records, waves = annotated_records()
     long = np.random.default_rng(0).standard_normal(3000)
     path = tmp_path / "weights.safetensors"

@@ -1,4 +1,4 @@
-"""What is an ECG, and where: the gate in front of the detectors."""
+"""Signal quality: which records, leads and stretches show an ECG."""
 
 import numpy as np
 import pytest
@@ -74,7 +74,7 @@ def loose_electrode(rng):
         loose_electrode,
     ],
 )
-def test_what_is_no_ecg_is_refused(make):
+def test_signals_other_than_an_ecg_are_refused(make):
     for seed in range(3):
         record = ECGRecord(make(np.random.default_rng(seed)), RATE, name="A12")
         assert not len(signal_quality(record).best_leads())
@@ -82,7 +82,7 @@ def test_what_is_no_ecg_is_refused(make):
             QRSSegmenter().fit_transform([record])
 
 
-def test_skip_leaves_out_and_mask_keeps_the_place():
+def test_skip_leaves_a_record_out_and_mask_keeps_it_empty():
     noise = ECGRecord(white(np.random.default_rng(0)), RATE, name="noise")
     records = [noise, ecg(), noise]
     skipping = QRSSegmenter(on_error="skip").fit(records)
@@ -129,7 +129,7 @@ def test_flat_for_two_seconds_is_a_gap_of_that_lead():
     assert len(beats.r_peaks) == pytest.approx(len(record.r_peaks), abs=3)
 
 
-def test_no_rate_is_counted_over_dead_time():
+def test_heart_rate_does_not_count_flat_time():
     record = ecg(240.0, seed=3)
     signal, n = record.signal.copy(), record.n_times
     signal[n // 4 : 3 * n // 4] = 0
@@ -138,7 +138,7 @@ def test_no_rate_is_counted_over_dead_time():
     assert counts["heart_rate"][0] == pytest.approx(counts["heart_rate"][1], rel=0.05)
 
 
-def test_the_lead_with_the_better_signal_is_read():
+def test_the_lead_with_the_better_signal_is_searched():
     record = ecg(seed=2)
     loose = loose_electrode(np.random.default_rng(0))
     beats = QRSSegmenter().fit_transform(
@@ -149,7 +149,7 @@ def test_the_lead_with_the_better_signal_is_read():
     assert (near <= 5).mean() > 0.95
 
 
-def test_a_beat_is_what_most_leads_show():
+def test_beats_need_a_majority_of_leads():
     record = ecg(seed=0)
     trace = record.signal[:, 0]
     spiky = trace.copy()
@@ -180,11 +180,11 @@ def test_a_pause_stays_without_beats():
 
 def test_real_recordings_pass_and_recorded_noise_does_not(data_home):
     wfdb = pytest.importorskip("wfdb")
-    everyone = fetch_ludb(data_home=data_home).data[::4]
-    everyone += fetch_ecgid(data_home=data_home).data[::6]
+    recordings = fetch_ludb(data_home=data_home).data[::4]
+    recordings += fetch_ecgid(data_home=data_home).data[::6]
     mitdb = fetch_mitdb(data_home=data_home).data[::4]
-    everyone += [record.crop(0, 21_600) for record in mitdb]
-    refused = [r.name for r in everyone if not len(signal_quality(r).best_leads())]
+    recordings += [record.crop(0, 21_600) for record in mitdb]
+    refused = [r.name for r in recordings if not len(signal_quality(r).best_leads())]
     assert not refused
     for name in ("bw", "ma"):
         noise = wfdb.rdrecord(f"{data_home}/nstdb/{name}", sampto=360 * 300)

@@ -40,7 +40,7 @@ def test_record_refuses(arguments, message):
     assert "A12" in str(error.value)
 
 
-def test_record_keeps_its_own_read_only_copy():
+def test_record_keeps_a_read_only_copy():
     signal = np.zeros((4, 1))
     record = ECGRecord(signal, 100)
     signal[0] = 7
@@ -49,22 +49,22 @@ def test_record_keeps_its_own_read_only_copy():
         record.signal[0] = 1
 
 
-def test_crop_counts_from_its_own_start():
+def test_crop_counts_r_peaks_from_its_start():
     record = ECGRecord(
         np.arange(100.0), 10, r_peaks=[5, 20, 49, 50], beat_labels=list("NSVN"), session="s"
     )
-    part = record.crop(20, 50)
-    np.testing.assert_array_equal(part.signal[:, 0], np.arange(20.0, 50.0))
-    np.testing.assert_array_equal(part.r_peaks, [0, 29])
-    assert list(part.beat_labels) == ["S", "V"]
-    assert (part.session, part.duration) == ("s", 3.0)
+    cropped = record.crop(20, 50)
+    np.testing.assert_array_equal(cropped.signal[:, 0], np.arange(20.0, 50.0))
+    np.testing.assert_array_equal(cropped.r_peaks, [0, 29])
+    assert list(cropped.beat_labels) == ["S", "V"]
+    assert (cropped.session, cropped.duration) == ("s", 3.0)
     with pytest.raises(ValueError, match=r"cannot crop 50\.\.101"):
         record.crop(50, 101)
 
 
 @pytest.fixture
 def beatset():
-    """Three records with 2, 0 and 3 beats of two leads; every beat has its own value."""
+    """Return records with 2, 0 and 3 beats of two leads; all beats have different values."""
     return BeatSet(
         beats=np.arange(5.0)[:, None, None] + np.zeros((5, 2, 4)),
         record=np.array([0, 0, 2, 2, 2]),
@@ -91,13 +91,13 @@ def test_beatset_counts_records(beatset):
 )
 def test_beatset_index(beatset, index):
     chosen = np.atleast_1d(np.arange(3)[index])
-    part = beatset[index]
-    assert part.names == tuple("abc"[i] for i in chosen)
+    subset = beatset[index]
+    assert subset.names == tuple("abc"[i] for i in chosen)
     beats_of = {0: [0.0, 1.0], 1: [], 2: [2.0, 3.0, 4.0]}
-    assert part.beats[:, 0, 0].tolist() == [v for i in chosen for v in beats_of[i]]
-    assert part.record.tolist() == [n for n, i in enumerate(chosen) for _ in beats_of[i]]
+    assert subset.beats[:, 0, 0].tolist() == [v for i in chosen for v in beats_of[i]]
+    assert subset.record.tolist() == [n for n, i in enumerate(chosen) for _ in beats_of[i]]
     gaps = {0: [40, 50], 2: [90, 95]}
-    assert part.gaps.tolist() == [[n, *gaps[i]] for n, i in enumerate(chosen) if i in gaps]
+    assert subset.gaps.tolist() == [[n, *gaps[i]] for n, i in enumerate(chosen) if i in gaps]
 
 
 def test_beatset_through_splitters_pickle_and_joblib(beatset):
@@ -131,7 +131,7 @@ def test_beatset_refuses(beatset):
 
     with pytest.raises(ValueError, match="NaN"):
         with_(beats=np.full((5, 2, 4), np.nan))
-    with pytest.raises(ValueError, match="want"):
+    with pytest.raises(ValueError, match="give"):
         with_(beats=np.zeros((5, 4)))
     with pytest.raises(ValueError, match="5 entries"):
         with_(labels=np.array(["N"]))
@@ -141,5 +141,5 @@ def test_beatset_refuses(beatset):
         with_(record=np.array([0, 2, 1, 2, 2]))
     with pytest.raises(ValueError, match="r_peaks must increase"):
         with_(r_peaks=np.array([10, 30, 5, 5, 65]))
-    with pytest.raises(ValueError, match="want"):
+    with pytest.raises(ValueError, match="give"):
         beatset.with_beats(np.zeros((5, 2, 3)))

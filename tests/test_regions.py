@@ -14,7 +14,7 @@ def test_check_estimator(estimator, check):
     check(estimator)
 
 
-def test_window_is_the_same_stretch_around_every_r_peak(beats):
+def test_window_is_the_same_segment_around_every_r_peak(beats):
     mask = QRSRegion(width=100).predict(beats)
     assert mask.shape == beats.beats.shape
     assert mask.dtype == bool
@@ -31,7 +31,7 @@ def test_arrays_and_beat_sets_get_the_same_mask(beats):
 
 @pytest.fixture(scope="module")
 def known():
-    """Two leads, with the edges of the QRS known from the delineator on whole records."""
+    """Return beats of three records with two leads."""
     records = make_ecg_records(
         n_subjects=3, n_sessions=1, duration=15.0, n_leads=2, random_state=0
     ).data
@@ -44,13 +44,13 @@ def test_delineated_follows_the_qrs(known):
     ms = 1000 / known.sampling_rate
     durations = tight[:, 0].sum(axis=1) * ms
     assert ((durations > 50) & (durations < 150)).all()
-    # One stretch, in all leads, R peak within, and longer by a margin on either side.
+    # The QRS is one segment in all leads, holds the R peak, and grows by the margins.
     assert (np.abs(np.diff(tight.astype(int), axis=2)).sum(axis=2) == 2).all()
     assert tight[:, :, known.n_times // 2].all()
     np.testing.assert_array_equal(tight[:, 0], tight[:, 1])
     longer = (wide.sum(axis=2) - tight.sum(axis=2)) * ms
     np.testing.assert_allclose(longer, 40, atol=2 * ms)
-    # Where the signal is steep, there it is.
+    # The QRS holds most of the steep samples.
     steep = np.abs(np.gradient(known.beats[:, 0], axis=1))
     assert (steep * tight[:, 0]).sum() > 0.7 * (steep * wide[:, 0]).sum()
 
@@ -63,7 +63,7 @@ def test_delineated_does_not_depend_on_other_records(known):
         np.testing.assert_array_equal(alone, whole[known.record == record])
 
 
-def test_where_no_qrs_is_found_the_window_stands(known):
+def test_the_window_is_marked_where_no_qrs_is_found(known):
     flat = np.zeros((4, known.n_times))
     region = QRSRegion("delineated", sampling_rate=known.sampling_rate)
     np.testing.assert_array_equal(
@@ -71,7 +71,7 @@ def test_where_no_qrs_is_found_the_window_stands(known):
     )
 
 
-def test_what_is_no_beat_is_refused(bunch, beats):
+def test_invalid_input_is_refused(bunch, beats):
     with pytest.raises(ValueError, match="put a QRSSegmenter before it"):
         QRSRegion().predict(bunch.data)
     with pytest.raises(ValueError, match="method"):

@@ -1,4 +1,4 @@
-"""QRSSegmenter: finding beats, cutting them, stitching them, and refusing what is no ECG."""
+"""The segmenter: detection, windows, gaps, resampling, stitching and errors."""
 
 import logging
 import os
@@ -46,26 +46,27 @@ def with_signal(record, change):
     )
 
 
-def matches(found, reference, reach):
-    """Return how many can be paired within `reach`, each used once."""
+def matches(detected, reference, reach):
+    """Return the number of pairs within `reach`, with each peak in at most one pair."""
     i = j = n_pairs = 0
-    while i < len(found) and j < len(reference):
-        if abs(found[i] - reference[j]) <= reach:
+    while i < len(detected) and j < len(reference):
+        if abs(detected[i] - reference[j]) <= reach:
             n_pairs, i, j = n_pairs + 1, i + 1, j + 1
-        elif found[i] < reference[j]:
+        elif detected[i] < reference[j]:
             i += 1
         else:
             j += 1
     return n_pairs
 
 
-def gross_f1(found, reference, reach):
-    pairs = sum(matches(a, b, reach) for a, b in zip(found, reference, strict=True))
-    return 2 * pairs / sum(len(a) + len(b) for a, b in zip(found, reference, strict=True))
+def gross_f1(detected, reference, reach):
+    records = list(zip(detected, reference, strict=True))
+    pairs = sum(matches(a, b, reach) for a, b in records)
+    return 2 * pairs / sum(len(a) + len(b) for a, b in records)
 
 
 def peaks_of(beats):
-    return [part.r_peaks for part in beats]
+    return [record.r_peaks for record in beats]
 
 
 def assert_same(one, other):
@@ -76,7 +77,7 @@ def assert_same(one, other):
 
 
 def window_samples(beats, i, record):
-    """Return the samples of a record that windows reach, and not over a gap."""
+    """Return the samples of a record that windows cover without crossing a gap."""
     reach = beats.r_peaks[:, None] + np.arange(beats.n_times) - beats.n_times // 2
     inside = (reach >= 0) & (reach < record.n_times)
     for _, start, stop in beats.gaps[beats.gaps[:, 0] == i]:
@@ -123,14 +124,14 @@ def test_not_fitted():
         QRSSegmenter().transform([make_record()])
 
 
-def test_n_jobs_makes_no_difference():
+def test_n_jobs_does_not_change_the_result():
     records = [make_record(name=str(i), seconds=8 + i) for i in range(3)]
-    alone = QRSSegmenter(band=(0.5, 40), sampling_rate=200).fit_transform(records)
-    shared = QRSSegmenter(band=(0.5, 40), sampling_rate=200, n_jobs=2).fit_transform(records)
-    assert_same(alone, shared)
+    one_job = QRSSegmenter(band=(0.5, 40), sampling_rate=200).fit_transform(records)
+    two_jobs = QRSSegmenter(band=(0.5, 40), sampling_rate=200, n_jobs=2).fit_transform(records)
+    assert_same(one_job, two_jobs)
 
 
-def test_a_record_does_not_depend_on_its_company():
+def test_a_record_does_not_depend_on_the_other_records():
     records = [make_record(name=str(i), seconds=8 + i) for i in range(3)]
     segmenter = QRSSegmenter().fit(records)
     together = segmenter.transform(records[::-1])
@@ -156,17 +157,17 @@ def test_peaks_are_the_extremum_of_either_polarity_at_any_offset(sign, offset):
     misplaced = ECGRecord(record.signal, RATE, r_peaks=record.r_peaks + 8)  # 32 ms late
     beats = QRSSegmenter("annotated").fit_transform([misplaced])
     np.testing.assert_array_equal(beats.r_peaks, record.r_peaks)
-    centre = beats.beats[:, 0, beats.n_times // 2]
-    assert (np.sign(centre - np.median(beats.beats[:, 0], axis=1)) == sign).all()
+    center = beats.beats[:, 0, beats.n_times // 2]
+    assert (np.sign(center - np.median(beats.beats[:, 0], axis=1)) == sign).all()
 
 
 def test_refine_is_limited_and_can_be_switched_off():
     record = make_record(noise=0.001)
     late = ECGRecord(record.signal, RATE, r_peaks=record.r_peaks + 8)
-    off = QRSSegmenter("annotated", refine=0).fit_transform([late])
-    np.testing.assert_array_equal(off.r_peaks, record.r_peaks + 8)
-    some = QRSSegmenter("annotated", refine=12).fit_transform([late])
-    np.testing.assert_array_equal(some.r_peaks, record.r_peaks + 5)
+    unrefined = QRSSegmenter("annotated", refine=0).fit_transform([late])
+    np.testing.assert_array_equal(unrefined.r_peaks, record.r_peaks + 8)
+    limited = QRSSegmenter("annotated", refine=12).fit_transform([late])
+    np.testing.assert_array_equal(limited.r_peaks, record.r_peaks + 5)
 
 
 def test_windows_hold_the_signal_around_the_peak():
@@ -181,7 +182,7 @@ def test_windows_hold_the_signal_around_the_peak():
     assert beats.sampling_rate == RATE
 
 
-def test_detection_lead_is_mlii_or_ii_whatever_its_case_and_place():
+def test_detection_lead_is_mlii_or_ii_in_any_case_and_position():
     record = make_record(leads=("V5", "mlii"))
     for lead, expected in ((None, 1), ("V5", 0), ("v5", 0), (1, 1)):
         signal = record.signal.copy()
@@ -191,7 +192,7 @@ def test_detection_lead_is_mlii_or_ii_whatever_its_case_and_place():
         assert gross_f1([beats.r_peaks], [record.r_peaks], 1) > 0.95, lead
 
 
-def test_leads_are_kept_in_the_order_asked_for():
+def test_leads_are_kept_in_the_given_order():
     record = make_record(leads=("I", "II", "V1"))
     beats = QRSSegmenter(leads=["V1", 0]).fit_transform([record])
     assert beats.lead_names == (("V1", "I"),)
@@ -214,7 +215,7 @@ def test_detection_lead_need_not_be_kept():
 def test_labels_come_from_the_nearest_annotated_beat():
     record = make_record()
     names = np.array(["N", "V"] * 20)[: len(record.r_peaks)]
-    # the annotation of beat 3 is missing, that of beat 5 is 40 ms off
+    # The annotation of beat 3 is missing, and that of beat 5 is 40 ms late.
     known = np.delete(record.r_peaks, 3)
     known[4] += 10
     labeled = ECGRecord(
@@ -242,7 +243,7 @@ def test_annotated_keeps_its_labels():
     assert beats.labels.tolist() == list("NNNVS")
 
 
-def test_no_annotated_beat_labels_all_q():
+def test_without_annotated_beats_all_labels_are_q():
     record = make_record(r_peaks=np.array([], dtype=int), beat_labels=[])
     assert set(QRSSegmenter().fit_transform([record]).labels) == {"Q"}
 
@@ -267,7 +268,7 @@ def test_beats_at_the_edges_are_padded_or_dropped_and_counted(caplog):
     assert counts["heart_rate"] == pytest.approx(7 * 60 / 5)
 
 
-def test_padding_repeats_the_last_sample_there_is():
+def test_padding_repeats_the_last_recorded_sample():
     record = make_record(np.array([30, 230, 430, 630]), seconds=2.6)
     segmenter = QRSSegmenter("annotated").fit([record])
     beats = segmenter.transform([record])
@@ -302,7 +303,7 @@ def test_gaps_of_all_leads_split_the_record():
     np.testing.assert_array_equal(back.signal[reached], record.signal[reached])
 
 
-def test_a_gap_of_one_lead_leaves_the_others_alone():
+def test_a_gap_of_one_lead_does_not_affect_the_others():
     record = make_record(seconds=24, leads=("II", "V1"))
     gap = slice(2000, 2500)
     for lead in (0, 1):
@@ -383,11 +384,11 @@ def test_overlapping_windows_are_counted_and_none_overlaps_across_a_gap():
 
 
 def test_implausible_rates_warn():
-    fast = make_record(np.arange(100, 2900, 50))  # 300 a minute
-    with pytest.warns(BeatCountWarning, match="'A12'.*280 a minute"):
+    fast = make_record(np.arange(100, 2900, 50))  # 300 per minute
+    with pytest.warns(BeatCountWarning, match="'A12'.*280 per minute"):
         QRSSegmenter("annotated").fit_transform([fast])
     slow = make_record(np.array([500]))
-    with pytest.warns(BeatCountWarning, match="'A12'.*5 a minute"):
+    with pytest.warns(BeatCountWarning, match="'A12'.*5 per minute"):
         QRSSegmenter("annotated").fit_transform([slow])
 
 
@@ -407,8 +408,8 @@ def test_resampling_moves_peaks_and_lengths(rate, target):
     assert (distance <= 1).all()
     k = len(beats.r_peaks) // 2
     times = (beats.r_peaks[k] + np.arange(beats.n_times) - beats.n_times // 2) / target
-    wanted = np.interp(times, np.arange(record.n_times) / rate, record.signal[:, 0])
-    np.testing.assert_allclose(beats.beats[k, 0], wanted, atol=0.05)
+    expected = np.interp(times, np.arange(record.n_times) / rate, record.signal[:, 0])
+    np.testing.assert_allclose(beats.beats[k, 0], expected, atol=0.05)
 
 
 def test_mixed_rates_are_resampled_to_one_with_gaps_and_annotations():
@@ -419,12 +420,12 @@ def test_mixed_rates_are_resampled_to_one_with_gaps_and_annotations():
     np.testing.assert_array_equal(beats.gaps, [[1, 2001, 2500]])
     assert beats.lengths.tolist() == [6000, 6000]
     known = slow.r_peaks[(slow.r_peaks < 1985) | (slow.r_peaks >= 2515)]
-    found = beats.r_peaks[beats.record == 1]
-    assert len(found) == len(known)
-    assert np.abs(found - known).max() <= 1
+    peaks = beats.r_peaks[beats.record == 1]
+    assert len(peaks) == len(known)
+    assert np.abs(peaks - known).max() <= 1
 
 
-def test_annotations_that_fall_together_at_a_lower_rate():
+def test_annotations_that_coincide_at_a_lower_rate_are_merged():
     peaks = np.array([300, 700, 701, 1100, 1500])
     record = make_record(np.delete(peaks, 2), rate=500, seconds=4)
     record = ECGRecord(record.signal, 500, r_peaks=peaks, beat_labels=list("NVFSN"))
@@ -433,7 +434,7 @@ def test_annotations_that_fall_together_at_a_lower_rate():
     assert beats.labels.tolist() == list("NVSN")
 
 
-def test_band_removes_what_lies_outside():
+def test_band_removes_other_frequencies():
     record = make_record(seconds=20, noise=0)
     hum = 0.5 * np.sin(2 * np.pi * 60 * np.arange(record.n_times) / RATE)[:, None]
     noisy = ECGRecord(record.signal + hum + 2.0, RATE, r_peaks=record.r_peaks)
@@ -464,12 +465,12 @@ def test_untouched_beats_stitch_without_error_inside_windows(window, seed):
     reached = window_samples(beats, 0, record)
     np.testing.assert_array_equal(back.signal[reached], record.signal[reached])
     rebuilt = np.setdiff1d(np.flatnonzero(np.isfinite(signal[:, 0])), reached)
-    assert not np.isin(back.signal[rebuilt], signal).any()  # nothing raw comes back
+    assert not np.isin(back.signal[rebuilt], signal).any()  # no original sample returns
     assert np.isfinite(back.signal[rebuilt]).all()
     assert np.abs(back.signal[rebuilt]).max() <= np.abs(beats.beats).max()
 
 
-def test_stitched_records_carry_everything_on():
+def test_stitched_records_keep_names_leads_peaks_and_labels():
     record = make_record(leads=("II", "V1"))
     record = make_record(leads=("II", "V1"), beat_labels=["N"] * len(record.r_peaks))
     segmenter = QRSSegmenter().fit([record])
@@ -513,12 +514,13 @@ def stitch(windows, peaks, length):
 def test_bridges_are_smooth_and_settle_at_the_level_of_the_ends():
     windows = np.empty((2, 1, 40))
     windows[0], windows[1] = 1.0, -1.0
-    windows[0, 0, -1] = 2.0  # one outlier at the end must not set the level of the bridge
+    windows[0, 0, -1] = 2.0  # one outlier at the end must not determine the bridge
     signal = stitch(windows, [100, 300], 400)[:, 0]
     assert signal[119] == 2.0
     tail = signal[119:124]
-    assert (np.diff(tail) < 0).all()  # leaves from the end without a step ...
-    np.testing.assert_allclose(signal[125:130], 1.2, atol=0.03)  # ... to the mean of 5 samples
+    # The bridge starts at the end without a step and reaches the mean of 5 samples.
+    assert (np.diff(tail) < 0).all()
+    np.testing.assert_allclose(signal[125:130], 1.2, atol=0.03)
     bridge = signal[125:280]
     assert (np.diff(bridge) <= 0).all()
     assert np.abs(np.diff(bridge)).max() < 0.03
@@ -537,19 +539,19 @@ def test_overlapping_windows_that_disagree_are_cross_faded():
     assert np.abs(np.diff(signal)).max() < 0.1
 
 
-def test_at_a_high_rate_each_peak_is_its_own_beat():
+def test_at_a_high_rate_each_peak_comes_from_its_beat():
     rng = np.random.default_rng(0)
     windows = rng.normal(size=(5, 2, 200))
     peaks = np.array([150, 160, 161, 200, 280])
     signal = stitch(windows, peaks, 500)
     np.testing.assert_array_equal(signal[peaks], windows[:, :, 100])
-    # a sample between two peaks comes from these two beats
+    # A sample between two peaks comes from these two beats.
     low = np.minimum(windows[3, :, 140], windows[4, :, 60])
     high = np.maximum(windows[3, :, 140], windows[4, :, 60])
     assert ((signal[240] >= low) & (signal[240] <= high)).all()
 
 
-def test_stitching_in_blocks_makes_no_difference(monkeypatch):
+def test_stitching_in_blocks_does_not_change_the_result(monkeypatch):
     rng = np.random.default_rng(0)
     windows, peaks = rng.normal(size=(40, 2, 60)), 50 + 70 * np.arange(40)
     whole = stitch(windows, peaks, 3000)
@@ -580,7 +582,7 @@ def test_a_record_without_beats_comes_back_empty():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("shift", [-9, 0, 7])
-def test_rows_are_recentred(dtype, sign, shift):
+def test_rows_are_recentered(dtype, sign, shift):
     rng = np.random.default_rng(0)
     time = np.arange(200) - 100
     rows = (sign * np.exp(-(((time - shift) / 4) ** 2)) + 2).astype(dtype)
@@ -593,12 +595,12 @@ def test_rows_are_recentred(dtype, sign, shift):
     np.testing.assert_array_equal(moved, expected)
 
 
-def test_rows_move_no_farther_than_refine_and_not_at_all_without():
+def test_rows_move_no_farther_than_refine():
     rows = np.zeros((2, 200))
-    rows[:, 130] = 1.0  # 120 ms after the centre
+    rows[:, 130] = 1.0  # 120 ms after the center
     np.testing.assert_array_equal(QRSSegmenter().fit_transform(rows).argmax(axis=1), 120 + 20)
-    off = QRSSegmenter(refine=0).fit_transform(rows)
-    np.testing.assert_array_equal(off, rows)
+    unrefined = QRSSegmenter(refine=0).fit_transform(rows)
+    np.testing.assert_array_equal(unrefined, rows)
     far = QRSSegmenter(refine=120).fit_transform(rows)
     assert (far.argmax(axis=1) == 100).all()
     half = QRSSegmenter(refine=120, sampling_rate=125).fit_transform(rows)
@@ -648,7 +650,7 @@ def test_tensors_are_accepted_with_dispatch_on_and_off():
             np.testing.assert_array_equal(QRSSegmenter().fit_transform(rows), expected)
 
 
-# Bad input
+# Invalid input
 
 
 def nan_leads(signal):
@@ -664,31 +666,31 @@ def saturated_leads(signal):
     signal[np.arange(len(signal)) % 6 == 0] = 5.12
 
 
-BAD_RECORDS = {
+INVALID_RECORDS = {
     "nan": (with_signal(make_record(leads=("II", "V1")), nan_leads), "lead 'II' is all NaN"),
     "flat": (
         with_signal(make_record(leads=("II", "V1")), flat_leads),
-        "lead 'II' is flat at 0.7 mV, and so are 1 other",
+        "lead 'II' is flat at 0.7 mV, and 1 other",
     ),
     "saturated": (
         with_signal(make_record(leads=("II", "V1")), saturated_leads),
-        "lead 'II' is saturated: 17 % of it is at 5.12 mV",
+        "lead 'II' is saturated: 17 % of it is at its extreme, 5.12 mV",
     ),
     "short": (make_record([50], seconds=0.7, leads=("II", "V1")), "lasts 700 ms"),
     "rate": (make_record(rate=500, leads=("II", "V1")), "has 500 Hz.*sampling_rate=250"),
-    "leads": (make_record(leads=("II",)), r"has 1 lead\(s\).*wants 2"),
+    "leads": (make_record(leads=("II",)), r"has 1 lead\(s\).*expects 2"),
 }
 
 
-@pytest.mark.parametrize("kind", BAD_RECORDS)
-@pytest.mark.parametrize("place", ["fit", "transform", "describe"])
-def test_bad_records_are_named_before_anything_is_computed(kind, place, monkeypatch):
-    good = make_record(leads=("II", "V1"), name="B7")
-    bad, message = BAD_RECORDS[kind]
-    segmenter = QRSSegmenter().fit([good])
+@pytest.mark.parametrize("problem", INVALID_RECORDS)
+@pytest.mark.parametrize("method", ["fit", "transform", "describe"])
+def test_invalid_records_are_refused_before_anything_is_computed(problem, method, monkeypatch):
+    valid = make_record(leads=("II", "V1"), name="B7")
+    invalid, message = INVALID_RECORDS[problem]
+    segmenter = QRSSegmenter().fit([valid])
     monkeypatch.setattr(QRSSegmenter, "_find", lambda *_: pytest.fail("computed"))
     with pytest.raises(ValueError, match=f"record 'A12': .*{message}"):
-        getattr(segmenter, place)([good, bad])
+        getattr(segmenter, method)([valid, invalid])
 
 
 def test_a_baseline_of_zero_is_not_a_rail():
@@ -714,7 +716,7 @@ def test_a_baseline_of_zero_is_not_a_rail():
         ({"sampling_rate": 50}, "50 Hz is too slow"),
     ],
 )
-def test_parameters_that_do_not_fit_the_records(parameters, message):
+def test_parameters_that_do_not_match_the_records(parameters, message):
     with pytest.raises(ValueError, match=f"record 'A12': .*{message}"):
         QRSSegmenter(**parameters).fit([make_record(leads=("II", "V1"))])
 
@@ -732,7 +734,7 @@ def test_parameters_that_do_not_fit_the_records(parameters, message):
         {"n_jobs": 1.5},
     ],
 )
-def test_parameters_that_are_never_right(parameters):
+def test_invalid_parameters(parameters):
     with pytest.raises(ValueError, match=f"The '{next(iter(parameters))}' parameter"):
         QRSSegmenter(**parameters).fit([make_record()])
 
@@ -767,9 +769,9 @@ def test_leads_that_are_never_recorded_together():
     [
         ([], "empty list"),
         (make_record(), r"record 'A12' by itself; give a list, \[record\]"),
-        ([make_record(), np.zeros(9)], "item 1 of X is a ndarray; want ECGRecord everywhere"),
-        ([None], "item 0 of X is a NoneType; want ECGRecord everywhere"),
-        (["100.dat"], "item 0 of X is a str; want ECGRecord everywhere"),
+        ([make_record(), np.zeros(9)], "item 1 of X is a ndarray; give only ECGRecord objects"),
+        ([None], "item 0 of X is a NoneType; give only ECGRecord objects"),
+        (["100.dat"], "item 0 of X is a str; give only ECGRecord objects"),
         (np.zeros((3, 4)) + 1j, "Complex data not supported"),
         (np.array([["a", "b"]], dtype=object), "could not convert"),
         (np.array([[1.0, np.nan]]), "NaN"),
@@ -778,16 +780,16 @@ def test_leads_that_are_never_recorded_together():
         (np.zeros((2, 3, 0)), "shape"),
     ],
 )
-def test_what_is_neither_records_nor_beats(X, message):
+def test_input_that_is_neither_records_nor_beats(X, message):
     with pytest.raises(ValueError, match=message):
         QRSSegmenter().fit(X)
 
 
 def test_beats_are_not_segmented_twice():
     beats = QRSSegmenter().fit_transform([make_record()])
-    with pytest.raises(ValueError, match="segmented already"):
+    with pytest.raises(ValueError, match="already segmented"):
         QRSSegmenter().fit(beats)
-    with pytest.raises(ValueError, match="want ECGRecord everywhere"):
+    with pytest.raises(ValueError, match="give only ECGRecord objects"):
         QRSSegmenter().fit([make_record()]).describe(np.zeros((3, 200)))
 
 
@@ -811,8 +813,7 @@ def check_bars(records):
     assert gross_f1(peaks_of(beats), annotated, 0.05 * rate) >= 0.983
     stitched = segmenter.inverse_transform(beats)
     for i, (record, back) in enumerate(zip(records, stitched, strict=True)):
-        part = beats[i]
-        reached = window_samples(part, 0, record)
+        reached = window_samples(beats[i], 0, record)
         np.testing.assert_array_equal(back.signal[reached], record.signal[reached])
         assert np.isfinite(back.signal).all()
     again = segmenter.transform(stitched)

@@ -59,7 +59,7 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
     pre_width : float, default=200.0
         Length of the region ``"pre"``, in ms.
     sampling_rate : float, default=250.0
-        Rate of array input in Hz. A BeatSet brings its own.
+        Sampling rate of array input in Hz. A BeatSet has its own.
     hidden : sequence of int, optional
         Widths of the encoder's layers, mirrored in the decoder. By default 0.8, 0.8, 0.6
         and 0.6 of the region's length: the published 40, 40, 30, 30 for 50 samples.
@@ -69,14 +69,14 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
     max_epochs : int, default=50
         Passes over the training beats.
     batch_size : int, default=64
-        Beats a step.
+        Number of beats in each step.
     lr : float, default=0.001
         Learning rate of Adam.
     device : str, default="auto"
-        ``"cpu"``, ``"cuda"``, or whichever is there.
+        ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
-        Seeds training, and makes the salt. A salt made from a number can be made again by
-        anyone who guesses the number: leave None for a release.
+        Seeds training, and makes the salt. A salt that comes from a number can be drawn
+        again by anyone who guesses the number: leave None for a release.
 
     Attributes
     ----------
@@ -85,13 +85,13 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
     history_ : dict of str to ndarray of shape (n_epochs,)
         ``train_loss`` (negative ELBO in nats) and ``dur`` (seconds).
     n_iter_ : int
-        Epochs done.
+        Number of epochs.
     columns_ : ndarray of int
         Samples of a beat that are replaced.
     salt_ : ndarray of uint8 of shape (16,)
         Secret that keys the draws.
     device_ : str
-        Where the net lives.
+        The device of the net.
     n_leads_, n_times_, sampling_rate_ : int, int, float
         Layout of the beats seen in `fit`.
     n_features_in_ : int
@@ -99,7 +99,7 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
 
     See Also
     --------
-    ReidentificationScorer : Measures what an attacker still recognises.
+    ReidentificationScorer : Measures what an attacker still recognizes.
 
     Notes
     -----

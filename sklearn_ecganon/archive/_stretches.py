@@ -116,11 +116,11 @@ def _search(
     some databases annotate the first ten beats only, and some the changes of rhythm.
     """
     annotated = detector == "annotated"
-    screened = screen(record, judge=not annotated)
+    screened = screen(record, check_quality=not annotated)
     detected = _beats_of(screened, detector, n_window)
     n_annotated = 0 if record.r_peaks is None else len(record.r_peaks)
     if not annotated and n_annotated and _covers(record, detected):
-        by_annotation = screen(record, judge=False)
+        by_annotation = screen(record, check_quality=False)
         detected = _beats_of(by_annotation, "annotated", n_window)
         screened = replace(by_annotation, voters=screened.voters or by_annotation.voters)
     return detected, screened, 2 * n_annotated >= len(detected.r_peaks)

@@ -1,10 +1,13 @@
-"""What a release promises to keep: the numbers of an ECG, and what a cardiologist concludes.
+"""The clinical information that a release must preserve, and how to measure it.
 
-``"diagnostic"``: beat classes in order, rate zone, irregularity, narrow or wide QRS, and the
-categories of PR, QTc and ST. ``"measurement"``: RR exact, and QRS duration, QT, PR and ST
-within `TOLERANCES`. Whatever is kept also identifies: its floor is what an attacker achieves
-who sees the contract and nothing else. The combination of all that is kept of one record is
-its profile.
+The ``"diagnostic"`` contract preserves the conclusions of a cardiologist: the beat classes
+in order, the rate zone, irregularity, narrow or wide QRS, and the categories of PR, QTc and
+ST. The ``"measurement"`` contract preserves RR intervals exactly, and QRS duration, QT, PR
+and ST within `TOLERANCES`.
+
+Preserved information also identifies people. The floor of a contract is the identification
+rate of an attacker who knows the preserved information and nothing else. The profile of a
+record is the combination of all its preserved information.
 """
 
 from sklearn_ecganon.contracts._measure import (

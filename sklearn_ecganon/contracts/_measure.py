@@ -1,4 +1,4 @@
-"""Measures the numbers of an ECG, and the categories that follow from them."""
+"""Measure the intervals of an ECG and derive diagnostic categories from them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from sklearn_ecganon.segmentation import used_leads
 __all__ = ["CATEGORIES", "CONTRACTS", "TOLERANCES", "Measurements", "category", "measure"]
 
 CONTRACTS = ("diagnostic", "measurement")
-#: Largest median error of the measurement contract: ms, and mV for ST.
+#: Largest median error that the measurement contract permits, in ms, and in mV for ST.
 TOLERANCES = {"QRS": 10.0, "QT": 20.0, "PR": 15.0, "ST": 0.05}
 
 
 def _above(limit: float) -> float:
-    """Return the first number that is larger: the limit itself belongs to what is below."""
+    """Return the next larger float, so that the limit itself belongs to the lower category."""
     return float(np.nextafter(limit, np.inf))
 
 
-#: First value of each category but the lowest: beats a minute, RMSSD over mean RR, ms, mV.
+#: Smallest value of each category except the lowest. Units: beats per minute for the rate,
+#: RMSSD over mean RR for irregularity, mV for ST, ms for the others.
 CATEGORIES: dict[str, tuple[float, ...]] = {
     "rate_zone": (60.0, _above(100.0)),
     "irregularity": (_above(0.1),),
@@ -39,11 +40,11 @@ CATEGORIES: dict[str, tuple[float, ...]] = {
 NO_P_WAVE = -1
 UNMEASURED = -2
 
-_ST_MS = 60.0  # ST is read this long after the J point, against the level before the QRS
-_LEVEL_MS = 20.0
-# How much of a heart cycle belongs to a beat, before and after its R peak.
+_ST_MS = 60.0  # ST is read this long after the J point
+_BASELINE_MS = 20.0  # length of the PR segment that is the reference for ST
+# Fractions of the cardiac cycle that belong to a beat, before and after its R peak.
 _CYCLE = (0.45, 0.6)
-_N_REMEMBERED = 4096  # records; 60 s of one take 3 kB
+_N_REMEMBERED = 4096  # records; 60 s of one record take 3 kB
 
 
 def category(name: str, values: ArrayLike) -> NDArray[np.intp]:
@@ -54,12 +55,12 @@ def category(name: str, values: ArrayLike) -> NDArray[np.intp]:
     name : str
         One of `CATEGORIES`.
     values : array-like of float
-        In the unit of its limits.
+        Values in the unit of the limits in `CATEGORIES`.
 
     Returns
     -------
     categories : ndarray of int of the same shape
-        How many of the limits a value reaches; -2 for NaN.
+        Number of limits that each value reaches; -2 for NaN.
 
     Examples
     --------
@@ -74,7 +75,7 @@ def category(name: str, values: ArrayLike) -> NDArray[np.intp]:
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """The numbers of each beat, and what they come to for each record.
+    """The intervals of each beat, and the medians and categories of each record.
 
     Parameters
     ----------
@@ -83,9 +84,9 @@ class Measurements:
     n_records : int
         Number of records.
     RR, PR, QRS, QT : ndarray of shape (n_beats,)
-        Time since the beat before, and intervals, in ms; NaN where there is none.
+        Time since the previous beat, and intervals, in ms; NaN where there is none.
     ST : ndarray of shape (n_beats,)
-        Level 60 ms after the end of the QRS against the level before it, in mV.
+        Voltage 60 ms after the end of the QRS relative to the baseline before it, in mV.
     labels : ndarray of str of shape (n_beats,) or None
         Clinical class of each beat.
 
@@ -109,7 +110,7 @@ class Measurements:
     labels: NDArray[np.str_] | None = None
 
     def bounds(self) -> NDArray[np.intp]:
-        """Return where each record's beats start, plus the end: shape (n_records + 1,)."""
+        """Return the index of each record's first beat, and n_beats: (n_records + 1,)."""
         return np.searchsorted(self.record, np.arange(self.n_records + 1))
 
     def medians(self) -> dict[str, NDArray[np.float64]]:
@@ -118,55 +119,57 @@ class Measurements:
         Returns
         -------
         medians : dict of ndarray of shape (n_records,)
-            In ms, ST in mV. Over beats of class N where the record has such labels, else
-            over all. PR is NaN where more than half of these beats have no P wave, the
-            others where no beat shows them.
+            Medians in ms, and in mV for ST. They are taken over beats of class N if the
+            record has such labels, else over all beats. PR is NaN if more than half of
+            these beats have no P wave. The others are NaN if no beat has a value.
         """
-        found = {name: np.full(self.n_records, np.nan) for name in TOLERANCES}
+        medians = {name: np.full(self.n_records, np.nan) for name in TOLERANCES}
         for i, (start, stop) in enumerate(pairwise(self.bounds())):
             beats = normal = np.arange(start, stop)
             if self.labels is not None and (self.labels[beats] == "N").any():
                 normal = beats[self.labels[beats] == "N"]
-            for name, medians in found.items():
+            for name, by_record in medians.items():
                 values = getattr(self, name)[normal]
                 known = values[np.isfinite(values)]
                 if len(known) and (name != "PR" or 2 * len(known) >= len(values)):
-                    medians[i] = np.median(known)
-        return found
+                    by_record[i] = np.median(known)
+        return medians
 
     def categories(self) -> dict[str, NDArray[np.intp]]:
-        """Return what the numbers say of each record.
+        """Return the diagnostic categories of each record.
 
         Returns
         -------
         categories : dict of ndarray of int of shape (n_records,)
-            How many of the limits in `CATEGORIES` the record reaches: ``rate_zone`` (below
-            60, 60 to 100, above 100 a minute), ``irregularity`` (RMSSD above a tenth of the
-            mean RR), ``wide_qrs`` (120 ms or more), ``pr`` (below 120, up to 200, above
-            200 ms, and -1 without P waves), ``qtc`` (Bazett, 450 ms or more), ``st`` (0.1 mV
-            or more below, level, or 0.1 mV or more above). -2 where there is nothing to
-            be measured: no QRS complex, no T wave, or for the rhythm too few beats.
+            Number of limits in `CATEGORIES` that the record reaches: ``rate_zone`` (below
+            60, 60 to 100, or above 100 beats per minute), ``irregularity`` (RMSSD above a
+            tenth of the mean RR), ``wide_qrs`` (120 ms or more), ``pr`` (below 120, up to
+            200, or above 200 ms; -1 without P waves), ``qtc`` (Bazett, 450 ms or more),
+            ``st`` (depressed by 0.1 mV or more, isoelectric, or elevated by 0.1 mV or
+            more). The category is -2 where nothing can be measured: without a QRS complex,
+            without a T wave, or with too few beats for a rhythm.
         """
         medians = self.medians()
-        mean_rr, unrest = np.full((2, self.n_records), np.nan)
+        mean_rr, irregularity = np.full((2, self.n_records), np.nan)
         for i, (start, stop) in enumerate(pairwise(self.bounds())):
             rr = self.RR[start:stop]
             rr = rr[np.isfinite(rr)]
             if len(rr):
                 mean_rr[i] = rr.mean()
             if len(rr) > 1:
-                unrest[i] = np.sqrt(np.mean(np.diff(rr) ** 2)) / rr.mean()
+                irregularity[i] = np.sqrt(np.mean(np.diff(rr) ** 2)) / rr.mean()
         values = {
             "rate_zone": 60_000 / mean_rr,
-            "irregularity": unrest,
+            "irregularity": irregularity,
             "wide_qrs": medians["QRS"],
             "pr": medians["PR"],
             "qtc": medians["QT"] / np.sqrt(mean_rr / 1000),
             "st": medians["ST"],
         }
-        found = {name: category(name, value) for name, value in values.items()}
-        found["pr"][np.isnan(medians["PR"]) & np.isfinite(medians["QRS"])] = NO_P_WAVE
-        return found
+        categories = {name: category(name, value) for name, value in values.items()}
+        no_p_wave = np.isnan(medians["PR"]) & np.isfinite(medians["QRS"])
+        categories["pr"][no_p_wave] = NO_P_WAVE
+        return categories
 
 
 def measure(
@@ -178,67 +181,68 @@ def measure(
 ) -> Measurements:
     """Measure RR, PR, QRS, QT and ST of every beat.
 
-    Edges are read from the median of a few consecutive beats of one record and class, which
-    they share: noise is averaged away, and it takes a fifth of the time. What was measured
-    is remembered by the content of a record, so that a search over many candidates measures
-    the originals once.
+    A few consecutive beats of one record and class share one measurement of their median
+    beat, which removes noise and takes a fifth of the time. Results are cached by the
+    content of a record, so that a search over many candidates measures the originals once.
 
     Parameters
     ----------
     beats : BeatSet
-        Beats in mV. Waves that reach beyond the window are not seen. Where hearts beat
-        fast, 45 % of a record's median cycle are looked at before an R peak and 60 % after.
+        Beats in mV. Waves outside the window are not measured. At fast heart rates,
+        neighboring beats reach into the window, and only 45 % of a record's median cycle
+        before an R peak and 60 % after it are used.
     average : int, default=5
-        How many beats share one measurement.
+        Number of beats that share one measurement.
     delineator : Delineator, optional
-        Who finds the edges; by default ``Delineator("unet")``. All leads have a say; ST is
-        that of lead MLII or II, or of the first lead.
+        Finds the edges of the waves, by default ``Delineator("unet")``. Intervals are
+        combined from all leads. ST is read in lead MLII or II if there is one, else in the
+        first lead.
     remember : bool, default=True
-        Keep the numbers of the last few thousand records, by their content.
+        Cache the results of the last few thousand records by their content.
 
     Returns
     -------
     measurements : Measurements
-        One value a beat.
+        One value for each beat.
 
     Raises
     ------
     ValueError
-        If the rate is below 100 Hz.
+        If the sampling rate is below 100 Hz.
     """
     delineator = delineator or Delineator()
-    numbers = [np.empty((len(TOLERANCES), 0))]
+    tables = [np.empty((len(TOLERANCES), 0))]
     for i, (start, stop) in enumerate(pairwise(beats.bounds())):
         if start < stop:
-            own = beats[i]
-            asked = _Asked(
-                _content(own, average, delineator),
-                partial(_measure_record, own, average, delineator),
+            record = beats[i]
+            request = _MeasurementRequest(
+                _content(record, average, delineator),
+                partial(_measure_record, record, average, delineator),
             )
-            numbers.append((_remembered if remember else _remembered.__wrapped__)(asked))
-    found = dict(zip(TOLERANCES, np.concatenate(numbers, axis=1), strict=True))
-    return Measurements(beats.record, len(beats), beats.rr, labels=beats.labels, **found)
+            tables.append((_remembered if remember else _remembered.__wrapped__)(request))
+    values = dict(zip(TOLERANCES, np.concatenate(tables, axis=1), strict=True))
+    return Measurements(beats.record, len(beats), beats.rr, labels=beats.labels, **values)
 
 
 @dataclass(unsafe_hash=True)
-class _Asked:
-    """A record to be measured, known by its content."""
+class _MeasurementRequest:
+    """A record to be measured; requests with the same content are equal."""
 
     content: bytes
     measure: Callable[[], NDArray[np.float64]] | None = field(compare=False)
 
 
 @lru_cache(maxsize=_N_REMEMBERED)
-def _remembered(asked: _Asked) -> NDArray[np.float64]:
-    assert asked.measure is not None
-    numbers = asked.measure()
-    asked.measure = None  # the memory keeps this key, and must not keep the signal with it
-    return numbers
+def _remembered(request: _MeasurementRequest) -> NDArray[np.float64]:
+    assert request.measure is not None
+    values = request.measure()
+    request.measure = None  # the cache keeps the request and must not keep the signal
+    return values
 
 
 def _content(record: BeatSet, average: int, delineator: Delineator) -> bytes:
     labels = None if record.labels is None else record.labels.tolist()
-    rest = (
+    settings = (
         record.beats.shape,
         _reach(record),
         record.sampling_rate,
@@ -249,25 +253,25 @@ def _content(record: BeatSet, average: int, delineator: Delineator) -> bytes:
         delineator.weights,
     )
     digest = blake2b(np.ascontiguousarray(record.beats).data, digest_size=16)
-    digest.update(repr(rest).encode())
+    digest.update(repr(settings).encode())
     return digest.digest()
 
 
 def _measure_record(
     record: BeatSet, average: int, delineator: Delineator
 ) -> NDArray[np.float64]:
-    """Return what `TOLERANCES` names of each beat of one record: (n_numbers, n_beats)."""
+    """Return the values named in `TOLERANCES` of each beat: (n_tolerances, n_beats)."""
     n_beats = len(record.beats)
-    numbers = np.full((len(TOLERANCES), n_beats), np.nan)
+    values = np.full((len(TOLERANCES), n_beats), np.nan)
     blocks = _blocks(record.labels, n_beats, average)
     windows = np.stack([np.median(record.beats[block], axis=0) for block in blocks])
     strip = _strip(windows, record)
-    if np.ptp(strip.signal, axis=0).any():  # else only flat lines: no wave to be measured
+    if np.ptp(strip.signal, axis=0).any():  # a flat signal has no waves to measure
         measured = _measure_strip(strip, delineator, len(blocks))
         for i, name in enumerate(TOLERANCES):
             for block, value in zip(blocks, measured[name], strict=True):
-                numbers[i, block] = value
-    return numbers
+                values[i, block] = value
+    return values
 
 
 def _blocks(
@@ -277,21 +281,26 @@ def _blocks(
     classes = [np.arange(n_beats)]
     if labels is not None:
         classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    return [own[a : a + average] for own in classes for a in range(0, len(own), average)]
+    return [
+        rows[start : start + average]
+        for rows in classes
+        for start in range(0, len(rows), average)
+    ]
 
 
 def _strip(windows: NDArray[np.float64], record: BeatSet) -> ECGRecord:
-    """Lay windows end to end, each with its ends at 0 mV: a record that can be delineated."""
+    """Concatenate windows, each with both ends at 0 mV, to a record for the delineator."""
     before, after = _reach(record)
     windows = windows[:, :, before:after]
     r_peak = record.n_times // 2 - before
     n_windows, n_leads, n_times = windows.shape
     ramp = np.linspace(0, 1, n_times)
-    level = windows[:, :, :1] + (windows[:, :, -1:] - windows[:, :, :1]) * ramp
-    # The net needs context: the windows go round, beyond both ends and until it is enough.
+    baseline = windows[:, :, :1] + (windows[:, :, -1:] - windows[:, :, :1]) * ramp
+    # The net needs context, so the windows repeat until the strip is long enough, and one
+    # window more stands at either end.
     shortest = SHORTEST_MS * record.sampling_rate / 1000
     order = np.arange(-1, max(n_windows, shortest // n_times) + 1, dtype=np.intp) % n_windows
-    signal = (windows - level)[order].transpose(1, 0, 2).reshape(n_leads, -1)
+    signal = (windows - baseline)[order].transpose(1, 0, 2).reshape(n_leads, -1)
     return ECGRecord(
         signal.T,
         record.sampling_rate,
@@ -302,19 +311,19 @@ def _strip(windows: NDArray[np.float64], record: BeatSet) -> ECGRecord:
 
 
 def _reach(record: BeatSet) -> tuple[int, int]:
-    """Return the columns to look at: where hearts beat fast, neighbours are in the window."""
+    """Return the range of columns of a beat, without its neighbors at fast rates."""
     n_times, r_peak = record.n_times, record.n_times // 2
     if len(record.r_peaks) < 2:
         return 0, n_times
     cycle = np.median(np.diff(record.r_peaks))
-    before, after = (round(share * cycle) for share in _CYCLE)
+    before, after = (round(fraction * cycle) for fraction in _CYCLE)
     return max(0, r_peak - before), min(n_times, r_peak + after)
 
 
 def _measure_strip(
     strip: ECGRecord, delineator: Delineator, n_windows: int
 ) -> dict[str, NDArray[np.float64]]:
-    """Return PR, QRS, QT and ST of the windows of a strip, which start at its second."""
+    """Return PR, QRS, QT and ST of the windows of a strip; its first window is context."""
     windows = slice(1, 1 + n_windows)
     waves = delineator.delineate(strip).combined()
     intervals = waves.intervals()
@@ -334,7 +343,7 @@ def _measure_strip(
 def st_levels(
     trace: NDArray[np.float64], onset: NDArray, offset: NDArray, per_ms: float
 ) -> NDArray[np.float64]:
-    """Return how far ST lies above the level before the QRS, in the unit of the trace.
+    """Return the ST level relative to the baseline before the QRS.
 
     Parameters
     ----------
@@ -343,14 +352,14 @@ def st_levels(
     onset, offset : ndarray of shape (n_beats,)
         Edges of each QRS in samples, NaN where unknown.
     per_ms : float
-        Samples in a millisecond.
+        Number of samples per millisecond.
     """
     levels = np.full(len(onset), np.nan)
-    reach = max(1, round(_LEVEL_MS * per_ms))
+    reach = max(1, round(_BASELINE_MS * per_ms))
     for beat in np.flatnonzero(np.isfinite(onset + offset)):
         before, after = int(onset[beat]), round(offset[beat] + _ST_MS * per_ms)
-        rest = trace[max(0, before - reach) : before]
+        baseline = trace[max(0, before - reach) : before]
         st = trace[after - reach // 2 : after + reach // 2 + 1]
-        if len(rest) and len(st):
-            levels[beat] = st.mean() - rest.mean()
+        if len(baseline) and len(st):
+            levels[beat] = st.mean() - baseline.mean()
     return levels

@@ -1,4 +1,4 @@
-"""How many people share what a contract keeps of a record."""
+"""Profiles of records, and the number of people who share each profile."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class ProfileAnonymity(NamedTuple):
     Attributes
     ----------
     minimum : int
-        Fewest people who share a profile: the release is k-anonymous by profile for every
-        k up to this number.
+        Smallest number of people who share a profile. The release is k-anonymous by profile
+        for every k up to this number.
     fractions : dict of int to float
         For each k the fraction of people in a class of fewer than k: somebody is counted if
         any of their records has a profile that fewer than k people share.
     n_subjects, n_profiles : int
-        People, and different profiles.
+        Number of people, and of different profiles.
     class_sizes : ndarray of int of shape (n_records,)
         For each record the number of people who share its profile.
     """
@@ -63,12 +63,12 @@ class ProfileAnonymity(NamedTuple):
 def profiles(
     measured: Measurements, contract: str = "diagnostic"
 ) -> list[tuple[int | str, ...]]:
-    """Return the combination of everything that a contract keeps of each record.
+    """Return the combination of all information that a contract preserves of each record.
 
     Parameters
     ----------
     measured : Measurements
-        From `measure`.
+        Result of :func:`measure`.
     contract : {"diagnostic", "measurement"}, default="diagnostic"
         ``"diagnostic"``: the categories, and which beat classes occur. ``"measurement"``:
         the median intervals in steps of twice their tolerance, mean and standard deviation
@@ -82,12 +82,13 @@ def profiles(
     Raises
     ------
     ValueError
-        If there is no such contract.
+        If `contract` is unknown.
 
     Notes
     -----
-    The order of beat classes is kept too, but it is left out here: it would make every
-    record with an ectopic beat unique. So the true classes are smaller still.
+    Contracts also preserve the order of beat classes, but profiles leave it out, because it
+    would make every record with an ectopic beat unique. The true equivalence classes are
+    therefore smaller.
 
     Examples
     --------
@@ -121,7 +122,7 @@ def profile_anonymity(
     Parameters
     ----------
     profiles : sequence of tuple of length n_records
-        From `profiles`, of the records that are released.
+        Result of :func:`profiles` for the released records.
     subjects : array-like of shape (n_records,)
         The person of each record.
     k : sequence of int, default=(2, 5, 10)
@@ -135,12 +136,12 @@ def profile_anonymity(
     Raises
     ------
     ValueError
-        If there is no record, or profiles and subjects differ in number.
+        If there is no record, or if the numbers of profiles and subjects differ.
 
     Notes
     -----
-    k-anonymity [1]_ with the profile as quasi-identifier. Several records of one person
-    count once, since they do not hide each other.
+    This is k-anonymity [1]_ with the profile as quasi-identifier. Several records of one
+    person count once, because they do not hide each other.
 
     References
     ----------
@@ -159,8 +160,8 @@ def profile_anonymity(
     people = np.asarray(subjects)
     if not len(profiles) or people.shape != (len(profiles),):
         raise ValueError(
-            f"{len(profiles)} profiles and {people.size} subjects; give one subject for each "
-            "of at least one profile."
+            f"there are {len(profiles)} profiles and {people.size} subjects; give one subject "
+            "for each of at least one profile."
         )
     sharing = defaultdict(set)
     for profile, person in zip(profiles, people.tolist(), strict=True):
@@ -177,7 +178,7 @@ def profile_anonymity(
 
 
 def _steps(values: NDArray[np.float64], step: float) -> list[int | str]:
-    """Return the number of the step that each value lies in, and "none" for NaN."""
+    """Return the index of the step that contains each value, and "none" for NaN."""
     return ["none" if np.isnan(value) else round(value / step) for value in values.tolist()]
 
 

@@ -70,9 +70,10 @@ class RecordPseudonym:
     first : bytes
         Keyed digest of the record's first stretch.
     settled : object
-        What the anonymizer decided at the first stretch besides the draws.
+        Decisions that the anonymizer took at the first stretch, besides the draws.
     relations : LimbRelations or None
-        What the limb leads of the first stretch obey, and so do those of the release.
+        Relations between limb leads that the first stretch obeys. The release obeys them
+        too.
     """
 
     model: BaseAnonymizer
@@ -113,7 +114,7 @@ class RecordPseudonym:
 class BaseAnonymizer(
     ArrayFeatureNamesMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
 ):
-    """Base of all anonymizers: it checks the input and keeps strength, salt and output.
+    """Base class of all anonymizers; it checks the input and holds strength and salt.
 
     A method inherits from this class and writes ``__init__`` (with `strength` and
     `random_state`), ``_parameter_constraints`` where it has other parameters, and
@@ -129,7 +130,7 @@ class BaseAnonymizer(
         Learn from ``beats.beats`` of shape (n_beats, n_leads, n_times), in mV.
         ``beats.labels`` (one for each beat) and `y` (the subject of each record) are None
         where they are not known. `seed` is an int. A method with `max_epochs` counts its
-        epochs on `context`; the rest of scikit-learn's callbacks is done here.
+        epochs on `context`; this class handles the other callbacks of scikit-learn.
 
     A method whose decisions take more than random numbers, such as the record's mean beat,
     also writes
@@ -177,10 +178,10 @@ class BaseAnonymizer(
     sampling_rate_: Any  # float, or None where the rate of an array is not known
 
     def _learn(self, beats: BeatSet, y: Any, seed: int, context: Any) -> None:
-        """Learn from beats; by default there is nothing to learn."""
+        """Learn from beats; by default this does nothing."""
 
     def _settle(self, first: BeatSet, draws: Draws) -> Any:
-        """Return what the first stretches decide for all others; by default nothing."""
+        """Return the decisions of the first stretches for all others; by default None."""
         return None
 
     @abstractmethod
@@ -202,7 +203,7 @@ class BaseAnonymizer(
             Subject of each record, or of each row of an array. Methods that group people
             use it, all others ignore it.
         labels : array-like of shape (n_beats,), optional
-            Clinical class of each beat. A BeatSet brings its own.
+            Clinical class of each beat, in place of the labels of a BeatSet.
 
         Returns
         -------
@@ -212,7 +213,7 @@ class BaseAnonymizer(
         Raises
         ------
         ValueError
-            If X is not made of finite real beats, or labels do not fit it.
+            If X does not hold finite real beats, or if `labels` has another length.
         """
         beats = validate_beats(
             self, X, reset=True, labels=labels, rate=getattr(self, "sampling_rate", None)
@@ -242,7 +243,7 @@ class BaseAnonymizer(
         Returns
         -------
         X_new : BeatSet or ndarray
-            The input with other windows: same shape, same dtype.
+            The anonymized beats, with the shape and the dtype of the input.
         """
         check_is_fitted(self)
         beats = self._validated(X)
@@ -260,9 +261,9 @@ class BaseAnonymizer(
     def pseudonym(self, first: BeatSet, salt: bytes | None = None) -> Pseudonym:
         """Draw the pseudo-identity of one record.
 
-        A recording that does not fit into memory is released stretch by stretch with it.
-        Every draw is made here; what changes along the record is keyed by the content of
-        each stretch.
+        It allows you to release a recording that does not fit into memory, stretch by
+        stretch. This method makes all draws that the stretches share. Draws that change
+        along the record are keyed by the content of each stretch.
 
         Parameters
         ----------
@@ -301,7 +302,7 @@ class BaseAnonymizer(
         return RecordPseudonym(self, draws.salt, draws.digests[0], settled, relations)
 
     def inverse_transform(self, X: Any) -> Any:
-        """Return X unchanged: what was removed is gone, and a Pipeline goes on to stitch.
+        """Return X unchanged, so that a Pipeline can go on to stitch records.
 
         Parameters
         ----------
@@ -318,15 +319,15 @@ class BaseAnonymizer(
     def resalt(self, random_state: int | np.random.RandomState | bytes | None = None) -> Self:
         """Return a copy of the fitted model that draws other pseudo-identities.
 
-        This is how one ships a model without its salt, and what a semi-informed attacker
-        does: the same software, a secret of their own.
+        Use it to pass a model on without its salt. Semi-informed attackers do the same:
+        they run the same software with a salt of their own.
 
         Parameters
         ----------
         random_state : int, RandomState, bytes or None, default=None
             Source of the new salt, or the salt itself as bytes. None takes it from the
-            operating system, which is the only choice for a release: a salt made from a
-            number can be made again.
+            operating system, which is the only choice for a release: a salt that comes from
+            a number can be drawn again.
 
         Returns
         -------
@@ -360,9 +361,9 @@ def _as_array(beats: BeatSet, X: ArrayLike) -> NDArray:
 
 def _check_one_record(beats: Any, method: str) -> None:
     if not isinstance(beats, BeatSet) or len(beats) != 1:
-        found = f"{len(beats)} records" if isinstance(beats, BeatSet) else type(beats).__name__
+        given = f"{len(beats)} records" if isinstance(beats, BeatSet) else type(beats).__name__
         raise ValueError(
-            f"{method} takes a BeatSet of one record, but got {found}; "
+            f"{method} takes a BeatSet of one record, but got {given}; "
             "call it for each record, or call transform."
         )
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-# Probability of a subject that the classifier excludes. Without it one beat could decide.
+# Smallest probability of a subject. Without it a single beat could rule a subject out.
 MIN_PROBA = 1e-3
 
 
 class Attacker:
-    """A classifier, and what it looks at.
+    """A classifier and the modality that it uses.
 
     Give it to :class:`~sklearn_ecganon.ReidentificationScorer` or
     :func:`~sklearn_ecganon.evaluation.evaluate` to try an attacker of your own. To compare
@@ -22,23 +22,23 @@ class Attacker:
     that gallery is taken for each subject it was trained on. The score of a row is the
     similarity of its predicted probabilities to these.
 
-    An attacker that is no classifier is a subclass: overwrite `fit`, `enroll` and
-    `log_proba`.
+    To write an attacker that is not a classifier, subclass this class and override `fit`,
+    `enroll` and `log_proba`.
 
     Parameters
     ----------
     classifier : classifier with `predict_proba`
-        Cloned before it is fitted.
+        It is cloned before it is fitted.
     modality : str, default="waveform"
-        What the attacker looks at. ``"waveform"``: z-scored beat windows with their baseline
-        and amplitude. ``"rhythm"``: RR intervals around each beat. ``"intervals"``: these,
-        PR, QRS, QT, ST and the beat class. ``"categories"``: what the diagnostic contract
-        keeps.
+        Input of the classifier. ``"waveform"``: z-scored beat windows with their baseline
+        and amplitude. ``"rhythm"``: RR intervals around each beat. ``"intervals"``: RR
+        intervals, PR, QRS, QT, ST and the beat class. ``"categories"``: the categories that
+        the diagnostic contract keeps.
     name : str, optional
-        Its name in tables; by default the name of the classifier's class and the modality.
+        Name in tables; by default the name of the classifier's class and the modality.
     seed : int, optional
-        Passed to the classifier as `random_state` if that is None. `ReidentificationScorer`
-        sets it if it is None.
+        The attacker passes it to the classifier as `random_state` if that is None.
+        `ReidentificationScorer` sets a seed where none is given.
 
     Examples
     --------

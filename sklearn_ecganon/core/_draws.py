@@ -18,7 +18,7 @@ from sklearn_ecganon.records import BeatSet
 class Draws:
     """Secret random numbers for the records of a BeatSet, the same ones for each call.
 
-    :class:`BaseAnonymizer` makes one for every release. Numbers of a record are keyed by
+    :class:`BaseAnonymizer` creates one for every release. Numbers of a record are keyed by
     the salt and the content of the record's first stretch; numbers of beats are keyed by
     the salt and the content of the stretch that the beats are in. No two stretches of a
     record therefore share numbers of beats, unless the stretches are equal bit for bit.
@@ -108,6 +108,6 @@ class Draws:
 
 
 def _normal(keys: Iterable[bytes], sizes: Iterable[int]) -> NDArray[np.float64]:
-    """Return as many standard normal numbers as asked for from each key."""
+    """Return the requested number of standard normal numbers from each key."""
     streams = [keyed_normals(key, int(n)) for key, n in zip(keys, sizes, strict=True)]
     return np.concatenate([*streams, np.empty(0)])

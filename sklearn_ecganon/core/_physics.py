@@ -1,4 +1,4 @@
-"""Limb leads of a release agree wherever those of the original do."""
+"""Preserve the physical relations between the limb leads of a record in its release."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAX_ERROR_MV = 0.015
 
 
 def obeyed_relations(beats: BeatSet, record: int) -> LimbRelations | None:
-    """Return the relations between the limb leads of a record that its beats obey, if any."""
+    """Return the relations between limb leads that the beats of a record obey, or None."""
     relations = limb_relations(beats.lead_names[record])
     if relations is None:
         return None
@@ -28,8 +28,8 @@ def with_relations(
 ) -> BeatSet:
     """Return a release in which each record obeys its relations.
 
-    Samples at which a method changed no limb lead, such as those of a protected region, stay
-    as they are, to the last bit.
+    Samples at which a method changed no limb lead, for example in a protected region, stay
+    the same bit for bit.
     """
     if all(relation is None for relation in relations):
         return released

@@ -1,4 +1,4 @@
-"""Records to the onsets, peaks and offsets of their P, QRS and T waves."""
+"""Delineation of records: onset, peak and offset of each P, QRS and T wave."""
 
 from sklearn_ecganon.delineation._delineation import POINTS, WAVES, Delineation
 from sklearn_ecganon.delineation._delineator import SHORTEST_MS, Delineator

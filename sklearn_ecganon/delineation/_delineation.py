@@ -1,4 +1,4 @@
-"""What a delineator answers: where each wave of each beat starts, peaks and ends."""
+"""The result of a delineation: onset, peak and offset of each wave of each beat."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 WAVES = ("P", "QRS", "T")
 POINTS = ("onset", "peak", "offset")
 
-# Martínez et al.: a mark stands when this many other leads have theirs close by.
-_N_NEIGHBOURS = 3
+# Martínez et al.: this many other leads must confirm an onset or offset.
+_N_NEIGHBORS = 3
 _NEAR_MS = {"P": 12.0, "QRS": 10.0, "T": 12.0}
 
 
@@ -22,20 +22,20 @@ class Delineation:
     Parameters
     ----------
     positions : ndarray of shape (n_beats, n_leads, 3, 3)
-        P, QRS and T by onset, peak and offset, in samples from the start of the record,
-        between samples too. NaN where there is no such wave, or where the record starts,
-        ends or has a gap before its edge is seen.
+        Onset, peak and offset of P, QRS and T, in samples from the start of the record.
+        Positions may lie between samples. They are NaN where a wave is absent, and where
+        the start, the end or a gap of the record cuts its edge off.
     confidence : ndarray of shape (n_beats, n_leads, 3)
-        For each wave from 0 to 1: the mean probability inside of it; of an absent wave the
-        largest probability there was. NaN throughout for methods that give none.
+        Confidence of each wave from 0 to 1: the mean probability inside the wave, or the
+        largest probability if the wave is absent. It is NaN for methods without confidence.
     r_peaks : ndarray of int of shape (n_beats,)
-        The R peak of each beat, in samples.
+        R peak of each beat, in samples.
     sampling_rate : float
-        In Hz.
+        Sampling rate in Hz.
     lead_names : tuple of str
-        One name a lead.
+        One name for each lead.
     name : str
-        The record's name.
+        Name of the record.
 
     Examples
     --------
@@ -72,8 +72,9 @@ class Delineation:
         Returns
         -------
         intervals : dict of ndarray of shape (n_beats, n_leads)
-            In ms: `PR` from P onset to QRS onset, `QRS` its duration, `QT` from QRS onset
-            to T offset; NaN where a wave is absent.
+            Intervals in ms. `PR` lasts from P onset to QRS onset, `QRS` from QRS onset to
+            QRS offset, and `QT` from QRS onset to T offset. They are NaN where a wave is
+            absent.
         """
         ms = 1000 / self.sampling_rate
         start = self["QRS", "onset"]
@@ -84,18 +85,18 @@ class Delineation:
         }
 
     def combined(self) -> Delineation:
-        """Join the leads into one answer for the heart.
+        """Combine the leads into one delineation.
 
-        A wave exists if at least half of the leads that show the beat's QRS show it. It
-        starts at the earliest onset and ends at the latest offset that three other leads
-        confirm within 12 ms (QRS: 10 ms) [1]_; all the others, if there are fewer. Where
-        none is confirmed, and for the peak, the median of the leads stands. The confidence
-        is the mean over leads.
+        A wave exists if at least half of the leads that contain the QRS of the beat contain
+        the wave. It starts at the earliest onset and ends at the latest offset that three
+        other leads confirm within 12 ms (QRS: 10 ms) [1]_. With fewer than four leads, all
+        other leads must confirm it. If no onset or offset is confirmed, the median of the
+        leads is used, as it is for the peak. The confidence is the mean over leads.
 
         Returns
         -------
         delineation : Delineation
-            With a single lead, ``"combined"``.
+            Delineation with a single lead, ``"combined"``.
 
         References
         ----------
@@ -104,15 +105,16 @@ class Delineation:
         """
         joined = np.full((len(self), 1, len(WAVES), len(POINTS)), np.nan)
         peaks = self.positions[:, :, :, POINTS.index("peak")]
-        n_showing = np.isfinite(peaks).sum(axis=1)
-        exists = (n_showing > 0) & (2 * n_showing >= n_showing[:, [WAVES.index("QRS")]])
+        n_leads_with = np.isfinite(peaks).sum(axis=1)
+        n_leads_with_qrs = n_leads_with[:, [WAVES.index("QRS")]]
+        exists = (n_leads_with > 0) & (2 * n_leads_with >= n_leads_with_qrs)
         for w, wave in enumerate(WAVES):
             near = _NEAR_MS[wave] * self.sampling_rate / 1000
             for beat in np.flatnonzero(exists[:, w]):
-                onsets, peaks_here, offsets = self.positions[beat, :, w].T
+                onsets, peaks_of_wave, offsets = self.positions[beat, :, w].T
                 joined[beat, 0, w] = (
                     _earliest_confirmed(onsets, near),
-                    np.nanmedian(peaks_here),
+                    np.nanmedian(peaks_of_wave),
                     -_earliest_confirmed(-offsets, near),
                 )
         return replace(
@@ -129,11 +131,12 @@ class Delineation:
         )
 
 
-def _earliest_confirmed(marks: NDArray[np.float64], near: float) -> float:
-    """Return the first mark with enough others within `near` samples after it."""
-    marks = np.sort(marks[np.isfinite(marks)])
-    if not len(marks):
+def _earliest_confirmed(positions: NDArray[np.float64], near: float) -> float:
+    """Return the first position that enough others follow within `near` samples."""
+    positions = np.sort(positions[np.isfinite(positions)])
+    if not len(positions):
         return np.nan
-    others = min(_N_NEIGHBOURS, len(marks) - 1)
-    confirmed = np.flatnonzero(marks[others:] - marks[: len(marks) - others] <= near)
-    return float(marks[confirmed[0]] if len(confirmed) else np.median(marks))
+    others = min(_N_NEIGHBORS, len(positions) - 1)
+    spread = positions[others:] - positions[: len(positions) - others]
+    confirmed = np.flatnonzero(spread <= near)
+    return float(positions[confirmed[0]] if len(confirmed) else np.median(positions))

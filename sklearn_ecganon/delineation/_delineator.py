@@ -1,4 +1,4 @@
-"""The delineator: records to the edges of their waves."""
+"""Find the waves of records with a neural network or with NeuroKit."""
 
 from __future__ import annotations
 
@@ -17,54 +17,56 @@ from sklearn_ecganon.segmentation import find_beats, select_leads, to_extremum, 
 
 METHODS = ("unet", "prominence", "dwt")
 
-_MIN_RATE = 100.0  # Hz; below it a QRS is a handful of samples
-SHORTEST_MS = 2000.0  # two beats, and what the net sees around one
-_REFINE_MS = 40.0  # as QRSSegmenter
+_MIN_RATE = 100.0  # Hz; below it a QRS has too few samples
+SHORTEST_MS = 2000.0  # long enough for two beats and for the context that the net needs
+_REFINE_MS = 40.0  # the default of QRSSegmenter
 
 
 class Delineator:
     """Find onset, peak and offset of the P wave, QRS complex and T wave of each beat.
 
-    ``"unet"`` answers with a small neural network [1]_ trained on the twelve leads of LUDB
-    [2]_, each lead on its own, of any polarity. It may answer that a beat has no P wave,
-    and says how sure it is. The two others are NeuroKit's [3]_, for comparison; they claim
-    a P wave in nearly every beat.
+    ``"unet"`` is a small neural network [1]_ that was trained on the twelve leads of LUDB
+    [2]_. It processes each lead separately and accepts leads of any polarity. It may find
+    that a beat has no P wave, and it returns a confidence for each wave. The two other
+    methods are those of NeuroKit [3]_ and serve as comparison; they find a P wave in nearly
+    every beat.
 
-    It learns nothing from the records it is given, so it is no scikit-learn estimator:
-    `fit` only checks them and `transform` may be called without it.
+    The class learns nothing from records and is not a scikit-learn estimator: `fit` only
+    checks the records, and `transform` does not require it.
 
     Parameters
     ----------
     method : {"unet", "prominence", "dwt"}, default="unet"
-        Who delineates.
+        The delineation method.
     weights : str or path-like, optional
-        A safetensors file for ``"unet"``, written by `train_delineator`; those
-        of the package by default.
+        A safetensors file for ``"unet"``, written by `train_delineator`. By default the
+        weights of the package are used.
 
     See Also
     --------
-    Delineation : The answer for one record.
+    Delineation : The result for one record.
     QRSSegmenter : Cuts records into beats.
 
     Notes
     -----
-    Beats are the record's own `r_peaks` where it has some. Else ``"unet"`` finds them where
-    the leads together see a QRS, and the two others with the default detector of
-    `QRSSegmenter`; each R peak is then moved to the extremum within 40 ms of lead MLII or
-    II, or of the first lead. In a lead the QRS of a beat lies within 150 ms of its R peak;
-    P is the most probable wave between it and the QRS before, no more than 600 ms before
-    the R peak; T the same up to the QRS after, no more than 900 ms after the R peak.
+    If a record has `r_peaks`, they define its beats. Otherwise ``"unet"`` finds beats where
+    the mean probability of a QRS over all leads is high, and the other methods use the
+    default detector of `QRSSegmenter`. Each R peak is then moved to the extremum within 40
+    ms in lead MLII or II, or in the first lead. The QRS of a beat must lie within 150 ms of
+    its R peak. P is the most probable wave between the previous QRS and this QRS, at most
+    600 ms before the R peak. T is the most probable wave between this QRS and the next QRS,
+    at most 900 ms after the R peak.
 
-    Records of other rates than 250 Hz are resampled for the net. Each lead takes 30 % of
-    its probabilities from the mean over all leads of the record, which spares it some P
-    waves made up and some missed. An edge is where the probability of the wave crosses one
-    half, interpolated between samples; it is given in samples of the record. Waves that a
-    gap (NaN) or the end of the record cuts have NaN for the edge that is not seen. A lead
-    that is all NaN or flat has no waves.
+    Records are resampled to 250 Hz for the net. Each lead takes 30 % of its probabilities
+    from the mean over all leads of the record, which reduces false and missed P waves. An
+    edge is the position at which the probability of the wave crosses one half, interpolated
+    between samples. It is given in samples of the record. If a gap (NaN) or the end of the
+    record cuts a wave, the missing edge is NaN. A lead that is all NaN or flat has no
+    waves.
 
-    Deviations from [1]_: 250 Hz and not 500 Hz, most of the work at 125 Hz, 0.24 million
-    weights, edges between samples, leads that share. NeuroKit is called with its defaults,
-    after its ``ecg_clean``.
+    Deviations from [1]_: the net works at 250 Hz instead of 500 Hz, and mostly at 125 Hz;
+    it has 0.24 million weights; edges lie between samples; leads exchange probabilities.
+    NeuroKit is called with its defaults, after its ``ecg_clean``.
 
     References
     ----------
@@ -111,7 +113,7 @@ class Delineator:
         Raises
         ------
         ValueError
-            As :meth:`transform`, but for records without a beat.
+            As in :meth:`transform`, except for records without a beat.
         """
         for record in check_records(X):
             _check(record)
@@ -128,19 +130,19 @@ class Delineator:
         Returns
         -------
         delineations : list of Delineation
-            One a record.
+            One delineation for each record.
 
         Raises
         ------
         ValueError
-            If X is no list of records, or one of them is shorter than 2 s, slower than
-            100 Hz, without a lead that is neither all NaN nor flat, or without a beat, or
-            if NeuroKit fails on it.
+            If X is not a list of records; if a record is shorter than 2 s, is sampled below
+            100 Hz, has no beat, or has only leads that are flat or all NaN; or if NeuroKit
+            fails on a record.
         """
         return [self.delineate(record) for record in check_records(X)]
 
     def fit_transform(self, X: list[ECGRecord], y: Any = None) -> list[Delineation]:
-        """Do what :meth:`transform` does.
+        """Check the records and delineate them, like :meth:`transform`.
 
         Parameters
         ----------
@@ -152,7 +154,7 @@ class Delineator:
         Returns
         -------
         delineations : list of Delineation
-            One a record.
+            One delineation for each record.
         """
         return self.fit(X).transform(X)
 
@@ -172,7 +174,7 @@ class Delineator:
         Raises
         ------
         ValueError
-            As :meth:`transform`.
+            As in :meth:`transform`.
         """
         live = _check(record)
         if self.method == "unet":
@@ -187,28 +189,28 @@ class Delineator:
     def _by_net(
         self, record: ECGRecord, live: list[int]
     ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-        # Torch takes seconds to import: the other methods do not wait for it.
+        # Importing torch takes seconds, and the other methods do not need it.
         from sklearn_ecganon.delineation import _unet_method as unet
 
         net = unet.load_net(unet.SHIPPED if self.weights is None else Path(self.weights))
         rows, missing = unet.prepare(record.signal[:, live], record.sampling_rate)
         probability = unet.probabilities(net, rows)[:, :3]
         probability[np.broadcast_to(missing[:, np.newaxis], probability.shape)] = np.nan
-        probability = unet.share(probability)
-        stretch = record.sampling_rate / unet.NET_RATE
+        probability = unet.mix_leads(probability)
+        per_net_sample = record.sampling_rate / unet.NET_RATE
         r_peaks = record.r_peaks
         if r_peaks is None:
-            found = np.rint(unet.find_r_peaks(probability[:, 1], rows) * stretch)
-            r_peaks = _moved(record, found.astype(np.intp), live)
+            coarse = np.rint(unet.find_r_peaks(probability[:, 1], rows) * per_net_sample)
+            r_peaks = _moved(record, coarse.astype(np.intp), live)
         _check_beats(record, r_peaks)
         n_beats = len(r_peaks)
         positions = np.full((n_beats, record.n_leads, 3, 3), np.nan)
         confidence = np.zeros((n_beats, record.n_leads, 3))
-        at_net = np.rint(r_peaks / stretch).astype(np.intp)
+        net_r_peaks = np.rint(r_peaks / per_net_sample).astype(np.intp)
         for i, lead in enumerate(live):
-            waves = unet.waves_of_lead(probability[i], rows[i], at_net)
+            waves = unet.waves_of_lead(probability[i], rows[i], net_r_peaks)
             positions[:, lead], confidence[:, lead] = waves
-        return r_peaks, positions * stretch, confidence
+        return r_peaks, positions * per_net_sample, confidence
 
     def _by_neurokit(
         self, record: ECGRecord, live: list[int]
@@ -234,7 +236,7 @@ class Delineator:
                     filled, record.sampling_rate, r_peaks, self.method
                 )
             except Exception as error:
-                # it refuses odd beats in many ways
+                # NeuroKit raises many types of errors for unusual beats.
                 raise ValueError(
                     f"record {record.name!r}: NeuroKit cannot delineate lead "
                     f"{record.lead_names[lead]!r} by {self.method!r} "
@@ -249,11 +251,11 @@ class Delineator:
 
 
 def _check(record: ECGRecord) -> list[int]:
-    """Return the leads that have a signal, or say why the record cannot be delineated."""
+    """Return the leads that have a signal, or refuse a record that cannot be delineated."""
     where = f"record {record.name!r}"
     if record.sampling_rate < _MIN_RATE:
         raise ValueError(
-            f"{where}: {record.sampling_rate:g} Hz is too slow to find the edges of waves; "
+            f"{where}: {record.sampling_rate:g} Hz is too slow to locate the edges of waves; "
             f"give a recording of {_MIN_RATE:g} Hz or more."
         )
     if 1000 * record.duration < SHORTEST_MS:
@@ -265,8 +267,8 @@ def _check(record: ECGRecord) -> list[int]:
     live = np.flatnonzero(low < high)  # False for NaN too
     if not len(live):
         raise ValueError(
-            f"{where}: every lead is flat or all NaN; leave the record out, there is nothing "
-            "to delineate."
+            f"{where}: every lead is flat or all NaN, so there are no waves to delineate; "
+            "leave the record out."
         )
     return live.tolist()
 
@@ -280,7 +282,7 @@ def _check_beats(record: ECGRecord, r_peaks: NDArray[np.intp]) -> None:
 
 
 def _moved(record: ECGRecord, r_peaks: NDArray[np.intp], live: list[int]) -> NDArray[np.intp]:
-    """Move R peaks to the extremum of the QRS in the lead that QRSSegmenter looks at."""
+    """Move R peaks to the extremum of the QRS in the lead that QRSSegmenter searches."""
     leads, searched = used_leads(record, live, None)
     trace = np.nan_to_num(record.signal[:, leads[searched]])
     return to_extremum(trace, r_peaks.clip(0, len(trace) - 1), record.sampling_rate, _REFINE_MS)

@@ -1,4 +1,4 @@
-"""NeuroKit's ways: peaks by their prominence, edges by a discrete wavelet transform."""
+"""The delineation methods of NeuroKit: prominence of peaks, and wavelet transform."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ def waves_of_lead(
     Parameters
     ----------
     trace : ndarray of shape (n_times,)
-        In mV, without NaN.
+        Signal in mV, without NaN.
     rate : float
         Sampling rate in Hz.
     r_peaks : ndarray of int of shape (n_beats,)
-        In samples.
+        R peaks in samples.
     method : {"prominence", "dwt"}
-        Passed on.
+        Method of NeuroKit.
 
     Returns
     -------
     positions : ndarray of shape (n_beats, 3, 3)
-        Onset, peak and offset of P, QRS and T in samples, NaN where it gives none.
+        Onset, peak and offset of P, QRS and T in samples; NaN where NeuroKit returns none.
     """
-    import neurokit2  # takes seconds
+    import neurokit2  # here, because the import takes seconds
 
     n_beats = len(r_peaks)
     positions = np.full((n_beats, 3, 3), np.nan)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         clean = neurokit2.ecg_clean(trace, sampling_rate=rate)
-        _, found = neurokit2.ecg_delineate(
+        _, points = neurokit2.ecg_delineate(
             clean, r_peaks, sampling_rate=rate, method=method, check=False
         )
     for w, key in enumerate(_KEYS.values()):
         for p, point in enumerate(("Onsets", "Peaks", "Offsets")):
-            # None for the R peak. It leaves out what lies before the record's first sample,
-            # so that beats are missing at the start.
-            marks = np.asarray(found.get(f"ECG_{key}_{point}", []), dtype=float)
-            positions[n_beats - len(marks) :, w, p] = marks
+            # There is no key for the R peak. NeuroKit drops points before the record's first
+            # sample, so that the lists may lack the first beats.
+            samples = np.asarray(points.get(f"ECG_{key}_{point}", []), dtype=float)
+            positions[n_beats - len(samples) :, w, p] = samples
     positions[:, 1, 1] = r_peaks
     return positions

@@ -56,8 +56,8 @@ def train_delineator(
     Raises
     ------
     ValueError
-        If records and annotations do not fit each other, if an annotated part or a noise
-        is too short, or if there are fewer leads than one batch holds (32).
+        If records and annotations do not match, if a noise recording is too short, or if
+        there are fewer leads than one batch holds (32).
 
     See Also
     --------
@@ -66,10 +66,10 @@ def train_delineator(
 
     Notes
     -----
-    The net sees single leads at 250 Hz. Only the samples between the first and the last
-    annotation of a lead count, since waves outside of them were not annotated. Each example is
-    a piece of 5.1 s that is stretched in time, scaled, turned upside down, smoothed and
-    disturbed with the given noise and with mains hum.
+    The net is trained on single leads at 250 Hz. The loss covers only the samples between
+    the first and the last annotation of a lead, because waves outside of them were not
+    annotated. Each example is a segment of 5.1 s with random time scale, amplitude,
+    polarity and smoothing, to which the given noise and mains hum are added.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def train_delineator(
     >>> Delineator(weights="delineator.safetensors")  # doctest: +SKIP
     Delineator('unet', weights='delineator.safetensors')
     """
-    # Torch takes seconds to import: callers who only delineate do not wait for it.
+    # Importing torch takes seconds, and callers who only delineate may not need it.
     from sklearn_ecganon.delineation import _unet_training as training
 
     records = check_records(records)
@@ -106,8 +106,8 @@ def _check_annotations(records: list[ECGRecord], waves: Sequence[Mapping[str, An
     layouts = {(r.n_times, r.n_leads, r.sampling_rate) for r in records}
     if len(layouts) > 1:
         raise ValueError(
-            "records differ in length, leads or rate; give records of one layout, found "
-            f"{sorted(layouts)[:3]} (samples, leads, Hz)."
+            f"records differ in length, leads or rate: {sorted(layouts)[:3]} (samples, leads, "
+            "Hz); give records of one layout."
         )
     for record, of_leads in zip(records, waves, strict=True):
         absent = [lead for lead in record.lead_names if lead not in of_leads]

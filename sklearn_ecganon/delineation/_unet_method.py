@@ -1,4 +1,4 @@
-"""The U-Net's way: a probability of P, QRS and T for every sample, cut into waves."""
+"""Delineation by a U-Net, which predicts probabilities of P, QRS and T for every sample."""
 
 from __future__ import annotations
 
@@ -16,35 +16,37 @@ from scipy.signal import butter, resample_poly, sosfiltfilt
 
 from sklearn_ecganon.networks import UNet1d
 
-NET_RATE = 250.0  # Hz, what the net sees
+NET_RATE = 250.0  # sampling rate of the net's input, in Hz
 N_CLASSES = 4  # P, QRS, T, none
 SHIPPED = Path(str(files("sklearn_ecganon") / "models" / "delineator.safetensors"))
 
-_CHUNK = 8192  # samples of one window of a long signal, a multiple of the net's stride
-_MARGIN = 768  # more than the net sees to either side, 1.9 s: windows join without a seam
+_CHUNK = 8192  # samples in one window of a long signal, a multiple of the net's stride
+_MARGIN = 768  # more than the 1.9 s receptive field on either side, so windows join exactly
 HIGHPASS = butter(2, 0.5, btype="highpass", fs=NET_RATE, output="sos")
 
-# Pieces of one wave that lie closer than this are one, and shorter ones are none, in ms.
+# Segments of one wave are joined if they are closer than this, and dropped if they are
+# shorter than this. In ms, for P, QRS and T.
 _JOIN_MS = (40.0, 40.0, 60.0)
 _SHORTEST_MS = (30.0, 30.0, 60.0)
-_QRS_REACH_MS = 150.0  # from the R peak, the match window of ANSI/AAMI EC57
-_P_REACH_MS = 600.0  # from the R peak back: PR in a first-degree block, and more
-_T_REACH_MS = 900.0  # from the R peak on
+_QRS_REACH_MS = 150.0  # on either side of the R peak, the match window of ANSI/AAMI EC57
+_P_REACH_MS = 600.0  # before the R peak; longer than PR in first-degree AV block
+_T_REACH_MS = 900.0  # after the R peak
 _REFRACTORY_MS = 200.0
-# All leads, three folds of LUDB: P made up in 9.6 % of the beats without one at 0, in 8.1 %
-# at 0.25, in 7.0 % at 0.35. More smears the edges of T.
-_SHARED = 0.3
+# Weight of the mean over leads. In three folds of LUDB and all leads, the false positive
+# rate of P waves is 9.6 % at weight 0, 8.1 % at 0.25 and 7.0 % at 0.35. Larger weights blur
+# the edges of T waves.
+_MEAN_WEIGHT = 0.3
 
 
 @lru_cache(maxsize=4)
 def load_net(path: Path) -> UNet1d:
-    """Return the net with the weights of a safetensors file, ready to infer."""
-    # shipped as float16
+    """Return the net with the weights of a safetensors file, in evaluation mode."""
+    # The file holds float16.
     weights = {key: value.float() for key, value in load_file(path).items()}
     net = UNet1d(N_CLASSES)
     state = net.state_dict()
-    wanted = {key: value.shape for key, value in state.items() if value.is_floating_point()}
-    if {key: value.shape for key, value in weights.items()} != wanted:
+    shapes = {key: value.shape for key, value in state.items() if value.is_floating_point()}
+    if {key: value.shape for key, value in weights.items()} != shapes:
         raise ValueError(
             f"{path}: holds no weights of the delineator's net; give a file that "
             "tools/train_delineator.py wrote."
@@ -54,20 +56,20 @@ def load_net(path: Path) -> UNet1d:
 
 
 def prepare(signal: NDArray, rate: float) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Bring leads to what the net sees: 250 Hz, no wander, QRS complexes of size 1.
+    """Convert leads to the net's input: 250 Hz, no wander, a typical amplitude of 1.
 
     Parameters
     ----------
     signal : ndarray of shape (n_times, n_leads)
-        In mV, NaN in gaps.
+        Signal in mV, NaN in gaps.
     rate : float
         Sampling rate in Hz.
 
     Returns
     -------
     rows : ndarray of float32 of shape (n_leads, n_samples)
-        Gaps are bridged by a straight line; a lead without a signal is all 0. New sample j
-        stands at the time of old sample ``j * rate / 250``.
+        Gaps are interpolated linearly; a lead without a signal is all 0. New sample j has
+        the time of old sample ``j * rate / 250``.
     missing : ndarray of bool of shape (n_leads, n_samples)
         True in the gaps.
     """
@@ -83,38 +85,39 @@ def prepare(signal: NDArray, rate: float) -> tuple[NDArray[np.float32], NDArray[
         trace = np.interp(np.arange(len(trace)), known, trace[known])
         trace = resample_poly(trace, ratio.numerator, ratio.denominator, padtype="line")
         trace = sosfiltfilt(HIGHPASS, trace)
-        row[:] = trace / _typical_swing(trace)
+        row[:] = trace / _typical_amplitude(trace)
     return rows, missing
 
 
-def _typical_swing(trace: NDArray) -> float:
-    """Return the median swing within a second: an artefact or a pause does not move it."""
+def _typical_amplitude(trace: NDArray) -> float:
+    """Return the median peak-to-peak amplitude in one second, robust against artifacts."""
     second = int(NET_RATE)
     n_whole = len(trace) // second
-    swings = np.ptp(trace[: n_whole * second].reshape(n_whole, second), axis=1)
-    return float(np.median(swings[swings > 0])) if swings.any() else 1.0
+    amplitudes = np.ptp(trace[: n_whole * second].reshape(n_whole, second), axis=1)
+    return float(np.median(amplitudes[amplitudes > 0])) if amplitudes.any() else 1.0
 
 
 def probabilities(net: UNet1d, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return P, QRS, T and none for each sample: (n_rows, 4, n_samples), they sum to 1."""
+    """Return the probabilities of P, QRS, T and none: (n_rows, 4, n_samples)."""
     n_samples = rows.shape[1]
     padded = np.pad(rows, ((0, 0), (0, -n_samples % net.stride)))
-    parts = []
+    chunks = []
     with torch.inference_mode():
         for start in range(0, n_samples, _CHUNK):
             first = max(0, start - _MARGIN)
             window = torch.from_numpy(padded[:, first : start + _CHUNK + _MARGIN].copy())
-            found = net(window).softmax(dim=1).numpy()
-            parts.append(found[:, :, start - first : start - first + _CHUNK])
-    return np.concatenate(parts, axis=2)[:, :, :n_samples]
+            output = net(window).softmax(dim=1).numpy()
+            chunks.append(output[:, :, start - first : start - first + _CHUNK])
+    return np.concatenate(chunks, axis=2)[:, :, :n_samples]
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Where the probability of one wave is above one half, in one lead.
+    """Segments of one lead in which the probability of one wave is above one half.
 
-    Positions are at the net's rate; `first` and `stop` are whole samples, `onset` and
-    `offset` lie between samples, where the straight line crosses one half.
+    Positions are at the net's rate. `first` and `stop` are whole samples. `onset` and
+    `offset` are the positions between samples where the linearly interpolated probability
+    crosses one half. `mass` is the sum of the probability.
     """
 
     first: NDArray[np.intp]
@@ -125,12 +128,12 @@ class Runs:
 
     @property
     def confidence(self) -> NDArray[np.float64]:
-        """Mean probability inside of each run."""
+        """Mean probability inside each run."""
         return self.mass / (self.stop - self.first)
 
 
 def find_runs(probability: NDArray, wave: int) -> Runs:
-    """Cut the probability of one wave over time, shape (n_samples,), into runs."""
+    """Return the runs of one wave, given its probability of shape (n_samples,)."""
     inside = probability > 0.5
     edges = np.flatnonzero(np.diff(np.r_[False, inside, False])).reshape(-1, 2)
     if len(edges) > 1:
@@ -138,7 +141,7 @@ def find_runs(probability: NDArray, wave: int) -> Runs:
         edges = np.c_[edges[np.r_[True, apart], 0], edges[np.r_[apart, True], 1]]
     long = edges[:, 1] - edges[:, 0] >= _SHORTEST_MS[wave] * NET_RATE / 1000
     first, stop = edges[long].T
-    # p[i + 1] is sample i; an edge beyond the last sample or in a gap comes out as NaN
+    # p[i + 1] is sample i. An edge beyond the last sample or in a gap becomes NaN.
     p = np.r_[np.nan, probability, np.nan]
     onset = first - (p[first + 1] - 0.5) / (p[first + 1] - p[first])
     offset = stop - 1 + (p[stop] - 0.5) / (p[stop] - p[stop + 1])
@@ -146,82 +149,84 @@ def find_runs(probability: NDArray, wave: int) -> Runs:
     return Runs(first, stop, onset, offset, total[stop] - total[first])
 
 
-def share(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Let each lead take something from what all leads see: they look at one heart.
+def mix_leads(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mix the probabilities of each lead with the mean over leads.
+
+    All leads record the same beats, so the other leads help where one lead is ambiguous.
 
     Parameters
     ----------
     probability : ndarray of shape (n_leads, 3, n_samples)
-        Of P, QRS and T; NaN in gaps.
+        Probabilities of P, QRS and T; NaN in gaps.
 
     Returns
     -------
-    shared : ndarray of the same shape
-        NaN in the same places.
+    mixed : ndarray of the same shape
+        Weighted means; NaN in the same places.
     """
     known = ~np.isnan(probability)
     mean = np.nansum(probability, axis=0) / np.maximum(known.sum(axis=0), 1)
-    return probability + _SHARED * (mean - probability)
+    return probability + _MEAN_WEIGHT * (mean - probability)
 
 
 def find_r_peaks(probability: NDArray, rows: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Find beats where the leads together see a QRS.
+    """Find beats by the mean probability of a QRS over all leads.
 
     Parameters
     ----------
     probability : ndarray of shape (n_leads, n_samples)
-        Of QRS, in leads that have a signal; NaN in gaps.
+        Probability of QRS in leads that have a signal; NaN in gaps.
     rows : ndarray of shape (n_leads, n_samples)
-        What the net saw.
+        Input of the net.
 
     Returns
     -------
     r_peaks : ndarray of int of shape (n_beats,)
-        Where the leads deviate most from 0, at the net's rate. A QRS that a gap or the end
-        of the record cuts is none.
+        Positions of the largest absolute amplitude over leads in each QRS, at the net's
+        rate. A QRS that a gap or the end of the record cuts is left out.
     """
     known = ~np.isnan(probability)
     n_known = np.where(known.any(axis=0), known.sum(axis=0), np.nan)
     runs = find_runs(np.nansum(probability, axis=0) / n_known, wave=1)
-    size = np.abs(rows).sum(axis=0)
-    kept: list[int] = []
+    amplitude = np.abs(rows).sum(axis=0)
+    beats: list[int] = []
     for run in np.flatnonzero(np.isfinite(runs.onset + runs.offset)):
         first = runs.first[run]
-        if kept:
-            before = kept[-1]
+        if beats:
+            before = beats[-1]
             close = first - runs.first[before] < _REFRACTORY_MS * NET_RATE / 1000
             if close and runs.mass[run] <= runs.mass[before]:
                 continue
             if close:
-                kept.pop()
-        kept.append(int(run))
-    peaks = [runs.first[k] + size[runs.first[k] : runs.stop[k]].argmax() for k in kept]
+                beats.pop()
+        beats.append(int(run))
+    peaks = [runs.first[k] + amplitude[runs.first[k] : runs.stop[k]].argmax() for k in beats]
     return np.array(peaks, dtype=np.intp)
 
 
 def waves_of_lead(
     probability: NDArray, row: NDArray[np.float32], r_peaks: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give each beat its waves in one lead.
+    """Assign waves of one lead to beats.
 
-    The QRS comes first; P is the most probable wave between it and the QRS before, T
-    between it and the QRS after.
+    The QRS is assigned first. P is the most probable wave between the previous QRS and this
+    QRS, and T is the most probable wave between this QRS and the next QRS.
 
     Parameters
     ----------
     probability : ndarray of shape (3, n_samples)
-        Of P, QRS and T; NaN in gaps.
+        Probabilities of P, QRS and T; NaN in gaps.
     row : ndarray of shape (n_samples,)
-        What the net saw.
+        Input of the net.
     r_peaks : ndarray of int of shape (n_beats,)
-        At the net's rate.
+        R peaks at the net's rate.
 
     Returns
     -------
     positions : ndarray of shape (n_beats, 3, 3)
         Onset, peak and offset of P, QRS and T, at the net's rate; NaN where absent.
     confidence : ndarray of shape (n_beats, 3)
-        Mean probability inside of a wave; of an absent one, the largest there was.
+        Mean probability inside a wave, or the largest probability if the wave is absent.
     """
     n_beats, per_ms = len(r_peaks), NET_RATE / 1000
     positions = np.full((n_beats, 3, 3), np.nan)
@@ -229,25 +234,25 @@ def waves_of_lead(
     runs = [find_runs(probability[wave], wave) for wave in range(3)]
 
     def fill(wave: int, beat: int, low: float, high: float) -> None:
-        """Take the largest run with its middle in low..high."""
-        found = runs[wave]
-        middle = (found.first + found.stop) / 2
+        """Assign the run of the largest mass whose middle lies in low..high."""
+        candidates = runs[wave]
+        middle = (candidates.first + candidates.stop) / 2
         first, last = np.searchsorted(middle, [low, high])
         if first == last:
-            part = probability[wave, max(0, int(low)) : max(0, int(high)) + 1]
-            confidence[beat, wave] = np.fmax.reduce(part, initial=0.0)
+            searched = probability[wave, max(0, int(low)) : max(0, int(high)) + 1]
+            confidence[beat, wave] = np.fmax.reduce(searched, initial=0.0)
             return
-        best = first + found.mass[first:last].argmax()
-        inside = slice(found.first[best], found.stop[best])
+        best = first + candidates.mass[first:last].argmax()
+        inside = slice(candidates.first[best], candidates.stop[best])
         line = np.linspace(row[inside][0], row[inside][-1], len(row[inside]))
-        peak = found.first[best] + np.abs(row[inside] - line).argmax()
-        positions[beat, wave] = found.onset[best], peak, found.offset[best]
-        confidence[beat, wave] = found.confidence[best]
+        peak = candidates.first[best] + np.abs(row[inside] - line).argmax()
+        positions[beat, wave] = candidates.onset[best], peak, candidates.offset[best]
+        confidence[beat, wave] = candidates.confidence[best]
 
     reach = _QRS_REACH_MS * per_ms
     for beat, r_peak in enumerate(r_peaks):
         fill(1, beat, r_peak - reach, r_peak + reach)
-    # where a lead shows no QRS, the R peak parts what comes before from what comes after
+    # If a lead has no QRS, the R peak separates the T wave from the previous P wave.
     starts = np.where(np.isnan(positions[:, 1, 0]), r_peaks, positions[:, 1, 0])
     stops = np.where(np.isnan(positions[:, 1, 2]), r_peaks, positions[:, 1, 2])
     for beat, r_peak in enumerate(r_peaks):

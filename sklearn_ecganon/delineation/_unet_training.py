@@ -1,4 +1,4 @@
-"""Training examples of the delineator's net, its loss and its loop."""
+"""Training of the delineator's net: examples with augmentation, loss and training loop."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from torch.nn import functional as F
 from sklearn_ecganon.datasets import WaveAnnotations
 from sklearn_ecganon.delineation._delineation import WAVES
 from sklearn_ecganon.delineation._unet_method import HIGHPASS, N_CLASSES, NET_RATE, prepare
-from sklearn_ecganon.networks._unet import UNet1d
+from sklearn_ecganon.networks import UNet1d
 from sklearn_ecganon.records import ECGRecord
 
 LENGTH = 1280  # samples of one training example, 5.1 s
 BATCH = 32
 LR, WEIGHT_DECAY = 4e-3, 0.02
-# The samples beside a wave whose edge was not annotated do not count, in ms.
+# Samples this close to a wave without an annotated edge do not count in the loss, in ms.
 UNKNOWN_EDGE_MS = 150.0
-# How often each noise disturbs an example (one in so many), and how much at most.
+# Name of each noise, the n of its probability 1 / n, and its largest amplitude.
 NOISE = (("wander", 2, 0.15), ("muscle", 2, 0.08))
 
 
 def as_noise(values: ArrayLike, name: str) -> Tensor:
-    """Return unit-variance noise at the net's rate, without what its filter removes."""
+    """Return noise of unit variance after the high-pass filter of the net's input."""
     signal = np.asarray(values, dtype=np.float64)
     signal = signal[:, np.newaxis] if signal.ndim == 1 else signal
     if signal.ndim != 2 or len(signal) <= LENGTH or not np.isfinite(signal).all():
@@ -46,21 +46,21 @@ def as_noise(values: ArrayLike, name: str) -> Tensor:
 def targets(
     waves: WaveAnnotations, n_samples: int, step: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return how much of each sample each wave covers, and which samples count.
+    """Return the fraction of each sample that each wave covers, and the samples that count.
 
     Parameters
     ----------
     waves : WaveAnnotations
-        Of one lead.
+        Annotations of one lead.
     n_samples : int
-        Samples of the net.
+        Number of samples of the net's input.
     step : float
-        Samples of the record for each sample of the net.
+        Samples of the record for each sample of the net's input.
 
     Returns
     -------
     covered : ndarray of shape (4, n_samples)
-        Fraction of P, QRS, T and none; they sum to 1.
+        Fractions of P, QRS, T and none, which sum to 1.
     counts : ndarray of shape (n_samples,)
         1 where the annotations are complete, else 0.
     """
@@ -84,7 +84,7 @@ def targets(
 
 
 class Examples:
-    """Single leads with their targets; each draw is a stretched and disturbed piece."""
+    """Single leads with their targets, from which augmented segments are drawn."""
 
     def __init__(
         self, records: Sequence[ECGRecord], waves: Sequence[Mapping[str, WaveAnnotations]]
@@ -110,7 +110,7 @@ class Examples:
     def draw(
         self, which: Tensor, noise: Mapping[str, Tensor], rng: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return signals (n, LENGTH), targets (n, 4, LENGTH) and what counts (n, LENGTH)."""
+        """Return signals (n, LENGTH), targets (n, 4, LENGTH) and loss weights (n, LENGTH)."""
         n = len(which)
         x, y, counts, inside = self._stretched(which, rng)
         x = (
@@ -122,21 +122,21 @@ class Examples:
         x = torch.where(_one_in(5, n, rng) > 0, smooth, x)
         for name, chance, largest in NOISE:
             start = torch.randint(len(noise[name]) - LENGTH, (n, 1), generator=rng)
-            piece = noise[name][start + torch.arange(LENGTH)]
+            segment = noise[name][start + torch.arange(LENGTH)]
             amplitude = _one_in(chance, n, rng) * _uniform(0, 1, n, rng) ** 2 * largest
-            x = x + amplitude * piece
+            x = x + amplitude * segment
         mains = torch.where(_one_in(2, n, rng) > 0, 50.0, 60.0) / NET_RATE
         phase = _uniform(0, 1, n, rng)
         hum = torch.sin(2 * np.pi * (mains * torch.arange(LENGTH) + phase))
         x = x + _one_in(6, n, rng) * _uniform(0, 0.05, n, rng) * hum
-        hiss = torch.randn(n, LENGTH, generator=rng)
-        x = (x + _uniform(0, 0.01, n, rng) * hiss) * inside
-        return self._some_without_a_heartbeat(x, y, counts, hiss, noise["muscle"], rng)
+        white = torch.randn(n, LENGTH, generator=rng)
+        x = (x + _uniform(0, 0.01, n, rng) * white) * inside
+        return self._replace_some_by_noise(x, y, counts, white, noise["muscle"], rng)
 
     def _stretched(
         self, which: Tensor, rng: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return pieces of leads at another speed, and which samples lie in the lead."""
+        """Return segments of leads at another speed, and the samples that lie in the lead."""
         n, n_times = len(which), self.rows.shape[1]
         step = torch.exp(_uniform(-0.25, 0.25, n, rng))
         room = (self.last[which] - self.first[which])[:, None] - step * LENGTH
@@ -156,23 +156,23 @@ class Examples:
         return x, y, (sample(self.counts) > 0.99).float() * inside, inside
 
     @staticmethod
-    def _some_without_a_heartbeat(
+    def _replace_some_by_noise(
         x: Tensor,
         y: Tensor,
         counts: Tensor,
-        hiss: Tensor,
+        white: Tensor,
         muscle: Tensor,
         rng: torch.Generator,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Replace a few examples by noise alone, as large as a heartbeat."""
+        """Replace a few examples by noise of the amplitude of a heartbeat."""
         n = len(x)
         start = torch.randint(len(muscle) - LENGTH, (n, 1), generator=rng)
-        piece = muscle[start + torch.arange(LENGTH)]
-        hiss = torch.lerp(piece, hiss, _uniform(0, 1, n, rng))
-        hiss = hiss / (hiss.amax(dim=1, keepdim=True) - hiss.amin(dim=1, keepdim=True))
+        segment = muscle[start + torch.arange(LENGTH)]
+        noise = torch.lerp(segment, white, _uniform(0, 1, n, rng))
+        noise = noise / (noise.amax(dim=1, keepdim=True) - noise.amin(dim=1, keepdim=True))
         empty = _one_in(40, n, rng) > 0
         nothing = torch.tensor([0.0, 0.0, 0.0, 1.0])[:, None]
-        x = torch.where(empty, hiss, x)
+        x = torch.where(empty, noise, x)
         y = torch.where(empty[..., None], nothing, y)
         return x, y, torch.where(empty, 1.0, counts)
 
@@ -195,10 +195,12 @@ def train(
     """Train a net; return it and the mean loss of each epoch."""
     n_batches = len(examples) // BATCH
     if not n_batches:
-        raise ValueError(f"{len(examples)} leads; give at least {BATCH}, one batch.")
+        raise ValueError(
+            f"there are {len(examples)} leads; give at least {BATCH}, the size of a batch."
+        )
     rng = torch.Generator().manual_seed(seed)
     losses = []
-    with torch.random.fork_rng():  # only the initial weights come from the global generator
+    with torch.random.fork_rng():  # the initial weights come from the global generator
         torch.manual_seed(seed)
         net = UNet1d(N_CLASSES)
     adam = torch.optim.AdamW(net.parameters(), lr=LR, weight_decay=WEIGHT_DECAY)

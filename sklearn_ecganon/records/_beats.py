@@ -15,13 +15,13 @@ class BeatSet:
     """The beats of several records, aligned at their R peaks.
 
     A BeatSet is a sequence of RECORDS: ``len``, indexing, splitting and `y` count records,
-    while the arrays inside are flat over beats. It holds beat windows and what is needed
-    to put them back in place, never the signal between them.
+    while the arrays inside are flat over beats. It holds beat windows and their positions,
+    never the signal between them.
 
     Parameters
     ----------
     beats : ndarray of shape (n_beats, n_leads, n_times)
-        Beat windows in mV, the R peak at column ``n_times // 2``.
+        Beat windows in mV, with the R peak at column ``n_times // 2``.
     record : ndarray of int of shape (n_beats,)
         For each beat the index of its record, in increasing order.
     r_peaks : ndarray of int of shape (n_beats,)
@@ -31,9 +31,9 @@ class BeatSet:
     sampling_rate : float
         Common rate of all the beats, in Hz.
     lead_names : tuple of tuple of str
-        For each record the names of its leads.
+        Names of the leads of each record.
     names : tuple of str
-        For each record its name.
+        Name of each record.
     labels : ndarray of str of shape (n_beats,), optional
         Clinical class of each beat.
     gaps : ndarray of int of shape (n_gaps, 3), optional
@@ -44,7 +44,7 @@ class BeatSet:
 
     See Also
     --------
-    QRSSegmenter : Makes a BeatSet from records and records from a BeatSet.
+    QRSSegmenter : Cuts records into a BeatSet and stitches records from a BeatSet.
 
     Examples
     --------
@@ -72,9 +72,9 @@ class BeatSet:
         n_beats, n_records = len(self.beats), len(self.lengths)
         if self.beats.ndim != 3:
             raise ValueError(
-                f"beats has shape {self.beats.shape}; want (n_beats, n_leads, n_times)."
+                f"beats has shape {self.beats.shape}; give (n_beats, n_leads, n_times)."
             )
-        # The extremes tell, without a mask as large as the beats.
+        # The extremes are NaN or infinite if any value is. A mask would take more memory.
         if not np.isfinite([self.beats.min(initial=0), self.beats.max(initial=0)]).all():
             raise ValueError("beats holds NaN or infinite values.")
         labels = () if self.labels is None else (self.labels,)
@@ -96,7 +96,7 @@ class BeatSet:
 
     @property
     def shape(self) -> tuple[int]:
-        """One sample a record, which is what scikit-learn counts."""
+        """Number of records, which are the samples in scikit-learn's sense."""
         return (len(self),)
 
     @property
@@ -116,13 +116,13 @@ class BeatSet:
 
     @property
     def rr(self) -> NDArray[np.float64]:
-        """Time since the beat before, in ms; NaN for the first beat of a record."""
+        """Time since the previous beat, in ms; NaN for the first beat of a record."""
         rr = np.diff(self.r_peaks, prepend=0) * (1000.0 / self.sampling_rate)
         rr[np.diff(self.record, prepend=-1) != 0] = np.nan
         return rr
 
     def bounds(self) -> NDArray[np.intp]:
-        """Return where each record's beats start, plus the end: shape (n_records + 1,)."""
+        """Return the index of each record's first beat, and n_beats: (n_records + 1,)."""
         return np.searchsorted(self.record, np.arange(len(self) + 1))
 
     def with_beats(self, beats: ArrayLike) -> BeatSet:
@@ -131,7 +131,7 @@ class BeatSet:
         Parameters
         ----------
         beats : array-like of shape (n_beats, n_leads, n_times)
-            Windows in mV that replace the present ones, same shape.
+            Windows in mV that replace the present ones. They have the same shape.
 
         Returns
         -------
@@ -140,7 +140,7 @@ class BeatSet:
         """
         new = np.asarray(beats, dtype=np.float64)
         if new.shape != self.beats.shape:
-            raise ValueError(f"beats has shape {new.shape}; want {self.beats.shape}.")
+            raise ValueError(f"beats has shape {new.shape}; give {self.beats.shape}.")
         return replace(self, beats=new)
 
     def __getitem__(self, index: Any) -> BeatSet:
@@ -168,38 +168,38 @@ class BeatSet:
 
     @classmethod
     def concatenate(cls, parts: Sequence[BeatSet]) -> BeatSet:
-        """Join sets of the same rate, lead count and window into one.
+        """Join sets of the same rate, number of leads and window length into one.
 
         Parameters
         ----------
         parts : sequence of BeatSet
-            At least one; labels are kept when every part has them.
+            At least one set. Labels are kept if every set has them.
 
         Returns
         -------
         beatset : BeatSet
-            The records of all parts, in order.
+            The records of all sets, in order.
         """
-        kinds = {(part.sampling_rate, part.n_leads, part.n_times) for part in parts}
-        if len(kinds) != 1:
+        layouts = {(beats.sampling_rate, beats.n_leads, beats.n_times) for beats in parts}
+        if len(layouts) != 1:
             raise ValueError(
                 "parts must share (sampling_rate, n_leads, n_times) to be joined; "
-                f"found {sorted(kinds)}."
+                f"got {sorted(layouts)}."
             )
-        offsets = np.cumsum([0] + [len(part) for part in parts])
-        labels = [part.labels for part in parts if part.labels is not None]
-        gaps = _joined([part.gaps for part in parts], offsets)
-        lead_gaps = _joined([part.lead_gaps for part in parts], offsets)
+        offsets = np.cumsum([0] + [len(beats) for beats in parts])
+        labels = [beats.labels for beats in parts if beats.labels is not None]
+        gaps = _joined([beats.gaps for beats in parts], offsets)
+        lead_gaps = _joined([beats.lead_gaps for beats in parts], offsets)
         return cls(
-            beats=np.concatenate([part.beats for part in parts]),
+            beats=np.concatenate([beats.beats for beats in parts]),
             record=np.concatenate(
-                [p.record + offset for p, offset in zip(parts, offsets, strict=False)]
+                [beats.record + offset for beats, offset in zip(parts, offsets, strict=False)]
             ),
-            r_peaks=np.concatenate([part.r_peaks for part in parts]),
-            lengths=np.concatenate([part.lengths for part in parts]),
+            r_peaks=np.concatenate([beats.r_peaks for beats in parts]),
+            lengths=np.concatenate([beats.lengths for beats in parts]),
             sampling_rate=parts[0].sampling_rate,
-            lead_names=sum((part.lead_names for part in parts), ()),
-            names=sum((part.names for part in parts), ()),
+            lead_names=sum((beats.lead_names for beats in parts), ()),
+            names=sum((beats.names for beats in parts), ()),
             labels=np.concatenate(labels) if len(labels) == len(parts) else None,
             gaps=gaps,
             lead_gaps=lead_gaps,
@@ -213,16 +213,18 @@ class BeatSet:
 
 
 def _rows_of_records(table: NDArray | None, chosen: NDArray) -> NDArray | None:
-    """Return the rows whose first column is a chosen record, with that record's new index."""
+    """Return the rows of the chosen records, with the new index of each record."""
     if table is None:
         return None
-    parts = [table[table[:, 0] == old] for old in chosen]
-    renumbered = [np.c_[np.full(len(p), new), p[:, 1:]] for new, p in enumerate(parts)]
+    groups = [table[table[:, 0] == old] for old in chosen]
+    renumbered = [
+        np.c_[np.full(len(rows), new), rows[:, 1:]] for new, rows in enumerate(groups)
+    ]
     return np.concatenate([table[:0], *renumbered])
 
 
 def _joined(tables: Sequence[NDArray | None], offsets: NDArray) -> NDArray | None:
-    """Join tables whose first column is a record, counted on from set to set."""
+    """Join tables whose first column is a record, and shift these by `offsets`."""
     shifted = []
     for table, offset in zip(tables, offsets, strict=False):
         if table is not None:

@@ -18,26 +18,27 @@ class ECGRecord:
         The recording in mV. NaN marks samples that were not recorded. A one-dimensional
         signal becomes a single lead. The record keeps a read-only float64 array.
     sampling_rate : float
-        Samples a second and lead, in Hz.
+        Samples per second in each lead, in Hz.
     lead_names : sequence of str, optional
-        One name a lead, for example ``("I", "II")``; ``lead 1``, ``lead 2`` ... by default.
+        One name for each lead, for example ``("I", "II")``; by default ``lead 1``, ``lead
+        2`` and so on.
     r_peaks : array-like of int, optional
         Increasing positions of the R peaks, in samples from the start of the record.
     beat_labels : array-like of str, optional
-        One clinical class a beat (``N S V F Q``), in the order of `r_peaks`.
+        One clinical class for each beat (``N S V F Q``), in the order of `r_peaks`.
     subject : str, optional
         The person. In this package the subject is the target `y`.
     session : str, optional
-        The acquisition date, or whatever tells one visit from another. Sessions sort
+        The acquisition date, or another text that distinguishes visits. Sessions are sorted
         as text: `"2004-12-07"` comes before `"2005-01-11"`.
     name : str, optional
-        What errors and outputs call this record.
+        Name of this record in errors and outputs.
 
     Raises
     ------
     ValueError
         If the signal is not a real, non-empty array of one or two dimensions, if the rate
-        is not a positive finite number, or if names, R peaks and labels do not fit it.
+        is not a positive finite number, or if names, R peaks or labels do not match it.
 
     Examples
     --------
@@ -85,20 +86,23 @@ class ECGRecord:
                 "give a positive number, for example ECGRecord(..., sampling_rate=360)."
             )
         if isinstance(self.lead_names, str):
-            raise ValueError(f"{where}: lead_names is a string; give one name a lead.")
+            raise ValueError(f"{where}: lead_names is a string; give one name for each lead.")
         n_times, n_leads = signal.shape
         leads = tuple(str(lead) for lead in self.lead_names) or tuple(
             f"lead {i + 1}" for i in range(n_leads)
         )
         if len(leads) != n_leads:
-            raise ValueError(f"{where}: {len(leads)} lead names for {n_leads} leads.")
+            raise ValueError(
+                f"{where}: there are {len(leads)} lead names for {n_leads} leads; "
+                "give one name for each lead."
+            )
         if len(set(leads)) != n_leads:
             raise ValueError(f"{where}: lead names {leads} are not all different.")
         peaks, labels = self.r_peaks, self.beat_labels
         if peaks is not None:
             peaks = np.asarray(peaks)
             if peaks.ndim != 1 or (peaks.size and peaks.dtype.kind not in "iu"):
-                raise ValueError(f"{where}: r_peaks must be one row of sample numbers.")
+                raise ValueError(f"{where}: r_peaks must be a list of sample numbers.")
             peaks = peaks.astype(np.intp)
             outside = peaks.size and (peaks[0] < 0 or peaks[-1] >= n_times)
             if outside or (np.diff(peaks) <= 0).any():
@@ -107,7 +111,7 @@ class ECGRecord:
             labels = np.asarray(labels).astype(np.str_)
             if peaks is None or labels.shape != peaks.shape:
                 raise ValueError(f"{where}: beat_labels needs one label for each R peak.")
-        # A lead is read as a whole far more often than a moment across leads.
+        # Most code reads whole leads, so each lead is contiguous in memory.
         frozen = signal.astype(np.float64, order="F")
         for array in (frozen, peaks, labels):
             if array is not None:
@@ -147,7 +151,7 @@ class ECGRecord:
         Returns
         -------
         record : ECGRecord
-            The stretch, its R peaks counted from its own start.
+            The stretch. Its R peaks count from its start.
         """
         if not 0 <= start < stop <= self.n_times:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Records to beats and back: find the R peaks, cut windows around them, stitch them again."""
+"""Segmentation: find R peaks, cut records into beats, and stitch beats into records."""
 
 from sklearn_ecganon.segmentation._checks import BeatCountWarning, is_plausible_rate
 from sklearn_ecganon.segmentation._detectors import DETECTORS, find_beats, to_extremum

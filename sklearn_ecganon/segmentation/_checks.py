@@ -1,4 +1,4 @@
-"""What a record must be to be segmented, and the sentences that say what it is instead."""
+"""Checks of records before and after segmentation, with their errors and warnings."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from sklearn_ecganon.segmentation._screening import (
 )
 from sklearn_ecganon.segmentation._windows import FoundBeats
 
-_HEART_RATES = (20.0, 250.0)  # beats a minute
-_MAX_DISAGREEMENT = 0.5  # of the candidate beats
+_HEART_RATES = (20.0, 250.0)  # physiological range, in beats per minute
+_MAX_DISAGREEMENT = 0.5  # fraction of the candidate beats
 
 
 class BeatCountWarning(UserWarning):
-    """The number of beats found in a record is not what a heart does."""
+    """The heart rate of a record is outside the physiological range."""
 
 
 def check_rate(record: ECGRecord, rate: float, *, resample: bool, detector: str) -> None:
-    """Refuse a rate that is not the others', or too low for a detector."""
+    """Refuse a rate that differs from the segmenter's, or is too low for a detector."""
     if not resample and record.sampling_rate != rate:
         raise ValueError(
             f"record {record.name!r}: has {record.sampling_rate:g} Hz, but the segmenter "
@@ -44,23 +44,23 @@ def check_length(record: ECGRecord, n_times: int, rate: float) -> None:
     """Refuse a record shorter than one window of `n_times` samples at `rate` Hz."""
     if record.n_times * (rate / record.sampling_rate) < n_times:
         raise ValueError(
-            f"record {record.name!r}: lasts {1000 * record.duration:.0f} ms, less than one "
-            f"beat window of {1000 * n_times / rate:.0f} ms; leave it out or set a shorter "
-            "window."
+            f"record {record.name!r}: lasts {1000 * record.duration:.0f} ms, which is less "
+            f"than one beat window of {1000 * n_times / rate:.0f} ms; leave it out or set a "
+            "shorter window."
         )
 
 
-def check_n_leads(record: ECGRecord, n_found: int, n_wanted: int) -> None:
+def check_n_leads(record: ECGRecord, n_leads: int, n_expected: int) -> None:
     """Refuse a record with more or fewer leads than the others."""
-    if n_found != n_wanted:
+    if n_leads != n_expected:
         raise ValueError(
-            f"record {record.name!r}: has {n_found} lead(s) {record.lead_names}, but the "
-            f"segmenter wants {n_wanted}; choose them by QRSSegmenter(leads=...)."
+            f"record {record.name!r}: has {n_leads} lead(s) {record.lead_names}, but the "
+            f"segmenter expects {n_expected}; choose them by QRSSegmenter(leads=...)."
         )
 
 
 def check_band(record: ECGRecord, band: ArrayLike | None) -> None:
-    """Refuse a pass band that no filter can have at this rate."""
+    """Refuse a pass band that is impossible at this rate."""
     if band is None:
         return
     edges, highest = np.asarray(band, dtype=float), record.sampling_rate / 2
@@ -72,7 +72,7 @@ def check_band(record: ECGRecord, band: ArrayLike | None) -> None:
 
 
 def check_annotation(record: ECGRecord, detector: str) -> None:
-    """Refuse a record without R peaks where they are the ones to take."""
+    """Refuse a record without R peaks if the detector is ``"annotated"``."""
     if detector == "annotated" and record.r_peaks is None:
         raise ValueError(
             f"record {record.name!r}: has no r_peaks for detector='annotated'; "
@@ -81,19 +81,19 @@ def check_annotation(record: ECGRecord, detector: str) -> None:
 
 
 def check_leads(record: ECGRecord, leads: Sequence[int]) -> None:
-    """Refuse a record of whose leads each one is all NaN, flat or saturated."""
+    """Refuse a record in which every lead is all NaN, flat or saturated."""
     problems = [lead_problem(record, lead) for lead in leads]
     if all(problem is not None for problem in problems):
         raise NotAnECGError(
             f"record {record.name!r}: lead {record.lead_names[leads[0]]!r} {problems[0]}"
-            + (f", and so are {len(leads) - 1} other lead(s)" if len(leads) > 1 else "")
+            + (f", and {len(leads) - 1} other lead(s) too" if len(leads) > 1 else "")
             + "; leave the record out, choose other leads by QRSSegmenter(leads=...), or set "
             "on_error='mask'."
         )
 
 
 def check_screened(record: ECGRecord, screened: Screened) -> None:
-    """Refuse a record without an ECG, and warn of what was masked."""
+    """Refuse a record without an ECG, and warn if a part of it was masked."""
     if not screened.voters:
         raise NotAnECGError(
             f"record {record.name!r}: no lead shows beats that resemble each other "
@@ -101,11 +101,11 @@ def check_screened(record: ECGRecord, screened: Screened) -> None:
             "QRSSegmenter(on_error='mask')."
         )
     if screened.masked:
-        start, stop, reason = max(screened.masked, key=lambda part: part[1] - part[0])
+        start, stop, reason = max(screened.masked, key=lambda gap: gap[1] - gap[0])
         seconds = sum(stop - start for start, stop, _ in screened.masked) / record.sampling_rate
         warnings.warn(
-            f"record {record.name!r}: {seconds:.0f} s are no analysable ECG and become gaps, "
-            f"the longest from {start / record.sampling_rate:.0f} to "
+            f"record {record.name!r}: {seconds:.0f} s are not an analyzable ECG and become "
+            f"gaps; the longest is from {start / record.sampling_rate:.0f} to "
             f"{stop / record.sampling_rate:.0f} s ({reason}).",
             SignalQualityWarning,
             stacklevel=2,
@@ -113,7 +113,7 @@ def check_screened(record: ECGRecord, screened: Screened) -> None:
 
 
 def check_beats_found(record: ECGRecord, beats: FoundBeats, detector: str) -> None:
-    """Refuse a record without beats, and warn of an odd rate and of leads that disagree."""
+    """Refuse a record without beats; warn of implausible rates and of disagreement."""
     if not len(beats.r_peaks):
         raise NotAnECGError(
             f"record {record.name!r}: no beat found by detector={detector!r}; leave it out, "
@@ -123,35 +123,35 @@ def check_beats_found(record: ECGRecord, beats: FoundBeats, detector: str) -> No
     if beats.disagreement > _MAX_DISAGREEMENT:
         warnings.warn(
             f"record {record.name!r}: its leads disagree about {beats.disagreement:.0%} of "
-            "the beats; those that most leads show were kept. Look at the record, or choose "
-            "a detection_lead.",
+            "the beats, and only those that most leads show were kept; look at the record, or "
+            "choose a detection_lead.",
             SignalQualityWarning,
             stacklevel=2,
         )
 
 
 def check_some_accepted(records: list[ECGRecord], accepted: Sequence[FoundBeats]) -> None:
-    """Refuse a list of which nothing is left."""
+    """Refuse a list without any accepted record."""
     if not accepted:
         raise NotAnECGError(
-            f"none of {len(records)} record(s) shows an ECG, so that nothing is left; look at "
-            "segmentation.signal_quality(record)."
+            f"none of {len(records)} record(s) shows an ECG, so that no record remains; look "
+            "at segmentation.signal_quality(record)."
         )
 
 
 def is_plausible_rate(heart_rate: float) -> bool:
-    """Tell whether a heart can do so many beats a minute."""
+    """Return whether a heart rate, in beats per minute, is physiological."""
     return bool(_HEART_RATES[0] <= heart_rate <= _HEART_RATES[1])
 
 
 def check_heart_rate(record: ECGRecord, n_beats: int, heart_rate: float) -> None:
-    """Warn of a heart rate in beats a minute that no heart has."""
+    """Warn of a heart rate, in beats per minute, that is not physiological."""
     slowest, fastest = _HEART_RATES
     if not is_plausible_rate(heart_rate):
         warnings.warn(
-            f"record {record.name!r}: {n_beats} beats make {heart_rate:.0f} a minute, a heart "
-            f"does {slowest:g} to {fastest:g}; check the sampling rate, or try another "
-            "detector or detection_lead.",
+            f"record {record.name!r}: {n_beats} beats are a heart rate of {heart_rate:.0f} per "
+            f"minute, outside of {slowest:g} to {fastest:g}; check the sampling rate, or try "
+            "another detector or detection_lead.",
             BeatCountWarning,
             stacklevel=2,
         )

@@ -1,4 +1,4 @@
-"""Finding beats: the detectors that can be named, and the R peak as the extremum of a QRS."""
+"""Beat detectors, and the refinement of R peaks to the extremum of the QRS."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from sklearn_ecganon.segmentation._signals import between, bridged, gaps_of, run
 from sklearn_ecganon.segmentation._voting import find_by_vote
 from sklearn_ecganon.segmentation._windows import FoundBeats
 
-_EDGE_MS = 60.0  # a QRS lasts about 120 ms: an R peak closer to an edge has lost part of it
-_BASELINE_MS = 200.0  # half width of the median that stands for the isoelectric line
+_EDGE_MS = 60.0  # half of a QRS: a QRS closer than this to an edge is not complete
+_BASELINE_MS = 200.0  # half width of the median that estimates the isoelectric line
 
 
 def _sleepecg(trace: NDArray, rate: float) -> ArrayLike:
     return sleepecg.detect_heartbeats(trace, rate)
 
 
-# The other detectors are imported when they are asked for: it takes seconds.
+# The other detectors are imported when they are used, because the import takes seconds.
 def _neurokit(trace: NDArray, rate: float) -> ArrayLike:
     import neurokit2
 
@@ -41,7 +41,7 @@ def _gqrs(trace: NDArray, rate: float) -> ArrayLike:
     return gqrs_detect(trace, rate)
 
 
-# Each takes a finite trace in mV and its rate in Hz, and returns sample numbers.
+# Each detector takes a finite trace in mV and its rate in Hz, and returns sample numbers.
 DETECTORS: dict[str, Callable[[NDArray, float], ArrayLike]] = {
     "sleepecg": _sleepecg,
     "neurokit": _neurokit,
@@ -63,21 +63,21 @@ def find_beats(
     Parameters
     ----------
     record : ECGRecord
-        Prepared: NaN wherever there is nothing to search.
+        A prepared record, with NaN wherever beats must not be searched.
     leads : sequence of int
-        Positions of the leads to look at, the most trusted first. R peaks are those of the
-        first one that was recorded at that moment.
+        Positions of the leads to search, the most trusted first. R peaks are those of the
+        first of them that was recorded at that moment.
     detector : str
         A key of `DETECTORS`, or ``"annotated"``.
     refine : float
-        How far in ms a peak may be moved.
+        Largest distance in ms by which a peak may be moved.
     n_times : int
         Length of a beat's window in samples; shorter stretches are not searched.
 
     Returns
     -------
     beats : FoundBeats
-        Those whose QRS is whole.
+        The beats with a complete QRS.
     """
     rate, annotated = record.sampling_rate, detector == "annotated"
     gaps, lead_gaps = gaps_of(record.signal, rate)
@@ -98,10 +98,10 @@ def find_beats(
         inside = peaks[(peaks >= start) & (peaks < stop)]
         n_found += len(inside)
         r_peaks.append(inside[(inside >= start + edge) & (inside < stop - edge)])
-    kept_peaks = np.concatenate(r_peaks)
-    n_dropped = (n_candidates if annotated else n_found) - len(kept_peaks)
+    complete = np.concatenate(r_peaks)
+    n_dropped = (n_candidates if annotated else n_found) - len(complete)
     return FoundBeats(
-        record, runs, kept_peaks, n_found, n_dropped, n_times, lead_gaps, disagreement
+        record, runs, complete, n_found, n_dropped, n_times, lead_gaps, disagreement
     )
 
 
@@ -134,53 +134,53 @@ def _refined(
 def to_extremum(
     trace: NDArray, peaks: NDArray[np.intp], rate: float, reach_ms: float
 ) -> NDArray[np.intp]:
-    """Move peaks to the sample near them that lies farthest from the isoelectric line.
+    """Move each peak to the nearby sample that is farthest from the isoelectric line.
 
     Parameters
     ----------
     trace : ndarray of shape (n_samples,)
         One lead in mV, without NaN.
     peaks : ndarray of int of shape (n_peaks,)
-        Roughly where the R peaks are, in samples.
+        Approximate positions of the R peaks, in samples.
     rate : float
         Sampling rate in Hz.
     reach_ms : float
-        How far a peak may be moved.
+        Largest distance in ms by which a peak may be moved.
 
     Returns
     -------
     peaks : ndarray of int
-        Increasing; fewer where two came to the same place.
+        Increasing positions. Peaks that moved to the same sample are merged.
     """
     reach, baseline = (round(ms * rate / 1000) for ms in (reach_ms, _BASELINE_MS))
-    # A sample each 20 ms is enough for the median, which takes most of the time here.
+    # The median takes most of the time of this function; one sample per 20 ms is enough.
     around = np.arange(-baseline, baseline + 1, max(1, baseline // 10))
-    level = np.median(trace.take(peaks[:, None] + around, mode="clip"), axis=1)
+    isoelectric = np.median(trace.take(peaks[:, None] + around, mode="clip"), axis=1)
     near = (peaks[:, None] + np.arange(-reach, reach + 1)).clip(0, len(trace) - 1)
-    farthest = np.abs(trace[near] - level[:, None]).argmax(axis=1)
+    farthest = np.abs(trace[near] - isoelectric[:, None]).argmax(axis=1)
     return np.unique(near[np.arange(len(peaks)), farthest])
 
 
-def recentre(beats: NDArray[np.floating], reach: int) -> NDArray[np.floating]:
-    """Move windows so that the extremum near the centre of the first lead is the centre.
+def recenter(beats: NDArray[np.floating], reach: int) -> NDArray[np.floating]:
+    """Move windows so that the extremum near the center of the first lead is the center.
 
     Parameters
     ----------
     beats : ndarray of shape (n_beats, n_leads, n_times)
         Windows in mV.
     reach : int
-        How far a window may be moved, in samples.
+        Largest shift of a window, in samples.
 
     Returns
     -------
     moved : ndarray of the same shape and dtype
-        The samples that come in repeat the edge.
+        Shifted windows; new samples repeat the edge.
     """
     n_times = beats.shape[2]
-    centre = n_times // 2
-    reach = min(reach, n_times - 1 - centre)
-    level = np.median(beats[:, :1], axis=2)
-    near = beats[:, 0, centre - reach : centre + reach + 1]
-    shift = np.abs(near - level).argmax(axis=1) - reach
+    center = n_times // 2
+    reach = min(reach, n_times - 1 - center)
+    isoelectric = np.median(beats[:, :1], axis=2)
+    near = beats[:, 0, center - reach : center + reach + 1]
+    shift = np.abs(near - isoelectric).argmax(axis=1) - reach
     columns = (np.arange(n_times) + shift[:, None]).clip(0, n_times - 1)
     return np.take_along_axis(beats, columns[:, None], axis=2)

@@ -1,4 +1,4 @@
-"""Leads by name or position."""
+"""Selection of leads by name or position."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sklearn_ecganon.records import ECGRecord
 
 
 def find_lead(record: ECGRecord, lead: str | int) -> int:
-    """Return the position of a lead given by position or by its name in any case."""
+    """Return the position of a lead given by its position or by its name in any case."""
     names = [name.upper() for name in record.lead_names]
     if isinstance(lead, Integral) and 0 <= lead < record.n_leads:
         return int(lead)
@@ -22,24 +22,24 @@ def find_lead(record: ECGRecord, lead: str | int) -> int:
 
 
 def kept_leads(record: ECGRecord, leads: Sequence[str | int] | None) -> list[int]:
-    """Return the positions of the leads to keep, in the order asked for; None is all."""
+    """Return the positions of the leads to keep, in the given order; None keeps all."""
     if leads is None:
         return list(range(record.n_leads))
-    kept = [find_lead(record, lead) for lead in leads]
-    if not kept or len(set(kept)) < len(kept):
+    positions = [find_lead(record, lead) for lead in leads]
+    if not positions or len(set(positions)) < len(positions):
         raise ValueError(
             f"record {record.name!r}: leads={leads!r} names no lead, or one lead twice; "
             "give each lead to keep once."
         )
-    return kept
+    return positions
 
 
 def used_leads(
     record: ECGRecord, leads: Sequence[str | int] | None, detection_lead: str | int | None
 ) -> tuple[list[int], int]:
-    """Return the leads that must not be missing, and which of them to find beats in.
+    """Return the required leads, and the index of the one to search beats in.
 
-    The kept ones come first. Beats are found in MLII, II or the first of them by default.
+    The leads to keep come first. By default beats are searched in MLII, II or the first lead.
     """
     used = kept_leads(record, leads)
     if detection_lead is None:

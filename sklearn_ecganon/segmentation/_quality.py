@@ -1,4 +1,4 @@
-"""Which stretches of which leads carry an ECG: the gate in front of every beat detector."""
+"""Signal quality: which stretches of which leads show an ECG."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from sklearn_ecganon.records import ECGRecord
 from sklearn_ecganon.segmentation._quality_features import features_of, slow_power
 from sklearn_ecganon.segmentation._signals import runs_of
 
-#: What a window of a lead can be, from the best to the worst.
+#: Possible states of one window of one lead, from the best to the worst.
 STATES = ("ecg", "quiet", "noise", "fibrillation-like", "flat", "missing")
 _ECG, _QUIET, _NOISE, _FIBRILLATION, _FLAT, _MISSING = range(len(STATES))
 
 WINDOW_S = 10.0
-FLAT_S = 2.0  # a lead that does not move for longer is disconnected
-FLAT_MV = 0.005  # two steps of a coarse converter of 2.5 uV, or one of 5 uV
+FLAT_S = 2.0  # a lead that is constant for longer is disconnected
+FLAT_MV = 0.005  # two steps of a converter with a resolution of 2.5 uV, or one of 5 uV
 _BLOCK_S = 0.25
 _QUIET_FRACTION = 0.2
 _FIBRILLATION_POWER = 0.8
-_MAX_DEAD = 0.75  # of a window; what is left is judged
+_MAX_DEAD = 0.75  # a window with a larger missing or flat fraction is not analyzed
 
 
 @dataclass(frozen=True, eq=False)
 class SignalQuality:
-    """What `signal_quality` read from one record.
+    """The signal quality of one record, from `signal_quality`.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class SignalQuality:
         Stretches in which one lead is missing, or flat for longer than 2 s: position of the
         lead, first sample, one past the last.
     scores : ndarray of float of shape (n_windows, n_leads)
-        How much the beats of a window resemble each other, from 0 to 1.
+        Similarity of the beats in each window, from 0 to 1.
     """
 
     states: NDArray[np.int8]
@@ -49,38 +49,37 @@ class SignalQuality:
 
     @cached_property
     def carries(self) -> NDArray[np.bool_]:
-        """Whether each lead carries an ECG in at least a third of its recorded windows."""
+        """Whether each lead shows an ECG in at least a third of its recorded windows."""
         recorded = (self.states < _FLAT).sum(axis=0)
         usable = (self.states <= _QUIET).sum(axis=0)
         has_beats = (self.states == _ECG).any(axis=0)
         return has_beats & (3 * usable >= recorded)
 
     def best_leads(self) -> NDArray[np.intp]:
-        """Return the leads that carry an ECG, the most convincing first.
+        """Return the leads that show an ECG, in decreasing order of quality.
 
         Returns
         -------
         leads : ndarray of int
-            Positions; empty if no lead carries an ECG.
+            Positions of the leads; empty if no lead shows an ECG.
         """
-        judged = self.states == _ECG
-        score = np.where(judged, self.scores, 0.0).sum(axis=0)
+        score = np.where(self.states == _ECG, self.scores, 0.0).sum(axis=0)
         order = np.argsort(-score, kind="stable")
         return order[self.carries[order]]
 
     def unusable(self, leads: NDArray[np.intp]) -> list[tuple[int, int, str]]:
-        """Return the stretches in which none of some leads shows an analysable ECG.
+        """Return the stretches in which none of the given leads shows an analyzable ECG.
 
         Parameters
         ----------
         leads : ndarray of int
-            Positions of the leads that count.
+            Positions of the leads to examine.
 
         Returns
         -------
         stretches : list of (int, int, str)
-            First sample, one past the last, and the name of the state. Noise counts where
-            it fills two windows or more; a single bad window may hold an artifact.
+            First sample, one past the last, and the name of the state. Noise must fill two
+            windows or more, because a single noisy window may hold an artifact.
         """
         best = self.states[:, leads].min(axis=1) if len(leads) else self.states.min(axis=1)
         stretches = []
@@ -94,12 +93,12 @@ class SignalQuality:
         return stretches
 
     def summary(self) -> str:
-        """Return what most windows are, in words.
+        """Return the fraction of windows in each state as text for messages.
 
         Returns
         -------
-        sentence : str
-            For error messages.
+        summary : str
+            For example ``"ecg 80%, noise 20%"``.
         """
         counts = np.bincount(self.states.ravel(), minlength=len(STATES))
         named = [f"{STATES[i]} {n / counts.sum():.0%}" for i, n in enumerate(counts) if n]
@@ -107,12 +106,12 @@ class SignalQuality:
 
 
 def signal_quality(record: ECGRecord) -> SignalQuality:
-    """Tell which stretches of which leads carry an ECG.
+    """Determine which stretches of which leads show an ECG.
 
     Parameters
     ----------
     record : ECGRecord
-        In mV, at 100 Hz or more.
+        Signal in mV, at 100 Hz or more.
 
     Returns
     -------
@@ -122,20 +121,20 @@ def signal_quality(record: ECGRecord) -> SignalQuality:
 
     Notes
     -----
-    Beats are found in each lead by sleepecg. A window is an ECG if its beats resemble each
-    other, stand out of what lies between them, and have the peaked distribution of an ECG:
+    sleepecg finds beats in each lead. A window shows an ECG if its beats resemble each
+    other, exceed the signal between them, and have the peaked distribution of an ECG:
 
     - agreement: the mean of the three highest correlations of a beat's QRS with its twelve
       neighbors on either side, median over the window, at least 0.8. This is the template
       matching index of [1]_ without a template, so that windows with ectopic beats pass.
-    - contrast: root mean square within 120 ms of the R peaks over that elsewhere, at least
-      1.25.
+    - contrast: ratio of the root mean square within 120 ms of the R peaks to that
+      elsewhere, at least 1.25.
     - kurtosis of the signal in the QRS band, at least 4.5 (kSQI of [2]_, which asks for 5
       of the unfiltered signal).
 
-    A window without these but with more than 80 % of its power between 2 and 10 Hz is called
-    fibrillation-like; a window that moves less than a fifth of what the lead's beats do is
-    quiet, as in a pause or an asystole.
+    A window that fails these criteria is called fibrillation-like if more than 80 % of its
+    power lies between 2 and 10 Hz. It is called quiet, as in a pause or an asystole, if its
+    amplitude is less than a fifth of the amplitude of the lead's beats.
 
     References
     ----------
@@ -167,20 +166,22 @@ def signal_quality(record: ECGRecord) -> SignalQuality:
         missing = np.isnan(trace)
         runs, is_flat = _dead_runs(trace, missing, rate)
         gaps += [(lead, start, stop) for start, stop in runs.tolist()]
-        states[:, lead], scores[:, lead] = _judge(trace, missing, runs, is_flat, bounds, rate)
+        states[:, lead], scores[:, lead] = _classify_windows(
+            trace, missing, runs, is_flat, bounds, rate
+        )
     lead_gaps = np.array(gaps, dtype=np.intp).reshape(-1, 3)
     return SignalQuality(states, bounds, lead_gaps, scores)
 
 
 def dead_stretches(trace: NDArray[np.float64], rate: float) -> NDArray[np.intp]:
-    """Return where a lead is missing, or flat for more than 2 s.
+    """Return the stretches in which a lead is missing, or flat for more than 2 s.
 
     Parameters
     ----------
     trace : ndarray of shape (n_times,)
-        In mV, with NaN where nothing was recorded.
+        Signal in mV, with NaN where nothing was recorded.
     rate : float
-        In Hz.
+        Sampling rate in Hz.
 
     Returns
     -------
@@ -193,12 +194,12 @@ def dead_stretches(trace: NDArray[np.float64], rate: float) -> NDArray[np.intp]:
 def _dead_runs(
     trace: NDArray, missing: NDArray[np.bool_], rate: float
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Return where a lead is missing or flat: (n_runs, 2), and which of these are flat."""
+    """Return the runs in which a lead is missing or flat, and which of these are flat."""
     runs = runs_of(missing) if missing.any() else np.empty((0, 2), np.intp)
     flat = _flat_runs(trace, rate)
-    every = np.concatenate([runs, flat])
-    order = np.argsort(every[:, 0], kind="stable")
-    return every[order], order >= len(runs)
+    dead = np.concatenate([runs, flat])
+    order = np.argsort(dead[:, 0], kind="stable")
+    return dead[order], order >= len(runs)
 
 
 def _flat_runs(trace: NDArray, rate: float) -> NDArray[np.intp]:
@@ -206,7 +207,7 @@ def _flat_runs(trace: NDArray, rate: float) -> NDArray[np.intp]:
     block = max(1, round(_BLOCK_S * rate))
     n_blocks = len(trace) // block
     if n_blocks < FLAT_S / _BLOCK_S:
-        constant = np.ptp(trace) <= FLAT_MV  # False where anything is missing
+        constant = np.ptp(trace) <= FLAT_MV  # False if a sample is missing
         long_enough = len(trace) >= FLAT_S * rate
         return (
             np.array([[0, len(trace)]] if constant and long_enough else [])
@@ -216,8 +217,9 @@ def _flat_runs(trace: NDArray, rate: float) -> NDArray[np.intp]:
     blocks = trace[: n_blocks * block].reshape(n_blocks, block)
     low, high = blocks.min(axis=1), blocks.max(axis=1)
     runs = []
-    still = runs_of(high - low <= FLAT_MV)
-    for first, last in still[np.diff(still, axis=1)[:, 0] >= FLAT_S / _BLOCK_S - 2]:
+    constant_blocks = runs_of(high - low <= FLAT_MV)
+    n_constant = np.diff(constant_blocks, axis=1)[:, 0]
+    for first, last in constant_blocks[n_constant >= FLAT_S / _BLOCK_S - 2]:
         level = np.median(trace[first * block : last * block])
         start, stop = int(first * block), int(last * block)
         start = _extended(trace, start, -1, level)
@@ -230,7 +232,7 @@ def _flat_runs(trace: NDArray, rate: float) -> NDArray[np.intp]:
 
 
 def _extended(trace: NDArray, position: int, step: int, level: float) -> int:
-    """Return how far a flat run reaches before (step -1) or after a position (step 1)."""
+    """Return the end of a flat run before (step -1) or after a position (step 1)."""
     while 0 <= position - (step < 0) < len(trace):
         sample = trace[position - (step < 0)]
         if not abs(sample - level) <= FLAT_MV:
@@ -239,7 +241,7 @@ def _extended(trace: NDArray, position: int, step: int, level: float) -> int:
     return position
 
 
-def _judge(
+def _classify_windows(
     trace: NDArray,
     missing: NDArray[np.bool_],
     runs: NDArray[np.intp],
@@ -261,14 +263,14 @@ def _judge(
         filled = np.interp(np.arange(len(trace)), known, trace[known])
     features = features_of(filled, bounds, rate)
     is_ecg = features.is_ecg
-    judged = np.full(n_windows, _NOISE, dtype=np.int8)
+    if_alive = np.full(n_windows, _NOISE, dtype=np.int8)
     slow = slow_power(features.coarse[features.rows[~is_ecg]], features.coarse_rate)
-    judged[np.flatnonzero(~is_ecg)[slow >= _FIBRILLATION_POWER]] = _FIBRILLATION
+    if_alive[np.flatnonzero(~is_ecg)[slow >= _FIBRILLATION_POWER]] = _FIBRILLATION
     if (is_ecg & alive).any():
-        usual = np.median(features.spread[is_ecg & alive])
-        judged[features.spread < _QUIET_FRACTION * usual] = _QUIET
-    judged[is_ecg] = _ECG
-    states[alive] = judged[alive]
+        median_spread = np.median(features.spread[is_ecg & alive])
+        if_alive[features.spread < _QUIET_FRACTION * median_spread] = _QUIET
+    if_alive[is_ecg] = _ECG
+    states[alive] = if_alive[alive]
     return states, np.where(is_ecg, features.agreement, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Figures of a lead, window by window, by which an ECG is told from noise."""
+"""Features of each window of a lead that distinguish an ECG from noise."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from scipy.signal import butter, sosfiltfilt
 from sleepecg import detect_heartbeats
 
-_RATE = 100.0  # Hz; the QRS band needs no more
+_RATE = 100.0  # Hz; enough for the QRS band
 _QRS_BAND = (5.0, 30.0)  # Hz
 _HALF_QRS_S = 0.1
 _NEIGHBORS = 12  # beats on each side that a beat is compared with
-# Thresholds, set on MIT-BIH, ECG-ID, LUDB and PTB-XL against the noise records of the Noise
-# Stress Test, white and brown noise, EEG-like noise and sinusoids of 3 to 6 Hz.
+# These thresholds separate MIT-BIH, ECG-ID, LUDB and PTB-XL from the noise records of the
+# Noise Stress Test, white and brown noise, EEG-like noise and sinusoids of 3 to 6 Hz.
 _MIN_AGREEMENT = 0.8
 _MIN_CONTRAST = 1.25
 _MIN_KURTOSIS = 4.5
@@ -23,15 +23,15 @@ _MIN_QRS_MV = 0.03
 
 @dataclass(frozen=True)
 class Features:
-    """Figures of each window of a lead, of shape (n_windows,), and the signal behind them."""
+    """Features of each window of a lead, of shape (n_windows,), and the decimated signal."""
 
     agreement: NDArray[np.float64]
     contrast: NDArray[np.float64]
     kurtosis: NDArray[np.float64]
-    size: NDArray[np.float64]  # median QRS, peak to peak, in mV
+    amplitude: NDArray[np.float64]  # median peak-to-peak amplitude of the QRS, in mV
     spread: NDArray[np.float64]  # 99th minus 1st percentile of the QRS band, in mV
     coarse: NDArray[np.float64]  # the lead at 100 to 200 Hz
-    rows: NDArray[np.intp]  # its samples in each window
+    rows: NDArray[np.intp]  # indices of its samples in each window
     coarse_rate: float
 
     @property
@@ -41,21 +41,21 @@ class Features:
             (self.agreement >= _MIN_AGREEMENT)
             & (self.contrast >= _MIN_CONTRAST)
             & (self.kurtosis >= _MIN_KURTOSIS)
-            & (self.size >= _MIN_QRS_MV)
+            & (self.amplitude >= _MIN_QRS_MV)
         )
 
 
 def features_of(trace: NDArray, bounds: NDArray[np.intp], rate: float) -> Features:
-    """Return the figures of each window of a lead.
+    """Return the features of each window of a lead.
 
     Parameters
     ----------
     trace : ndarray of shape (n_times,)
-        In mV, finite.
+        Finite signal in mV.
     bounds : ndarray of int of shape (n_windows + 1,)
         First sample of each window, and the end.
     rate : float
-        In Hz.
+        Sampling rate in Hz.
     """
     coarse, factor = _decimated(trace, rate)
     rate = rate / factor
@@ -63,14 +63,14 @@ def features_of(trace: NDArray, bounds: NDArray[np.intp], rate: float) -> Featur
     sos = butter(2, [_QRS_BAND[0], high], "bandpass", fs=rate, output="sos")
     band = sosfiltfilt(sos, coarse)
     peaks = _to_extremes(band, _detect(coarse, rate), round(0.06 * rate))
-    near, sizes, agreement = _compare_beats(band, peaks, rate)
-    # Windows of one length, so that each figure is one expression.
+    near, amplitudes, agreement = _compare_beats(band, peaks, rate)
+    # All windows get the same length, so that each feature is one array expression.
     edges = np.minimum(bounds // factor, len(band))
     length = max(1, int(np.diff(edges).min()))
     rows = edges[:-1, np.newaxis] + np.arange(length)
-    pieces, inside = band[rows], near[rows]
-    power = pieces**2
-    ordered = np.sort(pieces[:, ::4], axis=1)
+    windows, inside = band[rows], near[rows]
+    power = windows**2
+    ordered = np.sort(windows[:, ::4], axis=1)
     spread = (
         ordered[:, int(0.99 * (ordered.shape[1] - 1))] - ordered[:, ordered.shape[1] // 100]
     )
@@ -79,13 +79,13 @@ def features_of(trace: NDArray, bounds: NDArray[np.intp], rate: float) -> Featur
     outside = (power.sum(axis=1) - (power * inside).sum(axis=1)) / np.maximum(
         length - n_inside, 1
     )
-    n_beats, medians = _window_medians(edges, peaks, np.array([agreement, sizes]))
-    judged = (n_beats >= 2) & (n_inside < length)
+    n_beats, medians = _window_medians(edges, peaks, np.array([agreement, amplitudes]))
+    comparable = (n_beats >= 2) & (n_inside < length)
     return Features(
-        agreement=np.where(judged, medians[0], 0.0),
-        contrast=np.where(judged, np.sqrt(within / np.maximum(outside, 1e-12)), 0.0),
+        agreement=np.where(comparable, medians[0], 0.0),
+        contrast=np.where(comparable, np.sqrt(within / np.maximum(outside, 1e-12)), 0.0),
         kurtosis=(power**2).mean(axis=1) / np.maximum(power.mean(axis=1) ** 2, 1e-18),
-        size=np.where(judged, medians[1], 0.0),
+        amplitude=np.where(comparable, medians[1], 0.0),
         spread=spread,
         coarse=coarse,
         rows=rows,
@@ -94,7 +94,7 @@ def features_of(trace: NDArray, bounds: NDArray[np.intp], rate: float) -> Featur
 
 
 def _decimated(trace: NDArray, rate: float) -> tuple[NDArray[np.float64], int]:
-    """Return a lead averaged down to 100 to 200 Hz, its median at 0, and the factor."""
+    """Return a lead decimated to 100 to 200 Hz with a median of 0, and the factor."""
     factor = max(1, int(rate // _RATE))
     n_blocks = len(trace) // factor
     coarse = trace[: n_blocks * factor : factor].copy()
@@ -108,7 +108,7 @@ def _decimated(trace: NDArray, rate: float) -> tuple[NDArray[np.float64], int]:
 def _window_medians(
     edges: NDArray[np.intp], peaks: NDArray[np.intp], values: NDArray
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return how many beats each window has, and the lower median of each row of values."""
+    """Return the number of beats of each window, and the lower median of each feature."""
     window_of = np.searchsorted(edges, peaks, side="right") - 1
     n_beats = np.bincount(window_of, minlength=len(edges) - 1)
     medians = np.zeros((len(values), len(n_beats)))
@@ -126,7 +126,7 @@ def _detect(trace: NDArray, rate: float) -> NDArray[np.intp]:
 
 
 def _to_extremes(band: NDArray, peaks: NDArray[np.intp], reach: int) -> NDArray[np.intp]:
-    """Return each peak moved to the largest absolute value within reach."""
+    """Move each peak to the largest absolute value within reach."""
     if not len(peaks):
         return peaks
     around = (peaks[:, np.newaxis] + np.arange(-reach, reach + 1)).clip(0, len(band) - 1)
@@ -136,7 +136,7 @@ def _to_extremes(band: NDArray, peaks: NDArray[np.intp], reach: int) -> NDArray[
 def _compare_beats(
     band: NDArray, peaks: NDArray[np.intp], rate: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
-    """Return which samples lie near beats, and each beat's size and agreement with others."""
+    """Return the samples near beats, and each beat's amplitude and agreement with others."""
     near = np.zeros(len(band), dtype=bool)
     half = round(0.12 * rate)
     if len(peaks):
@@ -146,7 +146,7 @@ def _compare_beats(
         return near, np.zeros(n_beats), np.zeros(n_beats)
     columns = peaks[:, np.newaxis] + np.arange(-half, half + 1)
     beats = band[columns.clip(0, len(band) - 1)]
-    sizes = np.ptp(beats, axis=1)
+    amplitudes = np.ptp(beats, axis=1)
     beats = beats - beats.mean(axis=1, keepdims=True)
     beats /= np.maximum(np.linalg.norm(beats, axis=1, keepdims=True), 1e-12)
     most = min(_NEIGHBORS, n_beats - 1)
@@ -156,13 +156,13 @@ def _compare_beats(
         correlations[lag:, lag - 1] = pairs
         correlations[:-lag, most + lag - 1] = pairs
     best = -np.sort(-correlations, axis=1)[:, : min(3, most)]
-    return near, sizes, best.mean(axis=1)
+    return near, amplitudes, best.mean(axis=1)
 
 
-def slow_power(pieces: NDArray, rate: float) -> NDArray[np.float64]:
+def slow_power(windows: NDArray, rate: float) -> NDArray[np.float64]:
     """Return the fraction of each window's power above 0.5 Hz that lies between 2 and 10 Hz."""
-    length = min(pieces.shape[1], round(5 * rate))
-    centered = pieces[:, :length] - pieces[:, :length].mean(axis=1, keepdims=True)
+    length = min(windows.shape[1], round(5 * rate))
+    centered = windows[:, :length] - windows[:, :length].mean(axis=1, keepdims=True)
     power = np.abs(np.fft.rfft(centered * np.hanning(length))) ** 2
     frequency = np.fft.rfftfreq(length, 1 / rate)
     total = power[:, frequency > 0.5].sum(axis=1)

@@ -1,4 +1,4 @@
-"""What of a record can be searched for beats: one answer for the segmenter and the archive."""
+"""Screening of records: mask what is not an ECG and choose the leads to search."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn_ecganon.records import ECGRecord
 from sklearn_ecganon.segmentation._quality import dead_stretches, signal_quality
 
-MIN_RATE = 100.0  # Hz; the detectors filter up to 30 Hz and more
-_RAIL_FRACTION = 0.1  # LUDB holds the most of the databases we know: 2.8 % (record 115, II)
+MIN_RATE = 100.0  # Hz; the detectors use frequencies above 30 Hz
+_RAIL_FRACTION = 0.1  # the largest fraction in LUDB is 2.8 % (record 115, lead II)
 _PREFERRED = ("MLII", "II")
 
 
@@ -20,26 +20,26 @@ class NotAnECGError(ValueError):
 
 
 class SignalQualityWarning(UserWarning):
-    """Stretches of a record were left out, or its leads do not agree."""
+    """Stretches of a record were masked, or its leads disagree."""
 
 
 @dataclass(frozen=True, eq=False)
 class Screened:
-    """A record without what is no ECG.
+    """A record in which everything but the ECG is masked.
 
     Parameters
     ----------
     record : ECGRecord
-        NaN where a lead is missing, flat for more than 2 s or saturated, and where no lead
-        can be analysed.
+        The record, with NaN where a lead is missing, flat for more than 2 s or saturated,
+        and where no lead can be analyzed.
     voters : list of int
-        Positions of the leads in which beats are searched, the most trusted first. Empty if
+        Positions of the leads in which beats are searched, the most trusted first; empty if
         there is no ECG.
     masked : list of (int, int, str)
         First sample, one past the last, and reason of each stretch that was masked although
         it was recorded: ``"noise"`` or ``"fibrillation-like"``.
     verdict : str
-        What most of the record is, in words.
+        Summary of the signal quality.
     """
 
     record: ECGRecord
@@ -48,7 +48,7 @@ class Screened:
     verdict: str
 
     def searchable(self) -> ECGRecord:
-        """Return the record, or one without a sample if there is no ECG."""
+        """Return the record, or a record of NaN if there is no ECG."""
         if self.voters:
             return self.record
         missing = np.full_like(self.record.signal, np.nan)
@@ -56,25 +56,25 @@ class Screened:
 
 
 def screen(
-    record: ECGRecord, detection_lead: int | None = None, *, judge: bool = True
+    record: ECGRecord, detection_lead: int | None = None, *, check_quality: bool = True
 ) -> Screened:
-    """Mask what is no ECG and choose the leads to search.
+    """Mask everything that is not an ECG and choose the leads to search.
 
     Parameters
     ----------
     record : ECGRecord
-        Its leads are those that count.
+        Record that holds only the leads to examine.
     detection_lead : int, optional
-        The only lead to search, where the user names one.
-    judge : bool, default=True
-        Whether to ask if there is an ECG. Otherwise only missing, flat and saturated
+        The only lead to search, if the user chose one.
+    check_quality : bool, default=True
+        Whether to check if the record is an ECG. Otherwise only missing, flat and saturated
         stretches are masked, and the leads are trusted in their order.
 
     Returns
     -------
     screened : Screened
-        MLII or II comes first among the voters where it carries an ECG, so that R peaks are
-        those that a reader of the rhythm strip sees.
+        If lead MLII or II shows an ECG, it is the first voter, so that R peaks are those of
+        the rhythm strip.
     """
     dead, lead_gaps = _dead_leads(record)
     signal = record.signal
@@ -85,7 +85,7 @@ def screen(
             signal[start:stop, lead] = np.nan
         record = replace(record, signal=signal)
     alive = np.flatnonzero(~dead)
-    if not judge or not len(alive):
+    if not check_quality or not len(alive):
         voters = alive.tolist() if detection_lead is None else [detection_lead]
         return Screened(record, _preferred(record, voters), [], "missing, flat or saturated")
     quality = signal_quality(record)
@@ -105,7 +105,7 @@ def screen(
 
 
 def _dead_leads(record: ECGRecord) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-    """Return which leads say nothing at all, and where the others are flat."""
+    """Return which leads are useless as a whole, and where the others are flat."""
     dead = np.array([lead_problem(record, lead) is not None for lead in range(record.n_leads)])
     stretches = [
         (lead, start, stop)
@@ -116,7 +116,7 @@ def _dead_leads(record: ECGRecord) -> tuple[NDArray[np.bool_], NDArray[np.intp]]
 
 
 def lead_problem(record: ECGRecord, lead: int) -> str | None:
-    """Return what makes a whole lead useless, in words, or None.
+    """Return a description of what makes a whole lead useless, or None.
 
     Parameters
     ----------
@@ -140,12 +140,12 @@ def lead_problem(record: ECGRecord, lead: int) -> str | None:
     for rail in (low, high):
         fraction = np.count_nonzero(trace == rail) / n_recorded
         if rail != 0 and fraction > _RAIL_FRACTION and not _stays(trace, rail, record):
-            return f"is saturated: {100 * fraction:.0f} % of it is at {rail:g} mV, its extreme"
+            return f"is saturated: {100 * fraction:.0f} % of it is at its extreme, {rail:g} mV"
     return None
 
 
 def _stays(trace: NDArray, rail: float, record: ECGRecord) -> bool:
-    """Tell whether a lead is at its extreme in long flat stretches, which are masked."""
+    """Return whether a lead is at its extreme in long flat stretches, which are masked."""
     at_rail = trace == rail
     in_flat = sum(
         np.count_nonzero(at_rail[start:stop])

@@ -1,4 +1,4 @@
-"""The segmenter: records to beats and back."""
+"""The segmenter, which cuts records into beats and stitches beats into records."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sklearn_ecganon._validation import (
 )
 from sklearn_ecganon.records import BeatSet, ECGRecord
 from sklearn_ecganon.segmentation import _checks as checks
-from sklearn_ecganon.segmentation._detectors import DETECTORS, find_beats, recentre
+from sklearn_ecganon.segmentation._detectors import DETECTORS, find_beats, recenter
 from sklearn_ecganon.segmentation._leads import kept_leads, used_leads
 from sklearn_ecganon.segmentation._screening import NotAnECGError, Screened, screen
 from sklearn_ecganon.segmentation._signals import bandpass, resample, select_leads
@@ -37,70 +37,69 @@ from sklearn_ecganon.segmentation._windows import FoundBeats, cut_windows
 class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
     """Cut records into beats aligned at their R peaks, and stitch beats into records.
 
-    Every detected peak is moved to the extremum of its QRS, whatever its polarity: the
-    sample within `refine` ms that lies farthest from the median of the 400 ms around it.
-    Before that, :func:`signal_quality` judges every lead in windows of 10 s. A lead that is
-    missing, or flat for more than 2 s, has a gap there and leaves the other leads alone.
-    Stretches in which no lead shows beats that resemble each other (noise, ventricular
-    fibrillation) become gaps too, with a `SignalQualityWarning`; a record without an ECG is
-    refused. Beats are searched in up to five leads that carry an ECG and kept where most of
-    them agree. Gaps of up to 0.2 s are bridged for the search.
+    First, :func:`signal_quality` checks every lead in windows of 10 s. Stretches in which a
+    lead is missing, or flat for more than 2 s, become gaps of that lead. Stretches in which
+    no lead shows beats that resemble each other (noise, ventricular fibrillation) become
+    gaps of all leads, with a `SignalQualityWarning`. A record without an ECG is refused.
+    Beats are searched in up to five leads that show an ECG and are kept if most of these
+    leads agree. Gaps of up to 0.2 s are bridged for the search. Every detected peak is then
+    moved to the extremum of its QRS, whatever its polarity: the sample within `refine` ms
+    that is farthest from the median of the 400 ms around it.
 
-    Where all leads are missing for longer the record splits: no window reaches across the
-    gap or over the end of the record; what is missing of a window repeats the last sample
-    there is. Beats whose R peak is closer than 60 ms to such an edge are dropped, as part of
-    the QRS is lost; :meth:`describe` counts them, and the windows that were filled up or that
-    overlap. Gaps come back as NaN from :meth:`inverse_transform`.
+    Longer gaps of all leads split the record. No window extends across such a gap or beyond
+    the record: its missing samples repeat the last recorded sample. Beats whose R peak is
+    closer than 60 ms to such an edge are dropped, because their QRS is incomplete.
+    :meth:`describe` counts these beats, and the windows that were padded or that overlap.
 
-    :meth:`inverse_transform` puts beats back at their R peaks. Between two R peaks it uses
-    the windows of these two beats alone: cross-faded with a raised cosine where both reach,
-    bridged from end to end where none does. The signal between the windows is never stored
-    and never comes back.
+    :meth:`inverse_transform` places beats at their R peaks. Between two R peaks it uses
+    only the windows of these two beats. It cross-fades them with a raised cosine where they
+    overlap, and bridges the interval where neither window extends. The original signal
+    between windows is never stored or returned. Gaps become NaN.
 
     Parameters
     ----------
     detector : {"sleepecg", "neurokit", "xqrs", "gqrs", "annotated"}, default="sleepecg"
-        Who finds the beats. `"annotated"` takes the record's own `r_peaks`, which are
-        refined too (`refine=0` leaves them where they are), and keeps their labels.
+        Beat detector. `"annotated"` uses the `r_peaks` of the record, which are also
+        refined unless `refine=0`, and keeps their labels.
     window : float, default=800.0
-        Length of a beat in ms, half of it before the R peak.
+        Length of a beat in ms. Half of it lies before the R peak.
     leads : sequence of str or int, default=None
-        Names (upper or lower case) or positions of the leads to keep, in this order.
-        `None` keeps all; the records must then agree in their number.
+        Names (upper or lower case) or positions of the leads to keep, in this order. `None`
+        keeps all; all records must then have the same number of leads.
     detection_lead : str or int, default=None
-        Only lead in which beats are searched, kept or not. `None` asks all kept leads that
-        carry an ECG; R peaks are then those of MLII or II if it is among them, else those
-        of the lead whose beats resemble each other most.
+        The only lead in which beats are searched; it need not be kept. `None` searches all
+        kept leads that show an ECG. R peaks are then those of MLII or II if it is among
+        them, else those of the lead whose beats resemble each other most.
     sampling_rate : float, default=None
-        Rate of the beats in Hz. Records at another rate are resampled to it; `None` keeps
-        their own, which must then be the same for all. Arrays are never resampled: for them
-        it is the rate of their columns, and `None` says that a row lasts `window` ms.
+        Rate of the beats in Hz. Records at another rate are resampled; with `None` all
+        records must have the same rate, which is kept. Arrays are never resampled: this is
+        the rate of their columns, and with `None` a row lasts `window` ms.
     band : (float, float), default=None
-        Pass band in Hz of a zero-phase Butterworth filter (order 2, run both ways) that the
-        records go through first. What comes back by `inverse_transform` is filtered too.
+        Pass band in Hz of a zero-phase Butterworth filter (order 2, run both ways) for the
+        records. `inverse_transform` returns filtered records.
     refine : float, default=40.0
-        How far in ms a peak may be moved to the extremum of its QRS.
+        Largest distance in ms by which a peak is moved to the extremum of its QRS.
     check_quality : bool, default=True
-        Whether to ask first if a record is an ECG. `False` searches whatever comes, which
-        an attacker does with a release that is no ECG any more.
+        Whether to check that a record is an ECG. Attackers use `False` for releases that no
+        longer look like an ECG.
     on_error : {"raise", "skip", "mask"}, default="raise"
-        What happens to a record that shows no ECG. `"raise"` refuses it with the reason.
-        `"skip"` leaves it out, so that there are fewer records than came in; their names
-        are in the result's `names`. `"mask"` keeps its place: it has no beats, and
-        :meth:`inverse_transform` returns a record of NaN.
+        Handling of a record without an ECG. `"raise"` raises an error with the reason.
+        `"skip"` leaves the record out; the result's `names` list the remaining records.
+        `"mask"` returns a record without beats, which :meth:`inverse_transform` turns into
+        a record of NaN.
     n_jobs : int, default=None
-        Number of joblib workers, each on records of its own. The result is the same.
+        Number of joblib workers for the records. It does not change the result.
 
     Attributes
     ----------
     sampling_rate_ : float
         Rate of the beats in Hz.
     n_times_ : int
-        Samples of a beat; the R peak is at column ``n_times_ // 2``.
+        Number of samples of a beat; the R peak is at column ``n_times_ // 2``.
     n_leads_ : int
-        Leads of a beat.
+        Number of leads of a beat.
     n_features_in_ : int
-        Second dimension of the array seen by `fit`; not set by records.
+        Second dimension of the array that `fit` received; not set for records.
     feature_names_in_ : ndarray of str
         Column names, when `fit` saw a data frame.
 
@@ -111,20 +110,19 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Detectors: sleepecg's, a modified Pan-Tompkins [1]_ [2]_; NeuroKit's [3]_; XQRS and GQRS
-    of WFDB [4]_. They are called with their defaults; the vote and the refinement are ours. A
-    lead is masked as a whole when it is all NaN, flat, or saturated: at its own largest or
-    smallest value (other than 0 mV, the isoelectric line) for more than a tenth of the time.
+    Detectors: a modified Pan-Tompkins of sleepecg [1]_ [2]_; NeuroKit's [3]_; XQRS and GQRS
+    of WFDB [4]_. They are called with their defaults; this package adds the vote and the
+    refinement. A whole lead is masked if it is all NaN, flat, or saturated: at its extreme
+    value (other than 0 mV, the isoelectric line) for more than a tenth of the time.
 
     Arrays of beats, (n_beats, n_times) or (n_beats, n_leads, n_times), keep their shape and
-    dtype. Each row is moved so that the sample farthest from the row's median, searched
-    within `refine` ms of the centre in the first lead, comes to column ``n_times // 2``;
-    the columns that come in repeat the edge. `detector`, `leads`, `detection_lead` and
-    `band` do not touch arrays, and `inverse_transform` leaves them as they are.
+    dtype. Each row is shifted so that the sample farthest from the row's median, searched
+    within `refine` ms of the center of the first lead, moves to column ``n_times // 2``.
+    New columns repeat the edge. `detector`, `leads`, `detection_lead` and `band` have no
+    effect on arrays, and `inverse_transform` returns them unchanged.
 
-    A stretch between gaps is not searched when it is shorter than a window, or, except with
-    `"annotated"`, shorter than a second. A stretch without beats comes back as NaN, since
-    there is nothing to make it from.
+    A stretch between gaps is not searched if it is shorter than a window or, except with
+    `"annotated"`, shorter than a second. Stretches without beats are returned as NaN.
 
     References
     ----------
@@ -211,10 +209,9 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         ------
         ValueError
             If a record cannot be segmented (a lead is missing, all leads are NaN, flat or
-            saturated, it is shorter than one window, `"annotated"` finds no `r_peaks`), if
-            the records
-            differ in rate or number of leads, if a list holds something else than records,
-            or if the array is not one of beats.
+            saturated, it is shorter than one window, it has no `r_peaks` for
+            `"annotated"`), if the records differ in rate or number of leads, if a list
+            holds other objects than records, or if an array does not hold beats.
         """
         if is_records(X):
             records = check_records(X)
@@ -230,7 +227,7 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: list[ECGRecord] | ArrayLike) -> BeatSet | NDArray[np.floating]:
-        """Cut records into beats, or re-centre beats on their R peak.
+        """Cut records into beats, or recenter beats on their R peak.
 
         Parameters
         ----------
@@ -240,20 +237,19 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         beats : BeatSet, or ndarray of the shape of X
-            One entry a record with windows of ``n_times_`` samples; for arrays the moved
-            rows. A detected beat bears the label of the annotated one nearest to it within
-            150 ms, or `"Q"`; there are no labels unless all records have some.
+            One entry for each record with windows of ``n_times_`` samples; for arrays the
+            shifted rows. A detected beat gets the label of the nearest annotated beat
+            within 150 ms, or `"Q"`. There are no labels unless all records have labels.
 
         Raises
         ------
         ValueError
-            As :meth:`fit`, or if the records or the array do not agree with what `fit` saw,
-            or if no beat is found in a record.
+            As in :meth:`fit`; also if X has another layout, or if a record has no beats.
 
         Warns
         -----
         BeatCountWarning
-            If a record has fewer than 20 or more than 250 beats a minute.
+            If a record has fewer than 20 or more than 250 beats per minute.
         SignalQualityWarning
             If stretches were masked, or the leads disagree about more than half of the beats.
         """
@@ -264,13 +260,13 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
             return cut_windows(self._find_all(records), self.n_leads_)
         rows = self._check_rows(X, reset=False)
         check_layout(self, layout_of(rows), (self.n_leads_, self.n_times_, None))
-        moved = recentre(rows.beats, round(self.refine * self.sampling_rate_ / 1000))
+        moved = recenter(rows.beats, round(self.refine * self.sampling_rate_ / 1000))
         return moved[:, 0] if is_flat(X) else moved
 
     def fit_transform(
         self, X: list[ECGRecord] | ArrayLike, y: Any = None
     ) -> BeatSet | NDArray[np.floating]:
-        """Do what :meth:`fit` and :meth:`transform` do, checking the records only once.
+        """Call :meth:`fit` and :meth:`transform`, but check the records only once.
 
         Parameters
         ----------
@@ -280,7 +276,7 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         beats : BeatSet, or ndarray of the shape of X
-            As from `transform`.
+            The result of `transform`.
         """
         self.fit(X)
         if not is_records(X):
@@ -293,14 +289,15 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : BeatSet, or array-like
-            The beats, changed or not.
+            Original or anonymized beats.
 
         Returns
         -------
         records : list of ECGRecord
-            One record of the old length for each entry of X, in mV at the rate of the
-            beats, NaN in its gaps, with R peaks, labels, lead names and name; no subject and
-            no session. A record without beats is all NaN. An array is returned as it is.
+            One record of the original length for each entry of X, in mV at the rate of the
+            beats, NaN in its gaps, with R peaks, labels, lead names and name, but without
+            subject and session. A record without beats is all NaN. An array is returned
+            unchanged.
         """
         check_is_fitted(self)
         if not isinstance(X, BeatSet):
@@ -313,14 +310,14 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : list of ECGRecord
-            The records; beats are looked for as in `transform`.
+            Records in mV.
 
         Returns
         -------
         counts : dict of ndarray of shape (n_records,)
-            `name`; `beats`, those used; `dropped`, with a QRS cut by an edge or, if annotated,
-            in a gap; `padded`, with a window beyond an edge; `overlapping`, with samples in a
-            neighbor's window; `heart_rate` in beats a minute of recorded signal.
+            `name`; number of `beats`; number `dropped`, because an edge cuts the QRS or, if
+            annotated, it is in a gap; number with `padded` windows; number with windows
+            `overlapping` a neighbor's; `heart_rate` in beats per minute of recorded signal.
 
         Examples
         --------
@@ -337,7 +334,7 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         return {key: np.array([row[key] for row in rows]) for key in rows[0]}
 
     def _check(self, records: list[ECGRecord]) -> None:
-        """Refuse what cannot be segmented before anything is computed."""
+        """Refuse records that cannot be segmented before anything is computed."""
         for record in records:
             used, _ = used_leads(record, self.leads, self.detection_lead)
             checks.check_rate(
@@ -355,16 +352,14 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
 
     def _check_rows(self, X: Any, *, reset: bool) -> BeatSet:
         if isinstance(X, BeatSet):
-            raise ValueError(f"{X!r} is segmented already; give the records it came from.")
+            raise ValueError(f"{X!r} is already segmented; give the original records.")
         return validate_beats(self, X, reset=reset)
 
     def _find_all(self, records: list[ECGRecord]) -> list[FoundBeats]:
-        """Find the beats of all records; those that are skipped are not among them."""
-        everything = Parallel(n_jobs=self.n_jobs)(
-            delayed(self._find)(record) for record in records
-        )
+        """Find the beats of all records that are not skipped."""
+        results = Parallel(n_jobs=self.n_jobs)(delayed(self._find)(one) for one in records)
         accepted = []
-        for record, (beats, screened) in zip(records, everything, strict=True):
+        for record, (beats, screened) in zip(records, results, strict=True):
             try:
                 checks.check_screened(record, screened)
                 checks.check_beats_found(record, beats, self.detector)
@@ -378,12 +373,12 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         return accepted
 
     def _find(self, record: ECGRecord) -> tuple[FoundBeats, Screened]:
-        """Find the beats of one record, and what of it was searched."""
+        """Screen one record and find its beats."""
         used, detection_lead = used_leads(record, self.leads, self.detection_lead)
         screened = screen(
             select_leads(record, used),
             None if self.detection_lead is None else detection_lead,
-            judge=self.check_quality and self.detector != "annotated",
+            check_quality=self.check_quality and self.detector != "annotated",
         )
         searched = screened.searchable()
         if self.band is not None:

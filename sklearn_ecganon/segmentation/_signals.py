@@ -1,4 +1,4 @@
-"""What happens to a record before its beats are found: leads, filter, rate, gaps."""
+"""Preparation of records for beat detection: leads, filter, rate, gaps."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from scipy.signal import butter, resample_poly, sosfiltfilt
 
 from sklearn_ecganon.records import ECGRecord
 
-BRIDGED_S = 0.2  # shorter gaps split nothing: beats are searched across them
+BRIDGED_S = 0.2  # shorter gaps do not split a record: beats are searched across them
 
 
 def gaps_of(signal: NDArray, rate: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return where nothing was recorded, and where single leads were not.
+    """Return the gaps of all leads together, and the gaps of single leads.
 
     Parameters
     ----------
     signal : ndarray of shape (n_times, n_leads)
-        With NaN in its gaps.
+        Signal with NaN in its gaps.
     rate : float
-        In Hz.
+        Sampling rate in Hz.
 
     Returns
     -------
@@ -31,8 +31,8 @@ def gaps_of(signal: NDArray, rate: float) -> tuple[NDArray[np.intp], NDArray[np.
         First and one past the last sample of each stretch of more than 0.2 s in which all
         leads are missing.
     lead_gaps : ndarray of int of shape (n_lead_gaps, 3)
-        Position of the lead, first and one past the last sample of each other stretch that
-        a lead misses.
+        Position of the lead, first and one past the last sample of each other stretch in
+        which a lead is missing.
     """
     missing = np.isnan(signal)
     if not missing.any():
@@ -57,7 +57,7 @@ def runs_of(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def between(runs: NDArray[np.intp], n_times: int) -> NDArray[np.intp]:
-    """Return what lies between runs, and before and after them: (n_runs, 2), none empty."""
+    """Return the non-empty stretches between, before and after runs: (n_stretches, 2)."""
     edges = np.r_[0, runs.ravel(), n_times].reshape(-1, 2)
     return edges[edges[:, 0] < edges[:, 1]]
 
@@ -71,30 +71,30 @@ def select_leads(record: ECGRecord, leads: list[int]) -> ECGRecord:
 
 
 def bandpass(record: ECGRecord, band: ArrayLike) -> ECGRecord:
-    """Filter each recorded stretch of a lead: Butterworth, order 2, both ways; `band` in Hz."""
+    """Filter recorded stretches by a zero-phase Butterworth filter of order 2; band in Hz."""
     sos = butter(2, band, btype="bandpass", fs=record.sampling_rate, output="sos")
     signal = np.full_like(record.signal, np.nan)
     for leads, start, stop in _recorded(record.signal):
-        # SciPy's own padding, or what a short stretch allows of it
+        # SciPy's default padding, or less if the stretch is short.
         padlen = min(3 * (2 * len(sos) + 1), stop - start - 1)
-        piece = record.signal[start:stop, leads]
-        signal[start:stop, leads] = sosfiltfilt(sos, piece, 0, padlen=padlen)
+        stretch = record.signal[start:stop, leads]
+        signal[start:stop, leads] = sosfiltfilt(sos, stretch, 0, padlen=padlen)
     return replace(record, signal=signal)
 
 
 def resample(record: ECGRecord, rate: float) -> ECGRecord:
-    """Resample each recorded stretch of a lead, R peaks and labels with it; `rate` in Hz."""
+    """Resample recorded stretches, R peaks and labels to `rate` in Hz."""
     if rate == record.sampling_rate:
         return record
     ratio = Fraction(rate / record.sampling_rate).limit_denominator(1000)
     up, down = ratio.numerator, ratio.denominator
     signal = np.full((-(-record.n_times * up // down), record.n_leads), np.nan, order="F")
     for leads, start, stop in _recorded(record.signal):
-        # New sample j stands at the time of old sample j / ratio; rounding up at both ends
-        # keeps the stretches apart and inside the record.
+        # New sample j has the time of old sample j / ratio. Rounding up at both ends keeps
+        # the stretches apart and inside the record.
         begin, end = -(-start * up // down), -(-stop * up // down)
-        piece = record.signal[start:stop, leads]
-        new = resample_poly(piece, up, down, axis=0, padtype="line")
+        stretch = record.signal[start:stop, leads]
+        new = resample_poly(stretch, up, down, axis=0, padtype="line")
         signal[begin:end, leads] = new[: end - begin]
     peaks, labels = record.r_peaks, record.beat_labels
     if peaks is not None:
@@ -107,7 +107,7 @@ def resample(record: ECGRecord, rate: float) -> ECGRecord:
 def _recorded(signal: NDArray) -> Iterator[tuple[slice, int, int]]:
     """Yield leads, first and one past the last sample of each stretch without NaN.
 
-    Leads that are missing at the same moments come together.
+    Leads that are missing at the same times are yielded together.
     """
     missing = np.isnan(signal)
     if (missing == missing[:, :1]).all():
@@ -125,14 +125,14 @@ def bridged(trace: NDArray[np.float64], rate: float) -> NDArray[np.float64]:
     Parameters
     ----------
     trace : ndarray of shape (n_times,)
-        In mV, NaN in its gaps.
+        Signal in mV, NaN in its gaps.
     rate : float
-        In Hz.
+        Sampling rate in Hz.
 
     Returns
     -------
     trace : ndarray of shape (n_times,)
-        Gaps of up to 0.2 s are straight lines; longer ones stay.
+        Signal in which gaps of up to 0.2 s are straight lines. Longer gaps stay NaN.
     """
     missing = np.isnan(trace)
     if not missing.any() or missing.all():

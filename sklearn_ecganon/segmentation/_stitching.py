@@ -1,4 +1,4 @@
-"""Beats back to a signal: neighbours fade into each other, and nothing else comes in."""
+"""Stitch beats into a signal by cross-fading neighbors."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from sklearn_ecganon.records import BeatSet, ECGRecord
 from sklearn_ecganon.segmentation._signals import between
 
-_TAIL_MS = 20.0  # what a window's end says about the level beyond it
-_BLOCK = 128  # beats stitched at once: few enough to stay in the cache
+_TAIL_MS = 20.0  # the end of a window from which the level beyond the window is estimated
+_BLOCK = 128  # beats stitched at once, few enough for the processor's cache
 
 
 def stitch_record(beats: BeatSet, i: int) -> ECGRecord:
-    """Return the record that the beats of record i make, NaN in its gaps."""
+    """Return the record stitched from the beats of record i, with NaN in its gaps."""
     first, last = np.searchsorted(beats.record, [i, i + 1])
     return ECGRecord(
         stitch_signal(beats, i).T,
@@ -26,7 +26,7 @@ def stitch_record(beats: BeatSet, i: int) -> ECGRecord:
 
 
 def stitch_signal(beats: BeatSet, i: int) -> NDArray[np.float64]:
-    """Return the signal alone, in mV: (n_leads, n_times)."""
+    """Return the signal stitched from the beats of record i, in mV: (n_leads, n_times)."""
     first, last = np.searchsorted(beats.record, [i, i + 1])
     windows, r_peaks = beats.beats[first:last], beats.r_peaks[first:last]
     gaps = np.empty((0, 3), dtype=np.intp) if beats.gaps is None else beats.gaps
@@ -46,13 +46,13 @@ def stitch_signal(beats: BeatSet, i: int) -> NDArray[np.float64]:
 def _stitch(signal: NDArray, beats: NDArray, r_peaks: NDArray[np.intp], n_tail: int) -> None:
     """Fill a stretch (n_leads, n_samples) with the beats (n_beats, n_leads, n_times) in it.
 
-    Between two R peaks only these two beats count. The earlier one fades into the later one
-    over the samples that both windows reach, or else over those that neither does, for
-    which windows are continued by tails of `n_tail` samples.
+    Between two R peaks only these two beats are used. The earlier beat fades into the later
+    beat over the samples that both windows cover. If the windows do not overlap, it fades
+    over the samples between them, for which tails of `n_tail` samples extend both windows.
     """
     n_beats, _, n_times = beats.shape
-    # Interval i lies between the R peaks of the beats i - 1 and i; before the first and
-    # after the last peak one beat stands at both sides.
+    # Interval i lies between the R peaks of beats i - 1 and i. Before the first peak and
+    # after the last peak, the same beat is on both sides.
     edges = np.r_[0, r_peaks, signal.shape[1]]
     for first in range(0, n_beats + 1, _BLOCK):
         last = min(first + _BLOCK, n_beats + 1)
@@ -69,22 +69,22 @@ def _stitch(signal: NDArray, beats: NDArray, r_peaks: NDArray[np.intp], n_tail: 
 def _fill(
     signal: NDArray, edges: NDArray, beats: NDArray, starts: NDArray, n_tail: int
 ) -> None:
-    """Fill the intervals between edges; beats[i] and beats[i + 1] are around interval i."""
+    """Fill the intervals between edges; interval i lies between beats[i] and beats[i + 1]."""
     n_beats, _, n_times = beats.shape
     windows = _with_tails(beats, n_tail)
     width = windows.shape[2]
-    windows = windows.swapaxes(0, 1).reshape(len(signal), -1)  # one row a lead, to take from
+    windows = windows.swapaxes(0, 1).reshape(len(signal), -1)  # one row for each lead
 
     def columns(time: NDArray, beat: NDArray, counts: NDArray) -> NDArray:
-        """Return where the moments of a beat lie in a row; it has `counts` of them."""
-        found = time - np.repeat(starts[beat] - n_tail, counts)
-        return found.clip(0, width - 1, out=found) + np.repeat(beat * width, counts)
+        """Return the positions in a row of `counts` points in time of each beat."""
+        column = time - np.repeat(starts[beat] - n_tail, counts)
+        return column.clip(0, width - 1, out=column) + np.repeat(beat * width, counts)
 
     ends = np.sort([starts[:-1] + n_times, starts[1:]], axis=0).clip(edges[:-1], edges[1:])
     begin, end = ends
-    # A beat has the moments from where it has come in to where the next one has.
+    # A beat fills the samples from the end of its fade-in to the end of the next fade-in.
     turns = np.r_[edges[0], end, edges[-1]]
-    own = columns(np.arange(edges[0], edges[-1]), np.arange(n_beats), np.diff(turns))
+    unfaded = columns(np.arange(edges[0], edges[-1]), np.arange(n_beats), np.diff(turns))
     counts = (end - begin - 1).clip(0)
     step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + 1
     time = step + np.repeat(begin, counts)
@@ -93,13 +93,13 @@ def _fill(
     later = columns(time, np.arange(1, n_beats), counts)
     weight = (1 + np.cos(np.pi * (step / np.repeat(end - begin, counts)))) / 2
     for trace, samples in zip(signal, windows, strict=True):
-        samples.take(own, out=trace, mode="clip")  # other modes fill a copy first
+        samples.take(unfaded, out=trace, mode="clip")  # other modes need a temporary copy
         a, b = samples.take(earlier), samples.take(later)
-        trace[fading] = b + weight * (a - b)  # exactly a where both agree
+        trace[fading] = b + weight * (a - b)  # exact where a equals b
 
 
 def _with_tails(beats: NDArray, n_tail: int) -> NDArray:
-    """Continue windows at both sides, from the last value to the mean of the last `n_tail`."""
+    """Extend windows from their first or last value to the mean of `n_tail` values there."""
     settle = (1 - np.cos(np.pi * np.arange(1, n_tail + 1) / n_tail)) / 2
     first, last = beats[..., :1], beats[..., -1:]
     before = first + (beats[..., :n_tail].mean(axis=-1, keepdims=True) - first) * settle[::-1]

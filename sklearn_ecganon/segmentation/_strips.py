@@ -1,4 +1,4 @@
-"""Strips: stretches of a recording of one length, not cut into beats."""
+"""Strips: segments of a recording of one length that are not cut into beats."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Strips(NamedTuple):
     values : ndarray of float32 of shape (n_strips, n_leads, n_times)
         Signals in mV.
     record : ndarray of int of shape (n_strips,)
-        For each strip the index of its record, in increasing order.
+        Index of the record of each strip, in increasing order.
     start : ndarray of float of shape (n_strips,)
         Start of each strip in s, from the start of its record.
     """
@@ -48,34 +48,33 @@ def cut_strips(
     ----------
     X : sequence of ECGRecord, or BeatSet
         Recordings of any length and rate. A BeatSet is stitched first, so that the strips
-        are those of the recordings which its owner would share.
+        show the recordings as they would be shared.
     duration : float, default=10.0
         Length of a strip in s. A shorter recording is repeated until it is long enough.
     hop : float, optional
-        Largest distance in s between the starts of neighboring strips; `duration` by
-        default. The strips of a recording are spread evenly from its start to its end.
+        Largest distance in s between the starts of neighboring strips; by default
+        `duration`. The strips of a recording are spread evenly from its start to its end.
     sampling_rate : float, default=125.0
         Rate of the strips in Hz.
     band : (float, float) or None, default=(1.0, 40.0)
         Pass band in Hz of a Butterworth filter of order 2, run both ways, which removes
-        baseline wander and mains hum. None keeps everything, which a comparison of realism
-        needs.
+        baseline wander and mains hum. None applies no filter, for comparisons of realism.
     leads : sequence of str or int, optional
-        Leads to keep; by default all, in the order of each record. Every record must have
-        the same number.
+        Leads to keep; by default all, in the order of each record. All records must have
+        the same number of leads.
 
     Returns
     -------
     strips : Strips
-        Signals and the record of each. Gaps are bridged by straight lines; a lead without
-        a single sample is 0 throughout. Strips without a recorded sample are left out
-        unless the record has no other.
+        Signals and the record of each strip. Gaps are bridged by straight lines, and a lead
+        without samples is 0. Strips without a recorded sample are left out, unless the
+        record has no other strips.
 
     Raises
     ------
     ValueError
-        If the records differ in their number of leads, a lead is missing, or there is no
-        record.
+        If the records differ in their number of leads, if a lead is missing, or if there is
+        no record.
 
     Examples
     --------
@@ -101,8 +100,8 @@ def cut_strips(
         cut, start = _cut_record(record, length, step, sampling_rate, band, leads)
         if values and cut.shape[1] != values[0].shape[1]:
             raise ValueError(
-                f"record {record.name!r} has {cut.shape[1]} lead(s), others have "
-                f"{values[0].shape[1]}; choose the same ones of all by leads=."
+                f"record {record.name!r} has {cut.shape[1]} lead(s), but others have "
+                f"{values[0].shape[1]}; choose the same leads of all records by leads=."
             )
         values.append(cut)
         starts.append(start)

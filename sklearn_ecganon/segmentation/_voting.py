@@ -1,4 +1,4 @@
-"""Beats of a record by the vote of its leads."""
+"""Beat detection by a vote of several leads."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from sklearn_ecganon.segmentation._signals import bridged
 
-MAX_VOTERS = 5  # more leads cost time and change nothing
-_SHORTEST_S = 1.0  # detectors learn their thresholds on a first second or two
-_SAME_BEAT_S = 0.08  # between the peaks of one QRS in neighboring pairs of leads
+MAX_VOTERS = 5  # more leads take time and do not improve the result
+_SHORTEST_S = 1.0  # detectors need the first seconds to adapt their thresholds
+_SAME_BEAT_S = 0.08  # largest distance between peaks of one QRS in different leads
 _HALF_QRS_S = 0.06
-_MIN_RELATIVE_SIZE = 0.1  # of the median QRS
-_PAUSE_S = 1.0  # from the nearest beat; the noise of a pause is searched again and again
+_MIN_RELATIVE_AMPLITUDE = 0.1  # relative to the median QRS
+_PAUSE_S = 1.0  # from the nearest beat; in long pauses detectors report noise
 
 
 def find_by_vote(
@@ -23,26 +23,26 @@ def find_by_vote(
     voters: Sequence[int],
     detect: Callable[[NDArray, float], ArrayLike],
 ) -> tuple[NDArray[np.intp], float]:
-    """Find beats in each of some leads and keep those that most leads agree on.
+    """Find beats in several leads and keep those that most leads agree on.
 
     Parameters
     ----------
     signal : ndarray of shape (n_times, n_leads)
-        In mV, NaN where a lead was not recorded.
+        Signal in mV, NaN where a lead was not recorded.
     rate : float
-        In Hz.
+        Sampling rate in Hz.
     voters : sequence of int
-        Positions of the leads that are asked, the most trusted first.
+        Positions of the leads that vote, the most trusted first.
     detect : callable
-        Takes a finite trace and its rate, returns sample numbers.
+        Function of a finite trace and its rate that returns sample numbers.
 
     Returns
     -------
     peaks : ndarray of int of shape (n_beats,)
-        Increasing. A beat is kept if more than half of the leads recorded at that moment
-        show it, or exactly half with the most trusted of them.
+        Increasing positions. A beat is kept if more than half of the leads recorded at that
+        moment show it, or exactly half of them including the most trusted one.
     disagreement : float
-        Fraction of all candidates that some recorded voter did not show.
+        Fraction of all candidates that at least one recorded voter does not show.
     """
     voters = list(voters)[:MAX_VOTERS]
     if not voters:
@@ -61,7 +61,7 @@ def find_by_vote(
     n_groups = int(group[-1]) + 1
     votes = np.zeros((n_groups, len(voters)), dtype=bool)
     votes[group, lead] = True
-    # The position is that of the most trusted lead that shows the beat.
+    # The most trusted lead that shows a beat determines its position.
     first = np.lexsort((lead, group))
     first = first[np.flatnonzero(np.diff(group[first], prepend=-1))]
     positions = peaks[first]
@@ -76,27 +76,27 @@ def find_by_vote(
 def _peaks_of(
     trace: NDArray, rate: float, detect: Callable[[NDArray, float], ArrayLike]
 ) -> NDArray[np.intp]:
-    """Return the beats of one lead, each of its recorded stretches searched by itself."""
+    """Return the beats of one lead; recorded stretches are searched separately."""
     known = np.isfinite(trace)
     edges = np.flatnonzero(np.diff(known.astype(np.int8), prepend=0, append=0))
-    every = [np.empty(0, np.intp)]
+    by_stretch = [np.empty(0, np.intp)]
     for start, stop in edges.reshape(-1, 2):
-        piece = trace[start:stop]
-        if len(piece) < _SHORTEST_S * rate or np.ptp(piece) == 0:
+        stretch = trace[start:stop]
+        if len(stretch) < _SHORTEST_S * rate or np.ptp(stretch) == 0:
             continue
-        peaks = np.asarray(detect(piece, rate)).astype(np.intp)
-        every.append(start + peaks[~_in_pause(piece, peaks, rate)])
-    return np.concatenate(every)
+        peaks = np.asarray(detect(stretch, rate)).astype(np.intp)
+        by_stretch.append(start + peaks[~_in_pause(stretch, peaks, rate)])
+    return np.concatenate(by_stretch)
 
 
-def _in_pause(piece: NDArray, peaks: NDArray[np.intp], rate: float) -> NDArray[np.bool_]:
-    """Tell which peaks are the noise of a pause: small, and far from every beat."""
+def _in_pause(stretch: NDArray, peaks: NDArray[np.intp], rate: float) -> NDArray[np.bool_]:
+    """Return which peaks are noise in a pause: small, and far from every beat."""
     if not len(peaks):
         return np.empty(0, dtype=bool)
     half = max(1, round(_HALF_QRS_S * rate))
-    around = (peaks[:, np.newaxis] + np.arange(-half, half + 1)).clip(0, len(piece) - 1)
-    sizes = np.ptp(piece[around], axis=1)
-    is_large = sizes >= _MIN_RELATIVE_SIZE * np.median(sizes)
+    around = (peaks[:, np.newaxis] + np.arange(-half, half + 1)).clip(0, len(stretch) - 1)
+    amplitudes = np.ptp(stretch[around], axis=1)
+    is_large = amplitudes >= _MIN_RELATIVE_AMPLITUDE * np.median(amplitudes)
     beats = peaks[is_large]
     after = np.searchsorted(beats, peaks)
     before = np.abs(peaks - beats[np.maximum(after - 1, 0)])

@@ -1,4 +1,4 @@
-"""Beats of one record: where they are, their windows, their labels, and how many are odd."""
+"""The beats found in one record: positions, windows, labels and counts."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ class FoundBeats:
     Parameters
     ----------
     record : ECGRecord
-        At the rate of the beats, filtered, the kept leads first.
+        The filtered record at the rate of the beats. The leads to keep come first.
     stretches : ndarray of int of shape (n_stretches, 2)
-        First and one past the last sample of each stretch in which some lead was recorded.
+        First and one past the last sample of each stretch in which at least one lead was
+        recorded.
     r_peaks : ndarray of int of shape (n_beats,)
-        Increasing, in samples from the start of the record.
+        Increasing positions, in samples from the start of the record.
     n_found : int
-        Beats found in the stretches, the dropped ones with them.
+        Number of beats found in the stretches, including the dropped ones.
     n_dropped : int
-        Those too close to an edge or, if annotated, where nothing was recorded.
+        Number of beats too close to an edge or, if annotated, in a gap.
     n_times : int
         Length of a window in samples.
     lead_gaps : ndarray of int of shape (n_lead_gaps, 3)
-        Position of the lead, first and one past the last sample of each stretch that a lead
-        misses inside the finite ones.
+        Position of the lead, first and one past the last sample of each stretch in which
+        one lead is missing while others were recorded.
     disagreement : float
-        Fraction of the candidate beats that some lead did not show.
+        Fraction of the candidate beats that at least one lead does not show.
     """
 
     record: ECGRecord
@@ -54,7 +55,7 @@ class FoundBeats:
 
     @property
     def heart_rate(self) -> float:
-        """Beats a minute of recorded signal."""
+        """Beats per minute of recorded signal."""
         n_recorded = max(1, np.diff(self.stretches).sum())
         return float(60 * self.n_found * self.record.sampling_rate / n_recorded)
 
@@ -67,16 +68,16 @@ class FoundBeats:
         """Return the windows of the first leads, in mV: (n_beats, n_leads, n_times)."""
         signal = self._finite_signal(n_leads)
         start, lowest, highest = self._reach()
-        every = sliding_window_view(signal, self.n_times, axis=0)
-        windows = every[start.clip(0, len(every) - 1)]
-        over = np.flatnonzero((start < lowest) | (start + self.n_times > highest))
-        samples = start[over, None] + np.arange(self.n_times)
-        samples = samples.clip(lowest[over, None], highest[over, None] - 1)
-        windows[over] = signal[samples].swapaxes(1, 2)
+        view = sliding_window_view(signal, self.n_times, axis=0)
+        windows = view[start.clip(0, len(view) - 1)]
+        padded = np.flatnonzero((start < lowest) | (start + self.n_times > highest))
+        samples = start[padded, None] + np.arange(self.n_times)
+        samples = samples.clip(lowest[padded, None], highest[padded, None] - 1)
+        windows[padded] = signal[samples].swapaxes(1, 2)
         return windows
 
     def _finite_signal(self, n_leads: int) -> NDArray[np.float64]:
-        """Return the first leads, short gaps interpolated and long ones at 0 mV."""
+        """Return the first leads with short gaps interpolated and long gaps at 0 mV."""
         signal = self.record.signal[:, :n_leads]
         if not len(self.lead_gaps) and not len(self.gaps):
             return signal
@@ -85,7 +86,7 @@ class FoundBeats:
         return np.nan_to_num(np.column_stack(traces))
 
     def labels(self) -> NDArray[np.str_] | None:
-        """Return the label of the annotated beat nearest to each, or Q beyond 150 ms."""
+        """Return the label of the nearest annotated beat, or Q beyond 150 ms."""
         known, labels = self.record.r_peaks, self.record.beat_labels
         if known is None or labels is None:
             return None
@@ -98,7 +99,7 @@ class FoundBeats:
         return np.where(near, labels[nearest], "Q")
 
     def counts(self) -> dict[str, Any]:
-        """Count beats, and those that had to be treated as no other."""
+        """Count beats, dropped beats, and padded and overlapping windows."""
         start, lowest, highest = self._reach()
         stop = start + self.n_times
         shared = np.maximum(start, lowest)[1:] < np.minimum(stop, highest)[:-1]
@@ -112,49 +113,51 @@ class FoundBeats:
         }
 
     def _reach(self) -> tuple[NDArray, NDArray, NDArray]:
-        """Return where each window starts, and the stretch that it must not leave."""
+        """Return the start of each window, and the bounds of its stretch."""
         stretch = np.searchsorted(self.stretches[:, 1], self.r_peaks, side="right")
         return self.r_peaks - self.n_times // 2, *self.stretches[stretch].T
 
 
-def cut_windows(found: list[FoundBeats], n_leads: int) -> BeatSet:
-    """Put the windows of all records into one array, and log how many are odd."""
-    bounds = np.cumsum([0] + [len(beats.r_peaks) for beats in found])
-    # At once, not record by record: a day of ECG fills memory only once.
-    windows = np.empty((bounds[-1], n_leads, found[0].n_times))
-    for first, last, beats in zip(bounds[:-1], bounds[1:], found, strict=True):
+def cut_windows(records: list[FoundBeats], n_leads: int) -> BeatSet:
+    """Return the windows of all records as a BeatSet, and log the counts."""
+    bounds = np.cumsum([0] + [len(beats.r_peaks) for beats in records])
+    # One array for all records, so that a day of ECG is in memory only once.
+    windows = np.empty((bounds[-1], n_leads, records[0].n_times))
+    for first, last, beats in zip(bounds[:-1], bounds[1:], records, strict=True):
         windows[first:last] = beats.windows(n_leads)
-    labels = [part for beats in found if (part := beats.labels()) is not None]
-    gaps = [np.c_[np.full(len(beats.gaps), i), beats.gaps] for i, beats in enumerate(found)]
-    counts = [beats.counts() for beats in found]
-    kinds = ("beats", "dropped", "padded", "overlapping")
+    labels = [of_beats for beats in records if (of_beats := beats.labels()) is not None]
+    gaps = [np.c_[np.full(len(beats.gaps), i), beats.gaps] for i, beats in enumerate(records)]
+    counts = [beats.counts() for beats in records]
     logger.info(
         "%d records: %d beats, %d dropped, %d padded, %d overlapping",
-        len(found),
-        *(sum(count[kind] for count in counts) for kind in kinds),
+        len(records),
+        *(
+            sum(count[name] for count in counts)
+            for name in ("beats", "dropped", "padded", "overlapping")
+        ),
     )
     return BeatSet(
         beats=windows,
-        record=np.repeat(np.arange(len(found)), np.diff(bounds)),
-        r_peaks=np.concatenate([beats.r_peaks for beats in found]),
-        lengths=np.array([beats.record.n_times for beats in found]),
-        sampling_rate=found[0].record.sampling_rate,
-        lead_names=tuple(beats.record.lead_names[:n_leads] for beats in found),
-        names=tuple(beats.record.name for beats in found),
-        labels=np.concatenate(labels) if len(labels) == len(found) else None,
+        record=np.repeat(np.arange(len(records)), np.diff(bounds)),
+        r_peaks=np.concatenate([beats.r_peaks for beats in records]),
+        lengths=np.array([beats.record.n_times for beats in records]),
+        sampling_rate=records[0].record.sampling_rate,
+        lead_names=tuple(beats.record.lead_names[:n_leads] for beats in records),
+        names=tuple(beats.record.name for beats in records),
+        labels=np.concatenate(labels) if len(labels) == len(records) else None,
         gaps=np.concatenate(gaps),
-        lead_gaps=_lead_gaps(found, n_leads),
+        lead_gaps=_lead_gaps(records, n_leads),
     )
 
 
-def _lead_gaps(found: list[FoundBeats], n_leads: int) -> NDArray[np.intp] | None:
-    """Return the gaps of single leads of all records, or None where there are none."""
+def _lead_gaps(records: list[FoundBeats], n_leads: int) -> NDArray[np.intp] | None:
+    """Return the gaps of single leads of all records, or None if there are none."""
     rows = [
         np.c_[np.full(len(beats.lead_gaps), i), beats.lead_gaps]
-        for i, beats in enumerate(found)
+        for i, beats in enumerate(records)
         if len(beats.lead_gaps)
     ]
     if not rows:
         return None
-    every = np.concatenate(rows)
-    return every[every[:, 1] < n_leads]
+    lead_gaps = np.concatenate(rows)
+    return lead_gaps[lead_gaps[:, 1] < n_leads]

@@ -1,4 +1,4 @@
-"""The list of all public estimators, read off the package itself."""
+"""All public estimators of the package."""
 
 import importlib
 import inspect
@@ -6,11 +6,11 @@ import inspect
 import pytest
 from sklearn.base import BaseEstimator
 
-# What an estimator needs to be checked quickly; the defaults are checked for all else.
+# Parameters that make an estimator train quickly. All others keep their defaults.
 QUICK = {"max_epochs": 2, "n_filters": 4, "attackers": "lda"}
 
-# scikit-learn's checks know no y that is a mask of the shape of X. The tests of this
-# estimator run all checks on a subclass that makes masks from X.
+# scikit-learn's checks cannot pass masks of the shape of X as y. The tests of this estimator
+# run all checks on a subclass that computes masks from X.
 LEARNS_FROM_MASKS = {"UNetSegmenter"}
 
 PUBLIC = sorted(

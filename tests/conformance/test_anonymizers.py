@@ -1,4 +1,4 @@
-"""Our own contract: what every anonymizer must keep, whatever its method."""
+"""The contract of this package that every anonymizer must fulfill."""
 
 import pickle
 
@@ -27,7 +27,8 @@ from sklearn_ecganon.testing import (
 )
 from tests.conformance.estimators import ANONYMIZERS, as_parameters, quick
 
-# Windows do not depend on the rest of the record: its stretches put together are the record.
+# These methods release each window independently of the others of its record, so that the
+# concatenated releases of the stretches equal the release of the record.
 SAME_IN_STRETCHES = [
     NoiseAnonymizer(),
     LowPassAnonymizer(),
@@ -120,12 +121,12 @@ def fitted(request, beats):
     return quick(request.param, random_state=0).fit(beats)
 
 
-def test_refuses_in_clear_words(fitted, bunch, beats):
+def test_errors_explain_what_is_wrong(fitted, bunch, beats):
     with pytest.raises(ValueError, match="put a QRSSegmenter before it"):
         clone(fitted).fit(bunch.data)
     with pytest.raises(ValueError, match="labels has shape"):
         clone(fitted).fit(beats, labels=["N"])
-    with pytest.raises(ValueError, match="without a single beat"):
+    with pytest.raises(ValueError, match="BeatSet without beats"):
         fitted.transform(beats[:0])
     with pytest.raises(ValueError, match=r"was fitted on .* at 250 Hz"):
         fitted.transform(QRSSegmenter(sampling_rate=200).fit_transform(bunch.data))
@@ -139,7 +140,7 @@ def test_refuses_in_clear_words(fitted, bunch, beats):
         clone(fitted).fit(np.ones((2, 2, 2, 50)))
 
 
-def test_progress_is_shown_and_leaves_nothing_behind(fitted, beats, capsys):
+def test_progress_is_shown_and_not_pickled(fitted, beats, capsys):
     model = clone(fitted).set_callbacks(ProgressBar())
     model.fit(beats)
     assert type(model).__name__ in capsys.readouterr().out
@@ -156,6 +157,6 @@ def test_model_from_a_gpu_loads_on_a_cpu(fitted, beats):
     expected = on_gpu.transform(beats).beats
     on_gpu.set_params(device="cpu")
     on_cpu = pickle.loads(pickle.dumps(on_gpu))
-    # A GPU adds up float32 products in another order; 6e-5 mV were seen on an H200. What may
-    # remain is 1 uV, a fifth of the step in which MIT-BIH is stored.
+    # A GPU adds up float32 products in another order. An H200 differed by 6e-5 mV. The
+    # tolerance is 1 uV, a fifth of the resolution of MIT-BIH.
     np.testing.assert_allclose(on_cpu.transform(beats).beats, expected, rtol=0, atol=1e-3)

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks for every public estimator, none of them expected to fail."""
+"""Every public estimator passes all checks of scikit-learn."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def test_the_list_is_not_empty():
 
 @pytest.mark.parametrize("cls", PUBLIC)
 def test_default_parameters_pass(cls):
-    # The instances above are quick; the defaults differ from them in nothing else.
+    # The checks above use quick instances, which may differ from the defaults only in QUICK.
     defaults = cls().get_params()
     for name, value in quick(cls).get_params().items():
         assert name in QUICK or value == defaults[name]
@@ -39,18 +39,18 @@ def test_default_parameters_pass(cls):
 
 @pytest.mark.trains
 def test_with_the_array_api_switched_on():
-    # SCIPY_ARRAY_API is read at the first import: a process of its own.
+    # SciPy reads SCIPY_ARRAY_API when it is imported, so the checks run in a new process.
     code = "from tests.conformance.test_sklearn import run_all; print(run_all())"
     threads = os.environ.get("OMP_NUM_THREADS") or "1"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "SCIPY_ARRAY_API": "1", "OMP_NUM_THREADS": threads},
         capture_output=True,
         text=True,
         timeout=300,
     )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[-1]) >= 45 * len(PUBLIC)
+    assert process.returncode == 0, process.stderr
+    assert int(process.stdout.split()[-1]) >= 45 * len(PUBLIC)
 
 
 def run_all():

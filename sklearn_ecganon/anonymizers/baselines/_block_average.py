@@ -40,10 +40,10 @@ class BlockAverageAnonymizer(BaseAnonymizer):
         Whether each beat gets noise of its own, as published, or the beats of a record
         share one draw.
     sampling_rate : float, default=250.0
-        Rate of array input in Hz. A BeatSet brings its own.
+        Sampling rate of array input in Hz. A BeatSet has its own.
     random_state : int, RandomState instance or None, default=None
-        Source of the salt. A salt made from a number can be made again by anyone who
-        guesses the number, so leave None for a release.
+        Source of the salt. A salt that comes from a number can be drawn again by anyone who
+        guesses the number: leave None for a release.
 
     Attributes
     ----------

@@ -34,8 +34,8 @@ class KSameAnonymizer(BaseAnonymizer):
         Smallest number of people in an average. Where `fit` sees fewer than that, all of
         them are averaged, and `k_` is their number.
     random_state : int, RandomState instance or None, default=None
-        Decides who is grouped first, and makes the salt. A salt made from a number can be
-        made again by anyone who guesses the number: leave None for a release.
+        Decides who is grouped first, and makes the salt. A salt that comes from a number
+        can be drawn again by anyone who guesses the number: leave None for a release.
 
     Attributes
     ----------

@@ -28,10 +28,10 @@ class LowPassAnonymizer(BaseAnonymizer):
         Standard deviation of the logarithm of the cut-off between records. Each record is
         filtered at a cut-off of its own, drawn once for all its beats.
     sampling_rate : float, default=250.0
-        Rate of array input in Hz. A BeatSet brings its own.
+        Sampling rate of array input in Hz. A BeatSet has its own.
     random_state : int, RandomState instance or None, default=None
-        Source of the salt. A salt made from a number can be made again by anyone who
-        guesses the number, so leave None for a release.
+        Source of the salt. A salt that comes from a number can be drawn again by anyone who
+        guesses the number: leave None for a release.
 
     Attributes
     ----------
@@ -48,10 +48,10 @@ class LowPassAnonymizer(BaseAnonymizer):
 
     Notes
     -----
-    A baseline of our own making; no publication is followed. The filter has a Gaussian
-    frequency response and no phase, so that it neither rings nor moves the R peak. It is
-    applied to the discrete cosine transform of each beat, which continues the window by
-    its mirror image: no step arises at the window's ends, and its mean is kept.
+    This baseline follows no publication. The filter has a Gaussian frequency response and
+    no phase, so that it neither rings nor moves the R peak. It is applied to the discrete
+    cosine transform of each beat, which continues the window by its mirror image: no step
+    arises at the window's ends, and its mean is kept.
 
     Examples
     --------

@@ -29,8 +29,8 @@ class NoiseAnonymizer(BaseAnonymizer):
     per : {"record", "beat"}, default="record"
         Whether the beats of a record share one draw or get one each.
     random_state : int, RandomState instance or None, default=None
-        Source of the salt. A salt made from a number can be made again by anyone who
-        guesses the number, so leave None for a release.
+        Source of the salt. A salt that comes from a number can be drawn again by anyone who
+        guesses the number: leave None for a release.
 
     Attributes
     ----------
@@ -49,8 +49,8 @@ class NoiseAnonymizer(BaseAnonymizer):
 
     Notes
     -----
-    A baseline of our own making; no publication is followed. Rows of an array are records,
-    so that both values of `per` do the same to an array.
+    This baseline follows no publication. Rows of an array are records, so that both values
+    of `per` do the same to an array.
 
     Examples
     --------

@@ -31,8 +31,8 @@ class TimeWarpAnonymizer(BaseAnonymizer):
         Largest change of speed at full strength: at 0.5 time runs between 0.5 and 1.5
         times as fast as before. Below 1, so that time never runs backwards.
     random_state : int, RandomState instance or None, default=None
-        Source of the salt. A salt made from a number can be made again by anyone who
-        guesses the number, so leave None for a release.
+        Source of the salt. A salt that comes from a number can be drawn again by anyone who
+        guesses the number: leave None for a release.
 
     Attributes
     ----------
@@ -49,12 +49,12 @@ class TimeWarpAnonymizer(BaseAnonymizer):
 
     Notes
     -----
-    A baseline of our own making, after the time warping that is used to augment training
-    data [1]_. On each side of the R peak, with u from 0 at the peak to 1 at the end of the
-    window, the output at u is the input at ``u + sum_k c_k (1 - cos(2 pi k u)) / (2 pi k)``
-    for k = 1 to 3. The speed is ``1 + sum_k c_k sin(2 pi k u)``, which is 1 at the peak and
-    at the ends. The c_k are drawn once for a record, their absolute values sum up to
-    ``strength * max_stretch``. Between samples a cubic spline is read.
+    This baseline follows no publication. It adapts the time warping that is used to augment
+    training data [1]_. On each side of the R peak, with u from 0 at the peak to 1 at the
+    end of the window, the output at u is the input at ``u + sum_k c_k (1 - cos(2 pi k u)) /
+    (2 pi k)`` for k = 1 to 3. The speed is ``1 + sum_k c_k sin(2 pi k u)``, which is 1 at
+    the peak and at the ends. The c_k are drawn once for a record, their absolute values sum
+    up to ``strength * max_stretch``. Between samples a cubic spline is read.
 
     References
     ----------
