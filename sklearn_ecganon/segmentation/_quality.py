@@ -22,6 +22,7 @@ FLAT_MV = 0.005  # two steps of a converter with a resolution of 2.5 uV, or one 
 _BLOCK_S = 0.25
 _QUIET_FRACTION = 0.2
 _FIBRILLATION_POWER = 0.8
+_MIN_ECG_S = 300.0  # of a recording that is noise for the most part
 _MAX_DEAD = 0.75  # a window with a larger missing or flat fraction is not analyzed
 
 
@@ -49,11 +50,12 @@ class SignalQuality:
 
     @cached_property
     def carries(self) -> NDArray[np.bool_]:
-        """Whether each lead shows an ECG in at least a third of its recorded windows."""
+        """Whether each lead shows an ECG in half of its recorded windows, or in 5 minutes."""
         recorded = (self.states < _FLAT).sum(axis=0)
         usable = (self.states <= _QUIET).sum(axis=0)
-        has_beats = (self.states == _ECG).any(axis=0)
-        return has_beats & (3 * usable >= recorded)
+        n_ecg = (self.states == _ECG).sum(axis=0)
+        long_enough = (n_ecg >= _MIN_ECG_S / WINDOW_S) & (10 * usable >= recorded)
+        return (n_ecg > 0) & ((2 * usable >= recorded) | long_enough)
 
     def best_leads(self) -> NDArray[np.intp]:
         """Return the leads that show an ECG, in decreasing order of quality.
