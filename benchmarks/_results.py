@@ -15,7 +15,7 @@ import numpy as np
 
 from sklearn_ecganon.datasets import load_protocol
 
-# Enough people and beats of each class for every script to run to its end.
+# Enough people and beats of each class for every script to run.
 QUICK = {"n_subjects": 6, "duration": 20.0, "arrhythmia": "ectopic"}
 
 
@@ -52,9 +52,9 @@ def load(name: str, arguments: argparse.Namespace, **quick: Any) -> Any:
     name : str
         As for `load_protocol`.
     arguments : argparse.Namespace
-        Of a parser that `make_parser` made.
+        From a parser of `make_parser`.
     **quick
-        Arguments of `make_ecg_records` for the stand-in, beside those of `QUICK`.
+        Arguments of `make_ecg_records` for the stand-in, in addition to `QUICK`.
     """
     if arguments.quick:
         return load_protocol("synthetic", **QUICK | quick)
@@ -106,7 +106,7 @@ class Results:
 
 
 def _plain(value: Any) -> Any:
-    """Return the value with Python's own types, as JSON holds them."""
+    """Return the value with built-in types, for JSON."""
     if isinstance(value, Mapping):
         return {str(name): _plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 @dataclass
 class Step:
-    """What one optimizer does with each batch.
+    """The update of one optimizer for each batch.
 
     Parameters
     ----------
     loss : callable
         Takes the batch, returns the loss.
     optimizer : torch.optim.Optimizer
-        Of the weights that learn from it.
+        Optimizer of the weights that learn from the loss.
     schedule : optional
         A learning-rate schedule that advances with each batch.
     frozen : sequence of nn.Module
@@ -55,7 +55,7 @@ def train_plainly(
     n_epochs: int,
     after_batch: Callable[[], None] = lambda: None,
 ) -> tuple[list[float], list[float]]:
-    """Train as a script without any framework would.
+    """Train with a plain PyTorch loop, without a framework.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def train_plainly(
     n_epochs : int
         Epochs.
     after_batch : callable
-        What else happens after each batch, for example the update of averaged weights.
+        Called after each batch, for example to update averaged weights.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Measure how well each attacker identifies originals, and changes that destroy nothing.
+"""Measure how well each attacker identifies originals, and releases with harmless changes.
 
     python -m benchmarks.attackers [--attackers lda session ...]
         [--protocols mitdb-time ecgid-same-day ecgid-across-day] [--controls]
@@ -6,7 +6,7 @@
 A control (gain, shift, offset, polarity, resampling there and back) must not look private once
 the attacker is retrained. On ECG-ID the whole recording is the evidence where 50 beats are
 asked for: it holds 15 to 50. Rank-1 in % is the mean over persons, its 95 % interval is from a
-bootstrap over them; across days two persons own 37 of the 83 probes.
+bootstrap over them; across days 37 of the 83 probes come from two persons.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ CONTROLS: dict[str, Callable[[NDArray], NDArray]] = {
 
 
 class Control:
-    """A release that changes every beat alike.
+    """A release that changes all beats in the same way.
 
     Parameters
     ----------

@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python -m benchmarks.delineation [--folds 5] [--nets FOLDER]
 
 One net is trained for each fold and measured on the records that it has not seen. With
-``--nets`` the nets are kept, and those that are already there are not trained again. No method
-is given the R peaks. ``tools/train_delineator.py`` trains the weights of the package.
+``--nets`` the nets are stored in a folder, and existing nets are not trained again. No method
+knows the R peaks. ``tools/train_delineator.py`` trains the weights of the package.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ NOISE_RECORDS = {"wander": "bw", "muscle": "ma"}
 
 
 def load_annotated(arguments: argparse.Namespace) -> Bunch:
-    """Return LUDB, or with ``--quick`` records whose annotations are the delineator's own."""
+    """Return LUDB, or with ``--quick`` synthetic records that the delineator annotates."""
     protocol = load("ludb", arguments, n_leads=12, n_sessions=1, duration=10.0)
     if arguments.quick:
         protocol.waves = []
         for record in protocol.records:
-            found = Delineator().delineate(record)
+            delineation = Delineator().delineate(record)
             leads = {}
             for i, lead in enumerate(record.lead_names):
                 waves = [
                     rows[np.isfinite(rows).all(axis=1)]
-                    for rows in np.moveaxis(found.positions[:, i], 1, 0)
+                    for rows in np.moveaxis(delineation.positions[:, i], 1, 0)
                 ]
                 edges = np.concatenate(waves)
                 extent = int(edges.min()), int(edges.max())
@@ -61,7 +61,7 @@ def load_noise(arguments: argparse.Namespace) -> dict[str, NDArray]:
         white = rng.standard_normal((2, 5000))
         return {"wander": white[0].cumsum(), "muscle": white[1]}
     folder = get_data_home(arguments.data_home) / "nstdb"
-    # These records are not calibrated, so that the package's own reader refuses them.
+    # These records are not calibrated; `open_record` refuses them.
     signals = {
         name: wfdb.rdrecord(str(folder / record)).p_signal
         for name, record in NOISE_RECORDS.items()
@@ -72,7 +72,7 @@ def load_noise(arguments: argparse.Namespace) -> dict[str, NDArray]:
 def fold_nets(
     protocol: Bunch, arguments: argparse.Namespace, folder: Path
 ) -> list[tuple[Path, NDArray[np.intp]]]:
-    """Return for each fold the weights, trained if they are not there, and the unseen records.
+    """Return for each fold the weights and the test records; missing weights are trained.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def fold_nets(
     arguments : argparse.Namespace
         With `folds`, `seed` and `epochs`.
     folder : Path
-        Where the weights lie.
+        Folder of the weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folds = KFold(arguments.folds, shuffle=True, random_state=arguments.seed)
@@ -154,7 +154,7 @@ class Tally:
                 ours = ms * (positions[b, 2, 2] - positions[b, 1, 0])
                 if np.isfinite(true - ours):
                     self._note("QT", ours - true)
-            # The P wave of a lead's first beat is mostly there, but not annotated.
+            # The P wave of the first beat of a lead usually exists, but is not annotated.
             if i and not ((p[:, 1] > peaks[i - 1]) & (p[:, 1] < peaks[i])).any():
                 self.no_p += 1
                 self.p_invented += bool(np.isfinite(positions[b, 0, 1]))
@@ -166,7 +166,7 @@ class Tally:
         """Return all rows of the table."""
         rows = {}
         for wave in WAVES:
-            rows[f"{wave} found"] = self.detected[wave] / self.annotated[wave]
+            rows[f"{wave} detected"] = self.detected[wave] / self.annotated[wave]
             rows[f"{wave} correct"] = self.correct[wave] / max(self.claimed[wave], 1)
         rows["P claimed where none"] = self.p_invented / max(self.no_p, 1)
         for name, errors in self.errors.items():
@@ -205,9 +205,9 @@ def measure(
 
 
 BARS = {
-    "QRS found": ">= 0.99",
-    "P found": ">= 0.97",
-    "T found": ">= 0.97",
+    "QRS detected": ">= 0.99",
+    "P detected": ">= 0.97",
+    "T detected": ">= 0.97",
     "P claimed where none": "<= 0.10",
     "QRS onset, ms": "<= 8",
     "QRS offset, ms": "<= 8",
@@ -247,7 +247,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     tallies = {name: Tally() for name in ("U-Net, II", "U-Net, all leads")}
     folder = arguments.nets or Path(tempfile.mkdtemp())
     for path, unseen in fold_nets(protocol, arguments, folder):
-        # One epoch on a few records is no net to measure.
+        # A net that was trained for one epoch on few records is not worth measuring.
         delineator = Delineator() if arguments.quick else Delineator(weights=path)
         measure(
             delineator,

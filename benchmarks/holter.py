@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python -m benchmarks.holter [--days 1] [--repeat 1] [--method NAME]
 
 The script joins the 48 half hours of the MIT-BIH Arrhythmia Database (two leads, 360 Hz) into a
-day, as often as ``--days`` says, and runs the command on it in a process of its own. It prints
+day, repeats it ``--days`` times, and runs the command on it in a separate process. It prints
 wall time, CPU time and peak memory, from the start of the interpreter to its end. Then it
 prints the CPU seconds of the parts, one after the other without threads, and those of the
 floor: a plain read, sleepecg and a plain write, with the detector on the whole recording and
@@ -89,7 +89,7 @@ def measure_parts(source: Path, target: Path, n_times: int) -> dict[str, float]:
     """Return the CPU seconds of each part, half hour by half hour.
 
     The parts are those of the public classes: the same work as the command's, except that
-    each half hour gets a pseudo-identity of its own.
+    each half hour gets a separate pseudo-identity.
     """
     seconds: dict[str, float] = defaultdict(float)
     start = time.process_time()

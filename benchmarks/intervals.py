@@ -7,7 +7,7 @@ release them. `benchmarks.delineation` trains one net for each fold into the sam
 that are missing are trained here. Errors are of a record's medians, which is what
 IntervalUtility compares. ST is read twice from the same signal: at the annotated edges and at
 those that were detected. With several leads the annotations are combined as the delineator
-combines its own positions.
+combines its positions.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
         )
         for path, unseen in nets:
             records = [protocol.records[i] for i in unseen]
-            # One epoch on a few records is no net to measure.
+            # A net that was trained for one epoch on few records is not worth measuring.
             delineator = Delineator() if arguments.quick else Delineator(weights=path)
             beats = segmenter.fit_transform(records)
             values = measure(beats, delineator=delineator).medians()

@@ -48,7 +48,7 @@ from sklearn_ecganon.utility import UtilityScorer
 
 CONTRACTS = ("diagnostic", "measurement")
 TITLES = {"mitdb-time": "MIT-BIH", "ecgid-same-day": "ECG-ID", "synthetic": "synthetic"}
-# Okabe and Ito's palette; the flagship has colors of its own.
+# Okabe and Ito's palette; the flagship has two separate colors.
 COLORS = ["#8c8c8c", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#CC79A7"]
 FLAGSHIP = {"pseudo-identity, diagnostic": "#D55E00", "pseudo-identity, measurement": "#000000"}
 MARKERS = ["o", "s", "^"]
@@ -169,7 +169,7 @@ class Leaderboard:
     def _floor_of(self, contract: str) -> Callable[[], dict[str, Any]]:
         def floor() -> dict[str, Any]:
             originals = self.release("passthrough", n_views=0)
-            # The floor does not depend on the attackers: a quick and weak one is enough.
+            # The floor does not depend on the attackers: a fast and weak one suffices.
             scorer = ReidentificationScorer("template", contract=contract, min_original=0)
             return scorer.identify(originals).floor.to_dict()
 
@@ -238,7 +238,7 @@ class Leaderboard:
         return f"{100 * (row['worst']['rank1'] - self.floors[contract]['rank1']):+.1f}"
 
     def table_at_matched_utility(self, contract: str) -> str:
-        """Return the table of the least risk at which so much of a contract is kept."""
+        """Return the table of the lowest risk at each utility."""
         lines = []
         for name, of_method in self.rows.items():
             points = [

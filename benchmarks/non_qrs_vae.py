@@ -1,4 +1,4 @@
-"""Measure what the non-QRS VAE leaves to attackers: as published, and once they retrain.
+"""Measure re-identification from releases of the non-QRS VAE, as published and retrained.
 
     OMP_NUM_THREADS=1 python -m benchmarks.non_qrs_vae [--attackers lda small-conv conv]
 

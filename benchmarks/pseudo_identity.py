@@ -1,18 +1,18 @@
-"""Measure what the shipped pseudo-identities leave to attackers, and what they keep for use.
+"""Measure privacy and utility of the shipped pseudo-identities.
 
     OMP_NUM_THREADS=1 python -m benchmarks.pseudo_identity [--parts ladder utility ...]
         [--contracts diagnostic measurement] [--weights FILE] [--attackers default]
 
-ladder   MIT-BIH in time: waveform, rhythm and both; informed attackers retrain. The contract's
-         floor stands beside it. Closed: the shipped model has seen these subjects. Open: give
-         ``--weights`` that ``tools/train_pseudo_identity.py --leave-out mitdb`` wrote.
+ladder   MIT-BIH in time: waveform, rhythm and both, with the floor of the contract; informed
+         attackers retrain. Closed: the shipped model was trained on these subjects. Open:
+         give ``--weights`` from ``tools/train_pseudo_identity.py --leave-out mitdb``.
 ecgid    The same on ECG-ID, on the same day and across days.
 utility  Beat classes (DS1/DS2, train and test on real and on released), R peaks detected again,
-         categories and intervals kept, two-sample AUC of beats.
-salts    Beat classes by a forest over five salts: how much depends on the draw.
-speed    Beats a second.
+         preserved categories and intervals, two-sample AUC of beats.
+salts    Beat classes by a forest over five salts: the variation between salts.
+speed    Beats per second.
 front    Worst rank-1 (waveform) and the fraction of the contract that is kept, by strength.
-channels What baseline, wander, noise, amplitude, jitter and polarity give away, each alone.
+channels Rank-1 from baseline, wander, noise, amplitude, jitter and polarity, each alone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from sklearn_ecganon.metrics import precision_recall_density_coverage, two_sampl
 from sklearn_ecganon.releases import Release
 from sklearn_ecganon.utility import BeatClassUtility, DetectionUtility
 
-EVIDENCE = 50  # beats of a probe, where one channel is looked at
+EVIDENCE = 50  # beats of a probe, for attackers on one channel
 N_BEATS = 40  # of a record and class, in two-sample tests
 N_FOLDS = 5  # of records, in two-sample tests
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
@@ -109,7 +109,7 @@ class Study:
         return [self.attack("mitdb-time", strength, **quick) for strength in STRENGTHS]
 
     def channels(self) -> list[dict[str, Any]]:
-        """Print what each residual channel alone gives away, before and after."""
+        """Print rank-1 from each residual channel alone, before and after."""
         protocol, beats = self.load("mitdb-time")
         gallery, probes = np.flatnonzero(protocol.gallery), np.flatnonzero(~protocol.gallery)
         release, rows = self.model(), []
@@ -147,7 +147,7 @@ class Study:
         return rows
 
     def utility(self) -> list[dict[str, Any]]:
-        """Print what whole recordings of MIT-BIH are still good for."""
+        """Print the utility of released recordings of MIT-BIH."""
         before, sides, settings = self._classified()
         after = self.model().transform(before)
         figures: dict[str, float] = {}
@@ -162,7 +162,7 @@ class Study:
         old, new = measure(before), measure(after)
         categories = old.categories(), new.categories()
         for name, values in categories[0].items():
-            figures[f"kept, {name}"] = float(np.mean(values == categories[1][name]))
+            figures[f"preserved, {name}"] = float(np.mean(values == categories[1][name]))
         for name, values in old.medians().items():
             error = np.abs(values - new.medians()[name])
             figures[f"median error, {name}"] = float(np.nanmedian(error))
@@ -178,7 +178,7 @@ class Study:
             "released": (real, released),
             "real": (real[::2], real[1::2]),
         }.items():
-            if len(pair[0]) > 5:  # the neighbors that the figures look at
+            if len(pair[0]) > 5:  # the number of neighbors of these figures
                 scores = precision_recall_density_coverage(*pair)._asdict()
                 figures |= {f"{name} median beats, {key}": v for key, v in scores.items()}
         for name, value in figures.items():
@@ -186,7 +186,7 @@ class Study:
         return [figures]
 
     def speed(self) -> list[dict[str, Any]]:
-        """Print how many beats a second are released."""
+        """Print how many beats are released per second."""
         _, beats = self.load("mitdb-time")
         model, start = self.model(), perf_counter()
         model.transform(beats)

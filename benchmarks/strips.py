@@ -108,7 +108,7 @@ def _figures(scores: NDArray, subjects: NDArray) -> dict[str, float]:
     sizes = [size for size in SIZES if size < len(people)] + [len(people)]
     curve = gallery_size_curve(scores, subjects, people, sizes)
     for size, value in zip(sizes, curve, strict=True):
-        # Two halves may differ by one person, so that the whole gallery has a name of its own.
+        # Two halves may differ by one person, so that the whole gallery has a separate name.
         name = "all" if size == len(people) else str(size)
         figures[f"rank-1 @ {name} people"] = float(value)
     return figures

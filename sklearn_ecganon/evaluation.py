@@ -1,4 +1,4 @@
-"""The one evaluation: who can be identified in a release, and what it is still good for."""
+"""The evaluation of a release: how many people are identified, and its utility."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def evaluate(
         <sklearn_ecganon.releases.Release.by>` if you have the anonymizer, of
         :meth:`Release.of_pairs <sklearn_ecganon.releases.Release.of_pairs>` if you do not.
     attackers : str, Attacker, classifier, sequence of them, or ReidentificationScorer
-        Who attacks, as in `ReidentificationScorer`. The parameters of a scorer replace
+        The attackers, as in `ReidentificationScorer`. The parameters of a scorer replace
         `contract`, `evidence`, `knowledge`, `n_jobs` and `verbose`.
     contract : {"diagnostic", "measurement"} or None, default="diagnostic"
-        What the release promises to keep. Its floor is measured beside the attackers, and it
-        decides what utility is. None leaves the floor out.
+        What the release promises to keep. It determines the floor, which is measured with
+        the attackers, and the utility. None leaves the floor out.
     utility : UtilityScorer, optional
         How utility is measured; by default ``UtilityScorer(contract)``.
     evidence : sequence of int or str, default=(1, 5, 20, 50, "recording", "linked")
@@ -52,7 +52,7 @@ def evaluate(
         Levels of knowledge; by default all that the release allows: ``"ignorant"``, and with
         views of the gallery also ``"lazy-informed"`` and ``"semi-informed"``.
     n_jobs : int, default=None
-        Attackers trained at the same time. The figures are the same.
+        Number of attackers trained at the same time. It does not change the figures.
     verbose : int, default=0
         1 shows progress.
     random_state : int, RandomState instance or None, default=None
@@ -110,6 +110,6 @@ def evaluate(
     figures = utility_scorer.evaluate(before, after, subjects)
     anonymity = None
     if isinstance(after, BeatSet):
-        kept = profiles(measure(after), contract or "diagnostic")
-        anonymity = profile_anonymity(kept, subjects)
+        of_records = profiles(measure(after), contract or "diagnostic")
+        anonymity = profile_anonymity(of_records, subjects)
     return replace(evaluation, utility_figures=figures, profiles=anonymity)

@@ -25,12 +25,12 @@ __all__ = [
     "pareto_front",
 ]
 
-# Releases whose privacy differs by less than this leak alike.
+# Releases whose privacy differs by less than this are considered equally private.
 _SAME_PRIVACY = 0.01
 
 
 class PrivacyUtilityScorer:
-    """Score an anonymizer by what it hides and what it keeps, for ``scoring=``.
+    """Score an anonymizer by privacy and utility, for ``GridSearchCV(scoring=...)``.
 
     Parameters
     ----------
@@ -42,18 +42,18 @@ class PrivacyUtilityScorer:
 
     See Also
     --------
-    sklearn_ecganon.evaluation.evaluate : Does the work.
-    max_utility : Pick the candidate to refit.
-    sklearn_ecganon.plot.PrivacyUtilityDisplay : Plot ``cv_results_``.
+    sklearn_ecganon.evaluation.evaluate : Computes the figures.
+    max_utility : Selects the candidate to refit.
+    sklearn_ecganon.plot.PrivacyUtilityDisplay : Plots ``cv_results_``.
 
     Notes
     -----
     The attackers need a gallery and probes of the same subjects within the test fold.
-    With `SessionSplit` that fold holds the later sessions, which are split once more: by
-    session if a subject has two left, otherwise in time.
+    With `SessionSplit` that fold holds the later sessions, which are split again: by session
+    if a subject has two of them, otherwise in time.
 
-    The default attackers are quick and weaker than a panel. Evaluate the candidate that the
-    search picks with a panel.
+    The default attackers are fast and weaker than a panel. Evaluate the candidate that the
+    search selects with a panel.
 
     Attackers and utility look at the same probes of the same release. Intervals of the
     originals are measured once for all candidates.
@@ -100,10 +100,10 @@ class PrivacyUtilityScorer:
             ``privacy`` and ``utility`` in [0, 1]; ``neg_rank1_<knowledge>_<evidence>``; the
             figures of :meth:`UtilityScorer.evaluate
             <sklearn_ecganon.utility.UtilityScorer.evaluate>`, errors with their sign changed
-            and named ``neg_error_QT``, ``neg_rmse_qrs``, ``neg_prd``; NaN if no record has
-            the wave any more, of which GridSearchCV warns. Left out are figures that cannot
-            be better or worse: counts, signed errors, and figures of the originals. An array
-            has the waveform figures alone.
+            and named ``neg_error_QT``, ``neg_rmse_qrs``, ``neg_prd``; NaN, with a warning of
+            GridSearchCV, if no released record has the wave. Counts, signed errors and
+            figures of the originals are left out, because they cannot be better or worse.
+            For an array there are only the waveform figures.
         """
         attackers = self.reidentification
         if attackers is None:
@@ -154,9 +154,9 @@ def max_utility(risk: float = 0.05) -> Callable[[dict[str, Any]], int]:
     UserWarning
         If no candidate is private enough. Then the rule takes the most useful of all
         candidates within 0.01 of the highest privacy. It takes a candidate that changes
-        nothing only if there is no other among these: originals must not pass for a release.
-        The warning says if it is taken, or if originals are no easier to recognize than the
-        candidate that is.
+        nothing only if there is no other among these, because originals are not a release.
+        The warning states if such a candidate is taken, or if originals are no easier to
+        recognize than the candidate that is taken.
 
     Notes
     -----
@@ -172,7 +172,7 @@ def max_utility(risk: float = 0.05) -> Callable[[dict[str, Any]], int]:
     1
     """
     if not 0 <= risk <= 1:
-        raise ValueError(f"risk={risk}; want a number from 0 to 1.")
+        raise ValueError(f"risk={risk}; give a number from 0 to 1.")
     return partial(_most_useful, risk=risk)
 
 
@@ -191,7 +191,7 @@ def _most_useful(cv_results: dict[str, Any], risk: float) -> int:
     chosen = _best(changed if changed.any() else alike, utility, privacy)
     remark = ""
     if unchanged[chosen]:
-        remark = " It changes nothing: what it releases are the originals."
+        remark = " It changes nothing and releases the originals."
     elif (alike & unchanged).any():
         remark = " The originals are no easier to recognize."
     warnings.warn(
@@ -208,7 +208,7 @@ def _best(allowed: NDArray[np.bool_], utility: NDArray, privacy: NDArray) -> int
 
 
 def pareto_front(scores: ArrayLike) -> NDArray[np.bool_]:
-    """Return which candidates no other one beats in every respect.
+    """Return which candidates are on the Pareto front.
 
     Parameters
     ----------

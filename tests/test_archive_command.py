@@ -374,7 +374,7 @@ def test_no_connection_is_opened(archive, tmp_path, monkeypatch):
     assert main(words) == 0
 
 
-def test_nothing_planted_comes_out(tmp_path, capfd):
+def test_no_planted_identifier_is_written(tmp_path, capfd):
     """Every format, under folders and file names that tell who it is, good and damaged."""
     source = tmp_path / f"{NAME}_{ID}" / "in"
     for name, plant in PLANT.items():

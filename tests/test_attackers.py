@@ -31,8 +31,8 @@ def sides(beats, bunch, first):
 
 
 @pytest.mark.parametrize("kind", [SessionAttacker, CrossFittedAttacker])
-def test_learns_enrols_and_repeats_itself(kind, sides):
-    X, y, probes, own = sides
+def test_learns_enrolls_and_is_deterministic(kind, sides):
+    X, y, probes, subjects = sides
     state = torch.get_rng_state()
     attacker = kind(**BRIEF).fit(X, y)
     assert torch.equal(torch.get_rng_state(), state)
@@ -41,12 +41,12 @@ def test_learns_enrols_and_repeats_itself(kind, sides):
     np.testing.assert_allclose(np.exp(scores).sum(axis=1), 1, rtol=1e-4)
     # Chance is 1/6. Five seeds gave 0.98 (standard deviation 0.01) for the session attacker
     # and 0.87 (0.03) for the cross-fitted one, which learns from three people to identify six.
-    assert (scores.argmax(axis=1) == own).mean() > 0.7
+    assert (scores.argmax(axis=1) == subjects).mean() > 0.7
     np.testing.assert_array_equal(kind(**BRIEF).fit(X, y).log_proba(probes), scores)
     # Enrolled under other numbers, people are identified by those: 0.91 (0.10) at the least.
     enrolled = attacker.enroll(X, (y + 1) % 6)
-    assert (enrolled.log_proba(probes).argmax(axis=1) == (own + 1) % 6).mean() > 0.5
-    # The one who enrolled is not changed by it.
+    assert (enrolled.log_proba(probes).argmax(axis=1) == (subjects + 1) % 6).mean() > 0.5
+    # Enrollment does not change the attacker.
     np.testing.assert_array_equal(attacker.log_proba(probes), scores)
 
 
@@ -72,7 +72,7 @@ def test_scores_do_not_depend_on_the_other_beats(attacker, sides):
             )
 
 
-def test_level_and_size_do_not_count(sides):
+def test_baseline_and_amplitude_are_ignored(sides):
     X, y, probes, _ = sides
     attacker = SessionAttacker(**BRIEF | {"n_steps": 5}).fit(X, y)
     louder = probes.copy()
@@ -111,8 +111,8 @@ def test_cross_fitted_attacker_needs_people_on_both_sides(n_subjects, sides):
 def test_two_leads_and_short_beats():
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(4), 30)
-    centres = rng.normal(size=(4, 2, 6))
-    X = beat_features(centres[y] + 0.1 * rng.normal(size=(120, 2, 6)))
+    centers = rng.normal(size=(4, 2, 6))
+    X = beat_features(centers[y] + 0.1 * rng.normal(size=(120, 2, 6)))
     attacker = SessionAttacker(n_leads=2, device="cpu", seed=0, n_steps=40).fit(X, y)
     # Chance is 1/4; six seeds gave 1.
     assert (attacker.log_proba(X).argmax(axis=1) == y).mean() > 0.6

@@ -34,47 +34,53 @@ def noise(records):
     return [replace(r, signal=rng.normal(size=r.signal.shape)) for r in records]
 
 
-def test_sex_is_read_from_originals_and_not_from_noise(data):
+def test_sex_is_inferred_from_originals_and_not_from_noise(data):
     records, subjects, sex, _ = data
-    found = attribute_inference(
+    inference = attribute_inference(
         records, noise(records), sex[subjects], subjects, random_state=0
     )
-    assert found.metric == "AUC"
-    assert found.original > 0.95
+    assert inference.metric == "AUC"
+    assert inference.original > 0.95
     # 60 people give an AUC of noise a standard deviation of .075.
-    assert 0.2 < found.informed < 0.8
-    assert found.n_subjects == 60
-    assert 0.5 < found.chance_high < 0.8
-    assert "60 people" in str(found)
+    assert 0.2 < inference.informed < 0.8
+    assert inference.n_subjects == 60
+    assert 0.5 < inference.chance_high < 0.8
+    assert "60 people" in str(inference)
 
 
-def test_age_is_read_as_a_number(data):
+def test_age_is_inferred_as_a_number(data):
     records, subjects, _, age = data
-    found = attribute_inference(records, records, age[subjects], subjects, random_state=0)
-    assert found.metric == "rank correlation"
-    assert found.original > 0.9
+    inference = attribute_inference(records, records, age[subjects], subjects, random_state=0)
+    assert inference.metric == "rank correlation"
+    assert inference.original > 0.9
     # An untouched release is read as the originals are.
-    assert found.original == found.ignorant == found.informed == found.control == found.worst
-    assert found.members >= found.control
+    assert (
+        inference.original
+        == inference.ignorant
+        == inference.informed
+        == inference.control
+        == inference.worst
+    )
+    assert inference.members >= inference.control
 
 
-def test_members_are_read_better_than_others_by_a_reader_that_memorizes(data):
+def test_a_reader_that_memorizes_is_better_on_members(data):
     records, subjects, _, _ = data
     coin = np.random.default_rng(2).permutation(np.repeat([0, 1], 30))
-    found = attribute_inference(records, records, coin[subjects], subjects, random_state=0)
-    assert found.members > 0.95
-    assert found.control < 0.8
+    inference = attribute_inference(records, records, coin[subjects], subjects, random_state=0)
+    assert inference.members > 0.95
+    assert inference.control < 0.8
 
 
-def test_unknown_values_are_left_out_and_any_reader_is_taken(data):
+def test_unknown_values_are_left_out_and_any_reader_is_accepted(data):
     records, subjects, sex, _ = data
     unknown = np.where(np.arange(60) < 10, "", sex)[subjects]
     reader = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    found = attribute_inference(
+    inference = attribute_inference(
         records, records, unknown, subjects, reader=reader, random_state=0
     )
-    assert found.n_subjects == 50
-    assert found.original > 0.9
+    assert inference.n_subjects == 50
+    assert inference.original > 0.9
     with pytest.raises(ValueError, match="give a classifier"):
         attribute_inference(records, records, unknown, subjects, reader=Ridge())
 

@@ -29,8 +29,8 @@ def best(result, knowledge, evidence):
 
 def test_ignorance_is_fooled_and_retraining_is_not(mitdb, model):
     beats, y, sessions = mitdb
-    judge = ReidentificationScorer(["lda", "small-conv"])
-    result = judge.evaluate(model, beats, y, sessions=sessions)
+    scorer = ReidentificationScorer(["lda", "small-conv"])
+    result = scorer.evaluate(model, beats, y, sessions=sessions)
     assert result.n_subjects == result.n_probe_subjects == 47
     assert best(result, "original", 20) >= 0.98
     assert best(result, "original", 1) >= 0.94
@@ -40,8 +40,8 @@ def test_ignorance_is_fooled_and_retraining_is_not(mitdb, model):
 
 def test_published_protocol_is_labelled_and_reached_on_originals(mitdb, model):
     beats, y, _ = mitdb
-    judge = ReidentificationScorer("conv", split="random", knowledge=["ignorant"])
-    result = judge.evaluate(model, beats, y)
+    scorer = ReidentificationScorer("conv", split="random", knowledge=["ignorant"])
+    result = scorer.evaluate(model, beats, y)
     assert best(result, "original", 1) >= 0.97
     assert best(result, "ignorant", 1) <= 0.60
     assert "beat-level random split" in str(result)

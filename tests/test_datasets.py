@@ -69,7 +69,7 @@ def _rank_one(bunch, evidence=20):
 
 @pytest.mark.parametrize("arrhythmia", ["none", "ectopic"])
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_subjects_are_recognised_across_sessions_but_not_from_any_beat(arrhythmia, seed):
+def test_subjects_are_recognized_across_sessions_but_not_from_any_beat(arrhythmia, seed):
     bunch = make_ecg_records(20, arrhythmia=arrhythmia, random_state=seed)
     single, many = _rank_one(bunch)
     assert many >= 0.95
@@ -161,7 +161,7 @@ def test_amplitude_and_rate_are_those_of_people():
     assert max(rate) < 120
 
 
-def test_a_beat_is_not_like_the_next():
+def test_successive_beats_differ():
     record = make_ecg_records(1, duration=60, random_state=0).data[0]
     beats = _windows(record)
     assert beats.std(0).mean() > 0.05
@@ -189,15 +189,15 @@ def test_ectopic_beats_are_early_and_ventricular_ones_are_wide():
 
     for record in bunch.data:
         rr = np.diff(record.r_peaks)
-        usual = np.median(rr)
+        median_rr = np.median(rr)
         labels = record.beat_labels[1:]
-        assert (rr[labels == "V"] < 0.85 * usual).all()
-        assert (rr[labels == "S"] < 0.95 * usual).all()
+        assert (rr[labels == "V"] < 0.85 * median_rr).all()
+        assert (rr[labels == "S"] < 0.95 * median_rr).all()
         for beat in np.flatnonzero(labels == "V"):
             if beat + 1 < len(rr):
-                assert rr[beat] + rr[beat + 1] == pytest.approx(2 * usual, rel=0.2)
-        share = np.mean(record.beat_labels == "V")
-        assert share <= 0.15
+                assert rr[beat] + rr[beat + 1] == pytest.approx(2 * median_rr, rel=0.2)
+        fraction = np.mean(record.beat_labels == "V")
+        assert fraction <= 0.15
 
     record = bunch.data[0]
     power = np.sqrt(((record.signal - np.median(record.signal, axis=0)) ** 2).sum(1))
@@ -220,7 +220,7 @@ def test_short_records_have_room_for_no_ectopic_beat():
     assert set(record.beat_labels) == {"N"}
 
 
-def test_the_leaking_sum_of_gaussians_is_what_neurokit_integrates():
+def test_the_leaky_sum_of_gaussians_agrees_with_neurokit():
     import neurokit2
 
     rate, duration = 250, 20
@@ -236,11 +236,11 @@ def test_the_leaking_sum_of_gaussians_is_what_neurokit_integrates():
     # Its breathing baseline, which leaks as the waves do; ours is added to the leads.
     breath = np.pi / 2
     ours += 0.005 * (np.sin(phase / 4) - breath * np.cos(phase / 4)) / (1 + breath**2)
-    stretch = slice(5 * rate, 15 * rate)
-    assert np.corrcoef(ours[stretch], reference[stretch])[0, 1] > 0.99
+    middle = slice(5 * rate, 15 * rate)
+    assert np.corrcoef(ours[middle], reference[middle])[0, 1] > 0.99
 
 
-def test_making_records_is_fast():
+def test_generating_records_is_fast():
     make_ecg_records(1, duration=2, random_state=0)
     start = time.process_time()  # of the CPU: other programs on the machine do not count
     make_ecg_records(30, duration=60, random_state=0)
@@ -322,15 +322,15 @@ def server(tmp_path, monkeypatch):
     return root, asked
 
 
-def test_download_says_what_it_takes_and_takes_only_that(server, tmp_path, capsys):
+def test_download_announces_its_size_and_fetches_nothing_else(server, tmp_path, capsys):
     _, asked = server
     home = tmp_path / "home"
     bunch = fetch_mitdb(data_home=home)
-    said = re.sub(r"\s+", " ", capsys.readouterr().err)
-    assert "MIT-BIH Arrhythmia Database" in said
-    assert "9 files" in said
-    assert "MB" in said
-    assert "ODC-By 1.0" in said
+    printed = re.sub(r"\s+", " ", capsys.readouterr().err)
+    assert "MIT-BIH Arrhythmia Database" in printed
+    assert "9 files" in printed
+    assert "MB" in printed
+    assert "ODC-By 1.0" in printed
     assert "not-needed.html" not in asked
     assert len(asked) == len(set(asked)) == 11
     assert not [path for path in (home / "mitdb").iterdir() if path.name.startswith(".")]
@@ -355,7 +355,7 @@ def test_mitdb_leads_beats_and_persons(server, tmp_path):
     )
 
 
-def test_only_the_records_asked_for(server, tmp_path):
+def test_only_the_requested_records(server, tmp_path):
     _, asked = server
     bunch = fetch_mitdb(data_home=tmp_path / "home", records=["202"])
     assert [record.name for record in bunch.data] == ["202"]
@@ -389,17 +389,17 @@ def test_an_interrupted_download_goes_on(server, tmp_path, monkeypatch, interrup
         fetch_mitdb(data_home=tmp_path / "home")
     assert not (folder / "114.dat").exists()
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
-    kept = {path.name for path in folder.iterdir()}
-    assert {"SHA256SUMS.txt", "RECORDS", "100.hea"} <= kept
+    files = {path.name for path in folder.iterdir()}
+    assert {"SHA256SUMS.txt", "RECORDS", "100.hea"} <= files
 
     monkeypatch.setattr(_fetch.wfdb_download, "dl_full_file", whole)
     asked.clear()
     assert len(fetch_mitdb(data_home=tmp_path / "home").data) == 3
     assert "114.dat" in asked
-    assert not kept & set(asked)
+    assert not files & set(asked)
 
 
-def test_a_damaged_download_is_named_and_not_kept(server, tmp_path):
+def test_a_damaged_download_is_named_and_deleted(server, tmp_path):
     root, _ = server
     (root / "114.dat").write_bytes(b"tampered with")
     with pytest.raises(OSError, match=r"114\.dat does not match .*SHA256SUMS"):
@@ -526,7 +526,7 @@ def test_real_ludb():
     assert record.beat_labels is None
 
 
-# ---------------------------------------------------------------- records of one's own
+# ---------------------------------------------------------------- user records
 
 
 def test_folders_are_persons(tmp_path):
@@ -543,7 +543,7 @@ def test_folders_are_persons(tmp_path):
     assert "3 records of 2 subjects" in bunch.DESCR
 
 
-def test_subject_and_session_may_be_called_for(tmp_path):
+def test_subject_and_session_may_be_functions(tmp_path):
     _write_record(tmp_path, "ann_1")
     _write_record(tmp_path, "ann_2")
     bunch = load_records(
@@ -676,8 +676,8 @@ def test_an_empty_or_absent_folder_is_an_error(tmp_path):
 @pytest.mark.parametrize("format", WRITABLE)
 def test_a_folder_of_any_format_is_read(tmp_path, format):
     suffix = FORMATS[format].suffixes[0]
-    made = make_ecg_records(n_subjects=2, duration=5.0, n_leads=12, random_state=0)
-    for record in made.data:
+    generated = make_ecg_records(n_subjects=2, duration=5.0, n_leads=12, random_state=0)
+    for record in generated.data:
         folder = tmp_path / record.subject
         folder.mkdir(exist_ok=True)
         write_record(record, folder / f"{record.session}{suffix}")
@@ -692,7 +692,7 @@ def test_a_folder_of_any_format_is_read(tmp_path, format):
     assert bunch.subject.tolist() == ["s001", "s001", "s002", "s002"]
     # The dates that a format prescribes for an unknown date are no sessions.
     assert bunch.session.tolist() == ["1"] * 4
-    for old, new in zip(made.data, bunch.data, strict=True):
+    for old, new in zip(generated.data, bunch.data, strict=True):
         assert new.sampling_rate == old.sampling_rate
         assert new.lead_names == old.lead_names
         np.testing.assert_allclose(new.signal, old.signal, atol=1e-3)
@@ -721,7 +721,7 @@ def test_recordings_of_one_file_are_numbered(tmp_path):
         np.testing.assert_allclose(record.signal, signal[number], atol=1e-6)
 
 
-def test_dates_are_read_apart_from_the_recording(tmp_path):
+def test_dates_are_read_separately_from_the_recording(tmp_path):
     record = make_ecg_records(n_subjects=1, duration=5.0, random_state=0).data[0]
     write_record(record, tmp_path / "a.edf")
     content = bytearray((tmp_path / "a.edf").read_bytes())

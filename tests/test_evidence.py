@@ -14,7 +14,7 @@ from sklearn_ecganon.evaluation import evaluate
 from sklearn_ecganon.releases import Release
 
 
-def test_order_and_words():
+def test_evidence_is_sorted_and_described():
     mixed = ["linked", 50, "recording", 1, 50]
     assert sort_evidence(mixed) == [1, 50, "recording", "linked"]
     words = [describe_evidence(e) for e in sort_evidence(mixed)]
@@ -113,5 +113,5 @@ def test_too_little_evidence_for_strips_is_refused(release):
 def test_views_follow_the_attackers(beats, bunch):
     for attackers, n_views in (("lda", 3), ([NearestStrip(), "lda"], 6)):
         scorer = ReidentificationScorer(attackers)
-        made = scorer.release("passthrough", beats, bunch.subject, sessions=bunch.session)
-        assert len(made.retrained) == n_views
+        release = scorer.release("passthrough", beats, bunch.subject, sessions=bunch.session)
+        assert len(release.retrained) == n_views

@@ -26,8 +26,8 @@ def beats(bunch):
 
 
 def evaluate(beats, bunch, attackers, anonymizer="passthrough", **parameters):
-    judge = ReidentificationScorer(attackers, min_original=0, evidence=(1, 10), **parameters)
-    return judge.evaluate(anonymizer, beats, bunch.subject, sessions=bunch.session)
+    scorer = ReidentificationScorer(attackers, min_original=0, evidence=(1, 10), **parameters)
+    return scorer.evaluate(anonymizer, beats, bunch.subject, sessions=bunch.session)
 
 
 class Silence:
@@ -53,13 +53,13 @@ def test_floor_and_excess(beats, bunch, contract, modality):
 
 
 def test_floor_does_not_depend_on_the_release(beats, bunch):
-    kept = evaluate(beats, bunch, ["lda"])
+    originals = evaluate(beats, bunch, ["lda"])
     silent = evaluate(beats, bunch, ["lda"], Silence())
-    assert kept.floor_rows == silent.floor_rows
-    assert silent.excess.value < kept.excess.value
+    assert originals.floor_rows == silent.floor_rows
+    assert silent.excess.value < originals.excess.value
 
 
-def test_the_waveform_gone_the_full_panel_still_names_by_rhythm(beats, bunch):
+def test_without_waveform_the_full_panel_identifies_by_rhythm(beats, bunch):
     result = evaluate(beats, bunch, ["lda", "rhythm", "intervals"], Silence())
     assert result.worst_of("waveform").high >= result.chance
     assert result.worst_of("waveform").low <= result.chance
@@ -73,11 +73,11 @@ def test_the_waveform_gone_the_full_panel_still_names_by_rhythm(beats, bunch):
 
 def test_arrays_have_neither_rhythm_nor_floor(beats, bunch):
     rows, subjects = beats.beats[:, 0], bunch.subject[beats.record]
-    judge = ReidentificationScorer("default", evidence=(1,), knowledge=["ignorant"])
+    scorer = ReidentificationScorer("default", evidence=(1,), knowledge=["ignorant"])
     panels = [set(resolve_panel("default", has_rhythm=known)) for known in (False, True)]
     assert panels[0] == {"lda", "trees", "small-conv"}
     assert panels[1] == panels[0] | {"rhythm", "intervals"}
-    result = judge.set_params(attackers="lda").evaluate("passthrough", rows, subjects)
+    result = scorer.set_params(attackers="lda").evaluate("passthrough", rows, subjects)
     assert result.floor is None
     assert result.excess is None
     with pytest.raises(ValueError, match="no attacker of"):
@@ -157,7 +157,7 @@ def test_category_features_by_hand():
     np.testing.assert_array_equal(around[0, 5], [1, 0, 0, 0, 0])
     np.testing.assert_array_equal(around[0, 6], [0, 0, 1, 0, 0])
     np.testing.assert_array_equal(around[1, 4], [1, 0, 0, 0, 0])
-    assert around[2].sum() == 1  # the only beat of its record has no neighbours
+    assert around[2].sum() == 1  # the only beat of its record has no neighbors
     np.testing.assert_array_equal(features[0, :6], features[1, :6])
     unlabelled = small_set(None)
     assert not category_features(unlabelled, measured(unlabelled))[:, 6:].any()

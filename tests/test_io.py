@@ -31,7 +31,7 @@ from sklearn_ecganon.io._dicom_writer import _kind
 from sklearn_ecganon.io._errors import REASONS
 from sklearn_ecganon.io._layout import STANDARD_LEADS, allowed_leads
 from sklearn_ecganon.io._quantization import GAINS
-from sklearn_ecganon.io._wfdb_marks import decode_marks, encode_marks
+from sklearn_ecganon.io._wfdb_annotations import decode_annotations, encode_annotations
 
 #: Half a unit of the digital formats at 1000 units a mV, and of the text and float32 ones.
 STEP = 0.5001e-3
@@ -65,7 +65,7 @@ def test_every_format_is_tried_here():
 
 
 @pytest.mark.parametrize("name", SUFFIX)
-def test_what_is_written_is_read_again(tmp_path, record, name):
+def test_written_records_are_read_again(tmp_path, record, name):
     path = write_record(record, tmp_path / f"r1{SUFFIX[name]}")
     again = read_record(path)
     assert (again.sampling_rate, again.lead_names, again.name) == (500.0, STANDARD_LEADS, "r1")
@@ -93,7 +93,7 @@ def test_a_copy_by_template_loses_nothing_and_is_byte_identical(tmp_path, record
 
 
 @pytest.mark.parametrize("name", SUFFIX)
-def test_format_is_told_by_content_not_by_name(tmp_path, record, name):
+def test_format_is_recognized_by_content_not_by_name(tmp_path, record, name):
     path = write_record(record, tmp_path / f"r1{SUFFIX[name]}")
     if name != "wfdb":
         path = path.rename(tmp_path / "r1.hea")
@@ -102,7 +102,7 @@ def test_format_is_told_by_content_not_by_name(tmp_path, record, name):
 
 
 @pytest.mark.parametrize("name", SUFFIX)
-def test_stretches_add_up_to_the_whole(tmp_path, record, name):
+def test_segments_add_up_to_the_whole(tmp_path, record, name):
     path = write_record(record, tmp_path / f"r1{SUFFIX[name]}")
     whole = read_record(path).signal
     with open_record(path) as reader:
@@ -156,9 +156,9 @@ def test_wfdb_reads_what_we_write_with_right_checksums(tmp_path, record):
     assert raw.init_value == raw.d_signal[0].tolist()
     assert (raw.fmt, raw.sig_name) == (["16"] * 12, list(STANDARD_LEADS))
     assert (raw.comments, raw.base_date, raw.base_time) == ([], None, None)
-    marks = wfdb.rdann(str(path.with_suffix("")), "atr")
-    assert marks.sample.tolist() == record.r_peaks.tolist()
-    assert marks.symbol == record.beat_labels.tolist()
+    annotations = wfdb.rdann(str(path.with_suffix("")), "atr")
+    assert annotations.sample.tolist() == record.r_peaks.tolist()
+    assert annotations.symbol == record.beat_labels.tolist()
     assert sorted(file.name for file in tmp_path.iterdir()) == ["r1.atr", "r1.dat", "r1.hea"]
 
 
@@ -382,7 +382,7 @@ def test_a_single_segment_keeps_its_place_and_its_leads(tmp_path):
         read_record(tmp_path / "e.hea")
 
 
-def test_annotations_come_from_the_annotator_asked_for(tmp_path, record):
+def test_annotations_come_from_the_requested_annotator(tmp_path, record):
     path = write_record(record, tmp_path / "r1.hea")
     (tmp_path / "r1.atr").rename(tmp_path / "r1.qrs")
     assert read_record(path).r_peaks is None
@@ -402,23 +402,23 @@ def test_annotations_are_those_of_wfdb_both_ways(tmp_path, seed):
         "a", "atr", samples, symbols, aux_note=notes, write_dir=str(tmp_path),
         chan=rng.integers(0, 3, n), num=rng.integers(0, 3, n), subtype=rng.integers(0, 3, n),
     )  # fmt: skip
-    wanted = Annotations(samples, symbols, notes)
-    ours = decode_marks((tmp_path / "a.atr").read_bytes(), 250.0)
-    (tmp_path / "b.atr").write_bytes(encode_marks(ours))
+    expected = Annotations(samples, symbols, notes)
+    ours = decode_annotations((tmp_path / "a.atr").read_bytes(), 250.0)
+    (tmp_path / "b.atr").write_bytes(encode_annotations(ours))
     theirs = wfdb.rdann(str(tmp_path / "b"), "atr")
-    for found in (ours, Annotations(theirs.sample, theirs.symbol, theirs.aux_note)):
-        np.testing.assert_array_equal(found.samples, wanted.samples)
-        np.testing.assert_array_equal(found.symbols, wanted.symbols)
-        np.testing.assert_array_equal(found.notes, wanted.notes)
+    for decoded in (ours, Annotations(theirs.sample, theirs.symbol, theirs.aux_note)):
+        np.testing.assert_array_equal(decoded.samples, expected.samples)
+        np.testing.assert_array_equal(decoded.symbols, expected.symbols)
+        np.testing.assert_array_equal(decoded.notes, expected.notes)
 
 
-def test_annotations_at_a_rate_of_their_own_are_brought_to_that_of_the_signal(tmp_path):
+def test_annotations_at_another_rate_are_converted(tmp_path):
     wfdb.wrann("a", "atr", np.array([100, 300]), ["N", "V"], fs=1000, write_dir=str(tmp_path))
-    marks = decode_marks((tmp_path / "a.atr").read_bytes(), 250.0)
-    assert marks.samples.tolist() == [25, 75]
+    annotations = decode_annotations((tmp_path / "a.atr").read_bytes(), 250.0)
+    assert annotations.samples.tolist() == [25, 75]
 
 
-def test_checksums_are_verified_and_may_be_let_pass(tmp_path, record):
+def test_checksums_are_verified_and_may_be_ignored(tmp_path, record):
     path = write_record(record, tmp_path / "r1.hea")
     dat = bytearray(path.with_suffix(".dat").read_bytes())
     dat[500] ^= 1
@@ -478,8 +478,8 @@ def test_we_read_what_edfio_writes(tmp_path, kind):
         for row, label in zip(data, ["ECG II", "ECG V5"], strict=True)
     ]
     slow = signal_class(np.arange(10.0), 1, label="SpO2", physical_dimension="%")
-    marks = [edfio.EdfAnnotation(1.5, None, "V"), edfio.EdfAnnotation(2, 0.5, "remark")]
-    edf_class([*signals, slow], annotations=marks).write(tmp_path / "a.edf")
+    annotations = [edfio.EdfAnnotation(1.5, None, "V"), edfio.EdfAnnotation(2, 0.5, "remark")]
+    edf_class([*signals, slow], annotations=annotations).write(tmp_path / "a.edf")
     with open_record(tmp_path / "a.edf") as reader:
         assert reader.lead_names == ("II", "V5")
         assert reader.warnings == ("left_out_channels",)
@@ -494,7 +494,7 @@ def test_we_read_what_edfio_writes(tmp_path, kind):
         np.testing.assert_allclose(again.read(), reader.read(), rtol=0, atol=STEP)
 
 
-def test_edf_says_when_a_length_does_not_fit(tmp_path):
+def test_edf_refuses_a_length_that_does_not_fit(tmp_path):
     with pytest.raises(ValueError, match="EDF cannot hold 650011 samples at 360 Hz"):
         write_record(ECGRecord(np.zeros(650011), 360.0), tmp_path / "a.edf")
     assert list(tmp_path.iterdir()) == []
@@ -611,7 +611,7 @@ def test_a_published_dicom_ecg(tmp_path):
 # ---------------------------------------------------------------- tables, HDF5, NumPy
 
 
-def test_csv_tells_its_rate_or_is_told(tmp_path):
+def test_the_rate_of_a_csv_is_stated_or_specified(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("I,V1 [uV]\n0.5,100\n0.6,200\n")
     with pytest.raises(ECGReadError, match="bad_rate"):
@@ -691,18 +691,18 @@ def test_numpy_archives_of_others(tmp_path):
 # ---------------------------------------------------------------- annotations and layout
 
 
-def test_marks_move_with_their_beats():
-    marks = Annotations([5, 100, 150, 200, 300, 310], "+NvLV~", ["(AFIB"] + [""] * 5)
-    assert marks.symbols.tolist() == ["+", "N", "L", "V", "~"]
-    moved = marks.retimed([110, 230, 310], ["N", "N", "V"], 400)
+def test_annotations_move_with_their_beats():
+    annotations = Annotations([5, 100, 150, 200, 300, 310], "+NvLV~", ["(AFIB"] + [""] * 5)
+    assert annotations.symbols.tolist() == ["+", "N", "L", "V", "~"]
+    moved = annotations.retimed([110, 230, 310], ["N", "N", "V"], 400)
     assert moved.samples.tolist() == [15, 110, 230, 310, 320]
     assert moved.symbols.tolist() == ["+", "N", "L", "V", "~"]
     assert moved.notes.tolist() == ["(AFIB", "", "", "", ""]
-    relabelled = marks.retimed([110, 230, 310], ["N", "V", "V"], 400)
+    relabelled = annotations.retimed([110, 230, 310], ["N", "V", "V"], 400)
     assert relabelled.symbols.tolist() == ["+", "N", "V", "V", "~"]
-    fewer = marks.retimed([110, 230], ["N", "V"], 400)
+    fewer = annotations.retimed([110, 230], ["N", "V"], 400)
     assert (fewer.samples.tolist(), fewer.symbols.tolist()) == ([110, 230], ["N", "V"])
-    assert marks.retimed(None, None, 400) is None
+    assert annotations.retimed(None, None, 400) is None
 
 
 @pytest.mark.parametrize("target", SUFFIX)
@@ -840,7 +840,7 @@ def test_a_full_disk_leaves_nothing_and_loses_nothing(tmp_path):
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-def test_a_file_that_is_there_stays_unless_told(tmp_path, record):
+def test_an_existing_file_is_not_replaced_unless_requested(tmp_path, record):
     path = write_record(record, tmp_path / "r1.hea")
     before = path.with_suffix(".dat").read_bytes()
     with pytest.raises(FileExistsError, match=r"overwrite=True"):
@@ -852,11 +852,11 @@ def test_a_file_that_is_there_stays_unless_told(tmp_path, record):
     assert read_record(path).r_peaks is None  # no annotations of the former one
 
 
-def test_an_old_header_never_stands_over_new_samples(tmp_path, record, monkeypatch):
+def test_an_old_header_never_describes_new_samples(tmp_path, record, monkeypatch):
     path = write_record(record, tmp_path / "r1.hea")
     moved = []
 
-    def killed(part, final):
+    def killed(unfinished, final):
         moved.append(final.name)
         raise KeyboardInterrupt
 
@@ -867,7 +867,7 @@ def test_an_old_header_never_stands_over_new_samples(tmp_path, record, monkeypat
     assert not path.exists()
 
 
-def test_values_beyond_the_range_are_cut_and_counted(tmp_path):
+def test_values_beyond_the_range_are_clipped_and_counted(tmp_path):
     layout = Layout("wfdb", 250.0, ("I",), 4)
     with create_record(tmp_path / "a.hea", layout) as writer:
         writer.write([[1.0], [40e3], [np.nan], [-50e3]])
@@ -877,7 +877,7 @@ def test_values_beyond_the_range_are_cut_and_counted(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["Jane Doe.hea", "a.b.hea", "a.dat"])
-def test_names_that_wfdb_cannot_have(tmp_path, record, name):
+def test_names_that_wfdb_does_not_allow(tmp_path, record, name):
     with pytest.raises(ValueError, match=r"WFDB"):
         write_record(record, tmp_path / name, format="wfdb")
 
@@ -885,7 +885,7 @@ def test_names_that_wfdb_cannot_have(tmp_path, record, name):
 def test_unknown_formats_to_write(tmp_path, record):
     with pytest.raises(ValueError, match="give format="):
         write_record(record, tmp_path / "a.xyz")
-    with pytest.raises(ValueError, match="want one of"):
+    with pytest.raises(ValueError, match="give one of"):
         write_record(record, tmp_path / "a.xyz", format="xyz")
 
 

@@ -14,7 +14,7 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 def original(number):
-    """A record with extremes, an offset and a rate of its own, in mV."""
+    """A record with extremes, an individual offset and rate, in mV."""
     rng = np.random.default_rng(number)
     signal = np.cumsum(rng.normal(0, 0.02, (N_TIMES, 2)), axis=0) + rng.normal()
     return signal * (1 + 0.3 * np.sin(number)), 250 + 0.01 * (number + 1)
@@ -138,7 +138,7 @@ def test_no_number_of_a_header_is_unique_to_a_record(tmp_path, source, target):
         release(path, out, target, number)
         before.append(numbers_in_header(path))
         after.append(numbers_in_header(out))
-    # The inputs can be told apart by their headers, or this test would show nothing.
+    # The headers of the inputs differ; otherwise this test would prove nothing.
     unique = [
         numbers - set().union(*(before[:i] + before[i + 1 :]))
         for i, numbers in enumerate(before)

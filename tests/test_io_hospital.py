@@ -100,7 +100,7 @@ def test_the_kind_of_the_release_is_decided_for_each_format(tmp_path):
 def test_these_formats_are_only_read(tmp_path, name):
     with (
         open_record(write(tmp_path, name)) as reader,
-        pytest.raises(ValueError, match="want one"),
+        pytest.raises(ValueError, match="give one"),
     ):
         create_record(tmp_path / "b", reader.layout)
 
@@ -218,7 +218,7 @@ def xli(chunk, n_chunks=8):
 
 
 def test_waveforms_that_unpack_to_too_much_are_refused(tmp_path):
-    """A kilobyte of LZW may stand for a megabyte; the rest is repetition."""
+    """A kilobyte of LZW may unpack to a megabyte of repetitions."""
     path = tmp_path / "a.xml"
     attributes = "compression='XLI'"
     # Codes that refer to the string before them, until the table is full; then the longest.

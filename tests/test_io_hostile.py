@@ -253,7 +253,7 @@ def test_annotations_must_not_lead_out_either(tmp_path):
     assert reason_of(path) == "outside_root"
 
 
-def test_what_is_no_regular_file(tmp_path):
+def test_files_that_are_not_regular(tmp_path):
     loop = tmp_path / "loop.hea"
     loop.symlink_to(loop)
     assert reason_of(loop) == "not_a_file"
@@ -318,12 +318,12 @@ def test_a_header_that_is_refused_keeps_its_signal_files(tmp_path, header):
 # ---------------------------------------------------------------- other formats
 
 
-def test_foreign_formats_say_what_to_do(tmp_path):
+def test_foreign_formats_give_advice(tmp_path):
     path = tmp_path / "x"
     for content, hint in (
-        (b"GDF 2.20" + bytes(600), "GDF is not read; convert it to EDF"),
-        (b"<?xml version='1.0'?><CardiologyECG/>", "export it as DICOM"),
-        ("<?xml version='1.0'?><waveforms/>".encode("utf-16"), "export it as DICOM"),
+        (b"GDF 2.20" + bytes(600), "GDF is not supported; convert it to EDF"),
+        (b"<?xml version='1.0'?><CardiologyECG/>", "export DICOM"),
+        ("<?xml version='1.0'?><waveforms/>".encode("utf-16"), "export DICOM"),
     ):
         path.write_bytes(content)
         with pytest.raises(ECGReadError, match=hint) as caught:
@@ -413,7 +413,7 @@ def test_a_blank_channel_of_edf_is_left_out(tmp_path, fields):
     assert reason_of(path, leads=["I"]) == "bad_gain"
 
 
-def test_dicom_that_lies(tmp_path):
+def test_dicom_with_false_declarations(tmp_path):
     pydicom = pytest.importorskip("pydicom")
     from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -459,7 +459,7 @@ def npz_with(path, array, name="signal.npy", header=None):
     return path
 
 
-def test_numpy_archives_that_lie(tmp_path):
+def test_numpy_archives_with_false_declarations(tmp_path):
     path = tmp_path / "a.npz"
     assert read_record(npz_with(path, bytes(80))).n_times == 10
     assert reason_of(npz_with(path, bytes(80), header=("<f8", (10**12, 1)))) == "truncated"
@@ -532,7 +532,7 @@ def test_hdf5_that_is_large_only_when_unpacked(tmp_path):
     assert reason_of(path, sampling_rate=400, limits=limits) == "too_large"
 
 
-def test_tables_that_are_none(tmp_path):
+def test_text_that_is_not_a_table(tmp_path):
     path = tmp_path / "a.csv"
     for text, reason in (
         ("time,II\n0,1\n0.01,x\n0.02,3\n", "damaged"),
@@ -551,7 +551,7 @@ def test_tables_that_are_none(tmp_path):
     assert reason_of(path) == "too_large"
 
 
-def test_a_missing_library_is_said(tmp_path, monkeypatch):
+def test_a_missing_library_is_reported(tmp_path, monkeypatch):
     path = write_record(twelve_leads(), tmp_path / "a.h5")
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(ECGReadError, match=r"sklearn-ecganon\[hdf5\]"):

@@ -107,7 +107,7 @@ def test_other_arrays(tmp_path, version, arrays):
     assert reason_of(path, sampling_rate=500) in ("bad_header", "unknown_format")
 
 
-def test_what_is_large_only_when_unpacked(tmp_path):
+def test_arrays_that_are_large_only_when_unpacked(tmp_path):
     path = tmp_path / "a.mat"
     scipy.io.savemat(path, {"val": np.zeros((12, 2**19))}, do_compression=True)
     assert path.stat().st_size < 2**18
@@ -133,7 +133,7 @@ def test_damaged_files(tmp_path, version):
     path = write(tmp_path / "a.mat", version, {"val": SIGNAL[:200].T})
     honest = path.read_bytes()
     rng = np.random.default_rng(0)
-    for _ in range(12):  # each takes a process of its own
+    for _ in range(12):  # each runs in a separate process
         content = bytearray(honest)
         for place in rng.integers(0, min(len(honest), 400), 3):
             content[place] = rng.integers(0, 256)

@@ -40,28 +40,28 @@ DATABASES = {
 def through_the_gate(data_home, database, names, folder):
     fetch, annotator, _ = DATABASES[database]
     bunch = fetch(data_home=data_home, download_if_missing=False, records=names, verify=False)
-    for number, wanted in enumerate(bunch.data):
-        path = Path(data_home, database, f"{wanted.name}.hea")
+    for number, expected in enumerate(bunch.data):
+        path = Path(data_home, database, f"{expected.name}.hea")
         limits = Limits()
-        if database == "ecgiddb" and wanted.name in WRONG_CHECKSUMS:
+        if database == "ecgiddb" and expected.name in WRONG_CHECKSUMS:
             with pytest.raises(ECGReadError, match="bad_checksum"):
                 read_record(path)
             limits = Limits(checksum="warn")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore" if limits.checksum == "warn" else "error")
             record = read_record(path, annotator=annotator, limits=limits)
-        columns = [record.lead_names.index(lead) for lead in wanted.lead_names]
-        np.testing.assert_array_equal(record.signal[:, columns], wanted.signal)
-        assert record.sampling_rate == wanted.sampling_rate
-        if wanted.r_peaks is not None:
-            np.testing.assert_array_equal(record.r_peaks, wanted.r_peaks)
-        if wanted.beat_labels is not None:
-            np.testing.assert_array_equal(record.beat_labels, wanted.beat_labels)
+        columns = [record.lead_names.index(lead) for lead in expected.lead_names]
+        np.testing.assert_array_equal(record.signal[:, columns], expected.signal)
+        assert record.sampling_rate == expected.sampling_rate
+        if expected.r_peaks is not None:
+            np.testing.assert_array_equal(record.r_peaks, expected.r_peaks)
+        if expected.beat_labels is not None:
+            np.testing.assert_array_equal(record.beat_labels, expected.beat_labels)
         with open_record(path, annotator=annotator, limits=limits) as reader:
             copy = write_record(record, folder / f"r{number}.hea", template=reader)
         if reader.annotations is not None:
-            marks = wfdb.rdann(str(path.with_suffix("")), annotator)
-            theirs = Annotations(marks.sample, marks.symbol, marks.aux_note)
+            published = wfdb.rdann(str(path.with_suffix("")), annotator)
+            theirs = Annotations(published.sample, published.symbol, published.aux_note)
             for field in ("samples", "symbols", "notes"):
                 np.testing.assert_array_equal(
                     getattr(reader.annotations, field), getattr(theirs, field)
@@ -77,7 +77,7 @@ def through_the_gate(data_home, database, names, folder):
             again = read_record(copy)
             np.testing.assert_array_equal(again.r_peaks, record.r_peaks)
             np.testing.assert_array_equal(again.beat_labels, record.beat_labels)
-            # The finer symbols, the noise marks and the rhythms too.
+            # The finer symbols, the noise annotations and the rhythms too.
             with open_record(copy) as reopened:
                 np.testing.assert_array_equal(
                     reopened.annotations.symbols, reader.annotations.symbols

@@ -220,19 +220,19 @@ PLANT = {
 
 
 def everything_in(path):
-    """All bytes of a file, also those that are packed or kept as objects."""
-    parts = [path.name.encode(), path.read_bytes()]
+    """All bytes of a file, also those that are packed or stored as objects."""
+    contents = [path.name.encode(), path.read_bytes()]
     if path.suffix == ".npz":
         with zipfile.ZipFile(path) as archive:
             for entry in archive.infolist():
-                parts += [entry.filename.encode(), entry.comment, archive.read(entry)]
+                contents += [entry.filename.encode(), entry.comment, archive.read(entry)]
     elif path.suffix == ".h5":
         import h5py
 
         with h5py.File(path) as file:
-            parts.append(repr(dict(file.attrs)).encode())
+            contents.append(repr(dict(file.attrs)).encode())
             for name, item in file.items():
-                parts += [
+                contents += [
                     name.encode(),
                     repr(dict(item.attrs)).encode(),
                     repr(item[:]).encode(),
@@ -241,13 +241,13 @@ def everything_in(path):
         import pyarrow.parquet as parquet
 
         table = parquet.read_table(path)
-        parts += [str(table.schema).encode(), repr(table.schema.metadata).encode()]
+        contents += [str(table.schema).encode(), repr(table.schema.metadata).encode()]
     elif path.suffix == ".dcm":
         import pydicom
 
         data = pydicom.dcmread(path)
-        parts += [str(data).encode(), str(data.file_meta).encode(), data.preamble]
-    return b"\n".join(parts)
+        contents += [str(data).encode(), str(data.file_meta).encode(), data.preamble]
+    return b"\n".join(contents)
 
 
 def hits(content):
@@ -262,15 +262,15 @@ def hits(content):
 
 
 @pytest.mark.parametrize("name", PLANT)
-def test_the_search_finds_what_was_planted(tmp_path, name):
-    found = hits(everything_in(PLANT[name](tmp_path)))
-    assert {NAME, ID} <= set(found)
+def test_the_search_detects_planted_identifiers(tmp_path, name):
+    planted = hits(everything_in(PLANT[name](tmp_path)))
+    assert {NAME, ID} <= set(planted)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("target", ["wfdb", "edf", "npz", "same"])
 @pytest.mark.parametrize("name", PLANT)
-def test_nothing_planted_comes_out(tmp_path, name, target, streamed):
+def test_no_planted_identifier_is_written(tmp_path, name, target, streamed):
     hidden = tmp_path / f"{NAME}_{ID}_{DATE}"
     shared = tmp_path / "shared"
     hidden.mkdir()
@@ -313,29 +313,29 @@ def test_errors_do_not_quote_the_file(tmp_path, name):
         for place in rng.integers(0, min(len(content), 3000), 4):
             damaged[place] = rng.integers(0, 256)
         source.write_bytes(damaged[: rng.integers(10, len(content))])
-        said = io.StringIO()
+        printed = io.StringIO()
         try:
             with open_record(source) as reader:
                 reader.read()
         except ECGReadError as error:
             refused += 1
-            traceback.print_exception(error, file=said)
+            traceback.print_exception(error, file=printed)
         # The test's own line numbers and the path in its own frames are not the file's.
-        said = said.getvalue().splitlines()
-        assert hits("\n".join(line for line in said if "File" not in line).encode()) == []
+        printed = printed.getvalue().splitlines()
+        assert hits("\n".join(line for line in printed if "File" not in line).encode()) == []
     assert refused > 20
 
 
-def test_what_a_library_says_is_not_passed_on(tmp_path):
+def test_messages_of_libraries_are_not_passed_on(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text(f"time,II\n0,1\n0.01,{NAME}\n0.02,3\n")  # pandas quotes what it cannot read
     with pytest.raises(ECGReadError) as caught:
         open_record(path)
-    said = "".join(traceback.format_exception(caught.value))
-    assert hits(said.encode()) == []
+    printed = "".join(traceback.format_exception(caught.value))
+    assert hits(printed.encode()) == []
 
 
 def test_no_text_but_rhythms_survives_in_annotations():
-    marks = Annotations([1, 2, 3, 4], '+N+"', ["(AFIB", NAME, NAME, REMARK])
-    assert marks.symbols.tolist() == ["+", "N"]
-    assert marks.notes.tolist() == ["(AFIB", ""]
+    annotations = Annotations([1, 2, 3, 4], '+N+"', ["(AFIB", NAME, NAME, REMARK])
+    assert annotations.symbols.tolist() == ["+", "N"]
+    assert annotations.notes.tolist() == ["(AFIB", ""]

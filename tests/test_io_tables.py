@@ -155,7 +155,7 @@ def test_encodings(tmp_path, encoding, end):
         ("a,b", rows(X, HALF)),
     ],
 )
-def test_what_does_not_state_its_rate_is_refused_or_told(tmp_path, head, lines):
+def test_a_table_without_a_rate_is_refused_unless_specified(tmp_path, head, lines):
     path = write(tmp_path, head, lines)
     with pytest.raises(ECGReadError, match="give sampling_rate") as caught:
         read_record(path)
@@ -200,7 +200,7 @@ def test_raw_counts_fit_no_unit():
         ["name;city", "Jane;Paris"],
     ],
 )
-def test_other_tables_are_left_behind(tmp_path, lines):
+def test_other_tables_are_ignored(tmp_path, lines):
     write(tmp_path, "", lines)
     contents = find_recordings(tmp_path)
     assert (contents.recordings, contents.refused, contents.n_other) == ([], [], 1)
@@ -239,7 +239,7 @@ def test_all_beginnings_of_a_watch_file_are_no_crash(tmp_path):
 @pytest.mark.parametrize("decimal", [".", ","])
 @pytest.mark.parametrize("exponent", ["e6553599999999535", "e-6553599999999535", "e400"])
 def test_exponents_of_many_digits_crash_nothing(tmp_path, decimal, exponent):
-    """In a process of its own: a fast conversion of pandas ends in a segmentation fault."""
+    """Runs in a separate process: a fast conversion of pandas ends in a segmentation fault."""
     lines = [f"8{decimal}5;8{exponent}"] * 3 + comma(rows(T, X, delimiter=";"))[:50]
     path = write(tmp_path, f"time;II\n0{decimal}1;8{decimal}5", lines)
     code = (

@@ -1,4 +1,4 @@
-"""Figures against hand-worked cases and closed forms."""
+"""Figures against cases computed by hand and closed forms."""
 
 import numpy as np
 import pytest
@@ -130,13 +130,13 @@ def test_tar_meets_the_equal_error_rate():
 
 def test_scores_that_cannot_be_judged():
     scores, y = np.eye(2), ["a", "b"]
-    with pytest.raises(ValueError, match=r"far is .*; want rates"):
+    with pytest.raises(ValueError, match=r"far is .*; give rates"):
         tar_at_far(scores, y, y, far=[0.1, 1.1])
     for verify in (equal_error_rate, tar_at_far, d_sys):
         with pytest.raises(ValueError, match="needs impostors"):
             verify([[1.0], [2.0]], ["a", "a"], ["a"])
     for figure in (rank_k, cmc_curve, equal_error_rate, tar_at_far, d_sys):
-        with pytest.raises(ValueError, match=r"shape \(2, 2\); want \(2, 3\)"):
+        with pytest.raises(ValueError, match=r"shape \(2, 2\); give \(2, 3\)"):
             figure(scores, y, ["a", "b", "c"])
         with pytest.raises(ValueError, match="scores holds NaN"):
             figure([[np.nan, 1.0], [0.0, 1.0]], y, y)
@@ -152,16 +152,16 @@ def test_d_sys_of_two_normals(separation, omega):
         return norm.pdf(s - separation) * max(np.tanh(odds / 2), 0)
 
     expected = quad(integrand, -8, 12, limit=200)[0]
-    found = d_sys(
+    figures = d_sys(
         *two_normals(separation, 1500),
         omega=omega,
         n_bins=40,
         n_permutations=20,
         random_state=0,
     )
-    assert found.value == pytest.approx(expected, abs=0.04)
-    assert found.p_value == 1 / 21
-    assert found.null.mean() < expected / 2
+    assert figures.value == pytest.approx(expected, abs=0.04)
+    assert figures.p_value == 1 / 21
+    assert figures.null.mean() < expected / 2
 
 
 def test_d_sys_by_hand():
@@ -169,22 +169,22 @@ def test_d_sys_by_hand():
     scores = np.zeros((4, 4))
     scores[[0, 1, 2], [0, 1, 2]] = 1
     scores[3, 0] = 1
-    found = d_sys(scores, range(4), range(4), n_bins=2, n_permutations=9, random_state=0)
+    figures = d_sys(scores, range(4), range(4), n_bins=2, n_permutations=9, random_state=0)
     high = (3 / 4 - 1 / 12) / (3 / 4 + 1 / 12)
-    np.testing.assert_allclose(found.local, [0, high])
-    assert found.value == pytest.approx(3 / 4 * high)
-    np.testing.assert_array_equal(found.edges, [0, 0.5, 1])
+    np.testing.assert_allclose(figures.local, [0, high])
+    assert figures.value == pytest.approx(3 / 4 * high)
+    np.testing.assert_array_equal(figures.edges, [0, 0.5, 1])
 
 
 def test_d_sys_null_keeps_the_scores_of_a_person_together():
-    # Ten equal probes of each of 30 people who cannot be told apart. Shuffling the scores
+    # Ten equal probes of each of 30 people who cannot be separated. Shuffling the scores
     # one by one would call 58 of these 60 draws significant at 10 %.
     p_values = []
     for seed in range(60):
         per_person = np.random.default_rng(seed).normal(size=(30, 30))
         scores, y = np.repeat(per_person, 10, axis=0), np.repeat(np.arange(30), 10)
-        found = d_sys(scores, y, range(30), n_bins=10, n_permutations=60, random_state=0)
-        p_values.append(found.p_value)
+        figures = d_sys(scores, y, range(30), n_bins=10, n_permutations=60, random_state=0)
+        p_values.append(figures.p_value)
     assert np.mean(np.array(p_values) <= 0.1) <= 0.2
     assert 0.35 < np.mean(p_values) < 0.65
 
@@ -276,9 +276,9 @@ def test_prd_by_hand():
 def test_membership_advantage_of_two_normals(separation):
     # max TPR - FPR = 2 Phi(d / 2) - 1; AUC = Phi(d / sqrt 2).
     members, others = np.random.default_rng(0).normal(size=(2, 20000))
-    found = membership_advantage(members + separation, others)
-    assert found.advantage == pytest.approx(2 * norm.cdf(separation / 2) - 1, abs=0.015)
-    assert found.auc == pytest.approx(norm.cdf(separation / np.sqrt(2)), abs=0.01)
+    figures = membership_advantage(members + separation, others)
+    assert figures.advantage == pytest.approx(2 * norm.cdf(separation / 2) - 1, abs=0.015)
+    assert figures.auc == pytest.approx(norm.cdf(separation / np.sqrt(2)), abs=0.01)
 
 
 def test_membership_advantage_extremes_and_its_bias():
@@ -286,20 +286,20 @@ def test_membership_advantage_extremes_and_its_bias():
     assert membership_advantage([0, 1], [2, 3]) == (0, 0)
     assert membership_advantage([1, 1], [1, 1, 1]) == (0, 0.5)
     rng = np.random.default_rng(0)
-    found = [membership_advantage(*rng.normal(size=(2, 4000))).advantage for _ in range(200)]
-    assert np.mean(found) == pytest.approx(0.63 * np.sqrt(2 / 4000), rel=0.1)
+    figures = [membership_advantage(*rng.normal(size=(2, 4000))).advantage for _ in range(200)]
+    assert np.mean(figures) == pytest.approx(0.63 * np.sqrt(2 / 4000), rel=0.1)
     with pytest.raises(ValueError, match="non_member_scores must be"):
         membership_advantage([1.0], [])
 
 
 def test_nearest_record_ratio_by_hand():
     train, holdout = [[0, 0], [4, 0]], [[0, 3], [9, 9]]
-    found = nearest_record_ratio([[0, 0], [0, 1], [0, 3], [4, 3]], train, holdout)
-    np.testing.assert_allclose(found, [0, 1 / 2, np.inf, 3 / 4])
+    figures = nearest_record_ratio([[0, 0], [0, 1], [0, 3], [4, 3]], train, holdout)
+    np.testing.assert_allclose(figures, [0, 1 / 2, np.inf, 3 / 4])
     assert nearest_record_ratio([[1]], [[1]], [[1]]) == 1
 
 
-def test_nearest_record_ratio_is_even_without_memory_and_sees_copies():
+def test_nearest_record_ratio_is_even_without_memorization_and_detects_copies():
     rng = np.random.default_rng(0)
     train, holdout, fresh = rng.normal(size=(3, 1500, 4, 2))
     assert (nearest_record_ratio(fresh, train, holdout) < 1).mean() == pytest.approx(
@@ -318,27 +318,29 @@ def test_prdc_by_hand():
     # [0, 1] [0.5, 1.5] [-40.5, 0.5].
     real = [[0.0], [1.0], [3.0], [10.0]]
     generated = [[0.5], [1.0], [-20.0]]
-    found = precision_recall_density_coverage(real, generated, n_neighbors=1)
+    figures = precision_recall_density_coverage(real, generated, n_neighbors=1)
     # 0.5 lies in 2 real balls, 1 in 3, -20 in none; of the real samples 0 and 1 lie in
     # generated balls, 3 and 10 do not; the ball of 10 alone holds no generated sample.
-    assert found.precision == pytest.approx(2 / 3)
-    assert found.density == pytest.approx(5 / 3)
-    assert found.coverage == 3 / 4
-    assert found.recall == 1 / 2
+    assert figures.precision == pytest.approx(2 / 3)
+    assert figures.density == pytest.approx(5 / 3)
+    assert figures.coverage == 3 / 4
+    assert figures.recall == 1 / 2
 
 
 def test_prdc_of_one_distribution():
     rng, n, m, k = np.random.default_rng(0), 1200, 800, 5
     real, generated = rng.normal(size=(n, 3)), rng.normal(size=(m, 3))
-    found = precision_recall_density_coverage(real, generated, n_neighbors=k)
+    figures = precision_recall_density_coverage(real, generated, n_neighbors=k)
     steps = np.arange(1, k + 1)
-    assert found.coverage == pytest.approx(1 - np.prod((n - steps) / (n + m - steps)), abs=0.02)
-    assert found.density == pytest.approx(1, abs=0.06)
+    assert figures.coverage == pytest.approx(
+        1 - np.prod((n - steps) / (n + m - steps)), abs=0.02
+    )
+    assert figures.density == pytest.approx(1, abs=0.06)
     swapped = precision_recall_density_coverage(generated, real, n_neighbors=k)
-    assert (found.precision, found.recall) == (swapped.recall, swapped.precision)
+    assert (figures.precision, figures.recall) == (swapped.recall, swapped.precision)
 
 
-def test_prdc_tells_fidelity_from_diversity():
+def test_prdc_separates_fidelity_and_diversity():
     rng = np.random.default_rng(0)
     real = rng.normal(size=(400, 2))
     collapsed = precision_recall_density_coverage(real, 0.05 * rng.normal(size=(400, 2)))
@@ -353,24 +355,24 @@ def test_prdc_tells_fidelity_from_diversity():
 def test_two_sample_auc_of_two_normals():
     real, generated = np.random.default_rng(0).normal(size=(2, 3000, 1))
     linear = LogisticRegression()
-    found = two_sample_auc(real, generated + 1, classifier=linear, random_state=0)
-    assert found == pytest.approx(norm.cdf(1 / np.sqrt(2)), abs=0.02)
-    found = two_sample_auc(real, generated, classifier=linear, random_state=0)
-    assert found == pytest.approx(0.5, abs=0.03)
+    figures = two_sample_auc(real, generated + 1, classifier=linear, random_state=0)
+    assert figures == pytest.approx(norm.cdf(1 / np.sqrt(2)), abs=0.02)
+    figures = two_sample_auc(real, generated, classifier=linear, random_state=0)
+    assert figures == pytest.approx(0.5, abs=0.03)
 
 
-def test_two_sample_auc_sees_more_than_means_and_is_seeded():
+def test_two_sample_auc_detects_more_than_means_and_is_seeded():
     real, generated = np.random.default_rng(0).normal(size=(2, 300, 2, 3))
-    found = two_sample_auc(real, 3 * generated, random_state=0)
-    assert found > 0.85
-    assert found == two_sample_auc(real, 3 * generated, random_state=0)
+    figures = two_sample_auc(real, 3 * generated, random_state=0)
+    assert figures > 0.85
+    assert figures == two_sample_auc(real, 3 * generated, random_state=0)
 
 
 def test_two_sample_auc_keeps_records_together():
     # Both sets hold beats of records of one kind; beats of a record are nearly the same.
     rng = np.random.default_rng(0)
-    hearts = np.repeat(rng.normal(size=(80, 5)), 15, axis=0)
-    beats = hearts + 0.01 * rng.normal(size=hearts.shape)
+    centers = np.repeat(rng.normal(size=(80, 5)), 15, axis=0)
+    beats = centers + 0.01 * rng.normal(size=centers.shape)
     record = np.repeat(np.arange(80), 15)
     real, generated = beats[:600], beats[600:]
     assert two_sample_auc(real, generated, random_state=0) > 0.99
@@ -379,12 +381,12 @@ def test_two_sample_auc_keeps_records_together():
 
 
 def test_two_sample_auc_keeps_a_record_and_its_copy_together():
-    # Copies carry no mark of their own. A classifier that may see the original in training
+    # Copies look like real samples. A classifier that may have the original in training
     # and its copy in the test learns to answer the opposite.
-    hearts = np.random.default_rng(0).normal(size=(60, 5))
+    centers = np.random.default_rng(0).normal(size=(60, 5))
     names = [f"r{i}" for i in range(60)]
-    assert two_sample_auc(hearts, hearts, random_state=0) < 0.3
-    assert two_sample_auc(hearts, hearts, names, names, random_state=0) == pytest.approx(0.5)
+    assert two_sample_auc(centers, centers, random_state=0) < 0.3
+    assert two_sample_auc(centers, centers, names, names, random_state=0) == pytest.approx(0.5)
 
 
 def test_two_sample_auc_refuses():
@@ -436,7 +438,7 @@ class TestHighestRank1:
         # Under the null 5 of 100 are expected; 15 or more have a probability below 1e-4.
         assert np.sum(np.array(p_values) <= 0.05) < 15
 
-    def test_one_cell_that_knows_somebody_is_noticed_among_noise(self):
+    def test_one_cell_that_identifies_somebody_is_significant_among_noise(self):
         rng = np.random.default_rng(0)
         cells = [(rng.normal(size=(20, 20)), np.arange(20)) for _ in range(20)]
         knows = rng.normal(size=(40, 20))

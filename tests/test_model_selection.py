@@ -78,7 +78,7 @@ def test_routing_on_and_off_agree(pipeline, bunch):
     assert np.isfinite(off.cv_results_["mean_test_privacy"]).all()
 
 
-def test_routing_hands_sessions_to_the_scorer(beats, bunch):
+def test_routing_passes_sessions_to_the_scorer(beats, bunch):
     # A BeatSet knows no sessions: without routing the held-out records of a subject would
     # be split in time, with it by session.
     seen = []
@@ -241,7 +241,7 @@ def test_max_utility_takes_the_more_private_of_equally_useful_ones():
     assert max_utility(risk=0.1)(results_of([0.91, 0.99, 0.95], [0.8, 0.8, 0.8])) == 1
 
 
-def test_max_utility_never_passes_originals_off_as_a_release():
+def test_max_utility_prefers_a_release_to_originals():
     # All leak alike: the most useful that changes anything, though strength 0 is more so.
     alike = results_of([0.0, 0.004, 0.0], [1.0, 0.5, 0.9])
     with pytest.warns(UserWarning, match=r"100\.0%\. The originals are no easier"):
@@ -250,16 +250,13 @@ def test_max_utility_never_passes_originals_off_as_a_release():
     changed = results_of([0.0, 0.0, 0.0], [1.0, 1.0, 0.9], neg_prd=[0.0, -3.0, -9.0])
     with pytest.warns(UserWarning, match="no easier to recognize"):
         assert max_utility()(changed) == 1
-    # The method makes hearts easier to recognise than they were.
+    # The method makes people easier to recognize than their originals.
     worse = results_of([0.2, 0.1], [1.0, 0.9], neg_prd=[0.0, -3.0])
-    with pytest.warns(UserWarning, match="It changes nothing: what it releases are the orig"):
+    with pytest.warns(UserWarning, match="It changes nothing and releases the orig"):
         assert max_utility()(worse) == 0
 
 
 def test_pareto_front_against_brute_force():
     scores = np.random.default_rng(0).integers(0, 6, size=(60, 3))
-    expected = [
-        not any((other >= own).all() and (other > own).any() for other in scores)
-        for own in scores
-    ]
+    expected = [not any((b >= a).all() and (b > a).any() for b in scores) for a in scores]
     np.testing.assert_array_equal(pareto_front(scores), expected)

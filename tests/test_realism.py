@@ -24,13 +24,13 @@ class TestEmbedding:
         np.testing.assert_allclose(strip_embedding(strips[7:8], 125.0)[0], whole[7], rtol=1e-9)
         assert np.isfinite(strip_embedding(np.zeros((1, 3, 500)), 100.0)).all()
 
-    def test_sees_where_a_sine_has_its_power(self):
+    def test_the_band_of_a_sine_has_its_power(self):
         time = np.arange(1250) / 125
         for band, frequency in ((2, 2.5), (8, 17.0)):
             powers = strip_embedding(np.sin(2 * np.pi * frequency * time)[None, None], 125.0)
             assert powers[0, :12].argmax() == band
 
-    def test_order_of_leads_does_not_count(self, strips):
+    def test_the_order_of_leads_is_ignored(self, strips):
         pair = strips[:40].reshape(20, 2, -1)
         np.testing.assert_allclose(
             strip_embedding(pair, 125.0), strip_embedding(pair[:, ::-1], 125.0)
@@ -43,7 +43,7 @@ class TestEmbedding:
 
     @pytest.mark.parametrize("shape", [(3, 500), (0, 1, 500), (3, 1, 150)])
     def test_refuses_other_shapes(self, shape):
-        with pytest.raises(ValueError, match="want"):
+        with pytest.raises(ValueError, match="give"):
             strip_embedding(np.zeros(shape), 100.0)
 
 
@@ -84,5 +84,5 @@ class TestRealism:
             strip_realism(strips, strips, people, people[1:], sampling_rate=125.0)
         with pytest.raises(ValueError, match="shapes"):
             strip_realism(strips, strips[..., 1:], people, people, sampling_rate=125.0)
-        with pytest.raises(ValueError, match="want 20"):
+        with pytest.raises(ValueError, match="least 20"):
             strip_realism(strips, strips, people // 6, people // 6, sampling_rate=125.0)

@@ -33,7 +33,7 @@ def rank1(result, knowledge, evidence, attacker="lda"):
 
 
 class Noise:
-    """Replaces every beat by noise of its own."""
+    """Replaces every beat by independent noise."""
 
     def transform(self, X):
         noise = np.random.default_rng(len(X.beats)).normal(size=X.beats.shape)
@@ -41,7 +41,7 @@ class Noise:
 
 
 class BeatNoise(BaseEstimator):
-    """Adds to each beat noise of its own: what averages out over many beats."""
+    """Adds independent noise to each beat, which averages out over many beats."""
 
     def __init__(self, size, seed=0):
         self.size = size
@@ -72,12 +72,12 @@ class Control:
 
 
 @pytest.fixture(scope="module")
-def judge():
+def scorer():
     return ReidentificationScorer("lda", min_original=0.0)
 
 
-def test_originals_are_recognised(beats, bunch, judge):
-    result = judge.evaluate("passthrough", beats, bunch.subject, sessions=bunch.session)
+def test_originals_are_recognized(beats, bunch, scorer):
+    result = scorer.evaluate("passthrough", beats, bunch.subject, sessions=bunch.session)
     assert rank1(result, "original", 20) >= 0.95
     for knowledge in ("ignorant", "lazy-informed", "semi-informed"):
         for evidence in (1, 5, 20, 50):
@@ -86,14 +86,14 @@ def test_originals_are_recognised(beats, bunch, judge):
     assert result.split == "session"
 
 
-def test_strength_zero_gives_the_originals_figures(beats, bunch, judge):
+def test_strength_zero_gives_the_originals_figures(beats, bunch, scorer):
     model = NonQRSVAEAnonymizer(strength=0, max_epochs=1).fit(beats)
-    result = judge.evaluate(model, beats, bunch.subject, sessions=bunch.session)
+    result = scorer.evaluate(model, beats, bunch.subject, sessions=bunch.session)
     assert len({r.rank1 for r in result.rows if r.evidence == 1}) == 1
 
 
-def test_pure_noise_is_chance_within_its_interval(beats, bunch, judge):
-    result = judge.evaluate(Noise(), beats, bunch.subject, sessions=bunch.session)
+def test_pure_noise_is_chance_within_its_interval(beats, bunch, scorer):
+    result = scorer.evaluate(Noise(), beats, bunch.subject, sessions=bunch.session)
     for row in result.rows:
         if row.knowledge != "original":
             assert row.low <= result.chance <= row.high
@@ -109,18 +109,18 @@ def test_pure_noise_is_chance_within_its_interval(beats, bunch, judge):
     ],
     ids=["gain", "shift", "offset", "polarity"],
 )
-def test_tricks_do_not_count_once_retrained(beats, bunch, judge, change):
-    result = judge.evaluate(Control(change), beats, bunch.subject, sessions=bunch.session)
+def test_invertible_changes_do_not_stop_retrained_attackers(beats, bunch, scorer, change):
+    result = scorer.evaluate(Control(change), beats, bunch.subject, sessions=bunch.session)
     assert rank1(result, "semi-informed", 20) >= rank1(result, "original", 20) - 0.03
 
 
-def test_independent_noise_is_exposed_by_evidence(beats, bunch, judge):
-    result = judge.evaluate(BeatNoise(0.7), beats, bunch.subject, sessions=bunch.session)
+def test_independent_noise_is_exposed_by_evidence(beats, bunch, scorer):
+    result = scorer.evaluate(BeatNoise(0.7), beats, bunch.subject, sessions=bunch.session)
     assert rank1(result, "semi-informed", 1) < 0.75
     assert rank1(result, "semi-informed", 50) > rank1(result, "semi-informed", 1) + 0.2
 
 
-def test_attacker_uses_a_salt_of_his_own(beats, bunch):
+def test_the_attacker_uses_another_salt(beats, bunch):
     salts = []
 
     class Spy(BeatNoise):
@@ -128,18 +128,18 @@ def test_attacker_uses_a_salt_of_his_own(beats, bunch):
             salts.append(random_state)
             return super().resalt(random_state)
 
-    judge = ReidentificationScorer("lda", min_original=0)
-    judge.evaluate(
+    scorer = ReidentificationScorer("lda", min_original=0)
+    scorer.evaluate(
         Pipeline([("spy", Spy(0.1, seed=7))]), beats, bunch.subject, sessions=bunch.session
     )
     assert len(set(salts)) == 3
     assert 7 not in salts
 
 
-def test_records_and_their_beats_give_the_same_ladder(bunch, beats, vae, judge):
+def test_records_and_their_beats_give_the_same_ladder(bunch, beats, vae, scorer):
     pipeline = Pipeline([("segment", QRSSegmenter().fit(bunch.data)), ("identity", vae)])
-    from_records = judge.evaluate(pipeline, bunch.data, bunch.subject)
-    from_beats = judge.evaluate(vae, beats, bunch.subject, sessions=bunch.session)
+    from_records = scorer.evaluate(pipeline, bunch.data, bunch.subject)
+    from_beats = scorer.evaluate(vae, beats, bunch.subject, sessions=bunch.session)
     assert from_records == from_beats
 
 
@@ -155,23 +155,23 @@ def test_same_seed_same_table(beats, bunch, vae):
     assert tables[0] == tables[1]
 
 
-def test_time_split_cuts_single_records_in_two(bunch, first, judge):
+def test_time_split_cuts_single_records_in_two(bunch, first, scorer):
     alone = [r for r, keep in zip(bunch.data, first, strict=True) if keep]
-    result = judge.evaluate(
+    result = scorer.evaluate(
         Pipeline([("s", QRSSegmenter().fit(alone))]), alone, bunch.subject[first]
     )
     assert result.split == "time"
     assert rank1(result, "original", 5) > 0.9
 
 
-def test_random_split_says_so(beats, bunch, vae):
-    judge = ReidentificationScorer("lda", split="random", evidence=(1,))
-    result = judge.evaluate(vae, beats, bunch.subject)
+def test_random_split_is_reported(beats, bunch, vae):
+    scorer = ReidentificationScorer("lda", split="random", evidence=(1,))
+    result = scorer.evaluate(vae, beats, bunch.subject)
     assert "beat-level random split" in str(result)
     assert all(record["split"] == "random" for record in result.to_records())
 
 
-def test_weak_attacker_says_so_loudly(beats, bunch):
+def test_a_weak_attacker_is_reported(beats, bunch):
     shuffled = np.random.default_rng(0).permutation(bunch.subject)
     with pytest.warns(WeakAttackWarning, match="ORIGINALS"):
         result = ReidentificationScorer("lda").evaluate(
@@ -183,7 +183,7 @@ def test_weak_attacker_says_so_loudly(beats, bunch):
 
 @pytest.mark.trains
 @pytest.mark.parametrize("name", ["conv", "small-conv"])
-def test_nets_learn_enrol_and_rest_the_global_generator(name, beats, bunch, first):
+def test_nets_learn_enroll_and_do_not_change_the_global_generator(name, beats, bunch, first):
     state = torch.get_rng_state()
     X, codes = beat_features(beats.beats), np.unique(bunch.subject, return_inverse=True)[1]
     mine, y = first[beats.record], codes[beats.record]
@@ -193,7 +193,7 @@ def test_nets_learn_enrol_and_rest_the_global_generator(name, beats, bunch, firs
     named = attacker.log_proba(X[~mine]).argmax(axis=1)
     # Chance is 1/6; five seeds gave 0.99 with a standard deviation below 0.01.
     assert (named == y[~mine]).mean() > 0.8
-    # Enrolled under other numbers, the same people are found under those.
+    # Enrolled under other numbers, the same people are identified by those.
     other = (y + 1) % (y.max() + 1)
     enrolled = attacker.enroll(X[mine], other[mine])
     assert (enrolled.log_proba(X[~mine]).argmax(axis=1) == other[~mine]).mean() > 0.8
@@ -203,26 +203,26 @@ def test_nets_learn_enrol_and_rest_the_global_generator(name, beats, bunch, firs
 
 
 @pytest.mark.parametrize("chosen", ["template", "trees", GaussianNB()])
-def test_every_attacker_climbs_the_ladder(chosen, beats, bunch):
-    judge = ReidentificationScorer(chosen, min_original=0)
-    result = judge.evaluate("passthrough", beats, bunch.subject, sessions=bunch.session)
+def test_every_attacker_is_evaluated_at_every_threat_level(chosen, beats, bunch):
+    scorer = ReidentificationScorer(chosen, min_original=0)
+    result = scorer.evaluate("passthrough", beats, bunch.subject, sessions=bunch.session)
     name = chosen if isinstance(chosen, str) else "GaussianNB"
     assert {row.attacker for row in result.rows} == {name}
     for knowledge in ("original", "lazy-informed", "semi-informed"):
         assert rank1(result, knowledge, 20, name) >= 4 / 6
-    noise = judge.evaluate(Noise(), beats, bunch.subject, sessions=bunch.session)
+    noise = scorer.evaluate(Noise(), beats, bunch.subject, sessions=bunch.session)
     assert rank1(noise, "semi-informed", 20, name) <= 4 / 6
 
 
-def test_rhythm_survives_what_destroys_every_beat(beats, bunch):
-    judge = ReidentificationScorer("rhythm", min_original=0)
-    result = judge.evaluate(Noise(), beats, bunch.subject, sessions=bunch.session)
+def test_rhythm_identifies_when_every_beat_is_destroyed(beats, bunch):
+    scorer = ReidentificationScorer("rhythm", min_original=0)
+    result = scorer.evaluate(Noise(), beats, bunch.subject, sessions=bunch.session)
     for evidence in (1, 50):
         original = rank1(result, "original", evidence, "rhythm")
         assert rank1(result, "ignorant", evidence, "rhythm") == original
         assert original > 1 / 6
     with pytest.raises(ValueError, match="an array of beats does not have"):
-        judge.evaluate("passthrough", beats.beats, bunch.subject[beats.record])
+        scorer.evaluate("passthrough", beats.beats, bunch.subject[beats.record])
 
 
 def test_rhythm_by_hand(beats):
@@ -240,7 +240,7 @@ def test_rhythm_by_hand(beats):
     np.testing.assert_allclose(features[:, 7], 1000)
 
 
-def test_lda_enrolment_moves_the_templates():
+def test_lda_enrollment_changes_the_templates():
     rng = np.random.default_rng(0)
     centers = 5 * np.eye(3, 6)
     y = np.repeat(np.arange(3), 50)
@@ -254,7 +254,7 @@ def test_lda_enrolment_moves_the_templates():
     assert (attacker.log_proba(X).argmax(axis=1) == y).mean() > 0.98
 
 
-def test_features_keep_shape_level_and_size_apart():
+def test_features_separate_shape_baseline_and_amplitude():
     rng = np.random.default_rng(0)
     beats = rng.normal(size=(4, 2, 400))
     plain, louder = beat_features(beats), beat_features(3 * beats + 1)
@@ -270,8 +270,8 @@ def test_runs_by_hand():
     np.testing.assert_array_equal(counts, [2, 2, 2, 1])
 
 
-def test_short_probes_are_counted(beats, bunch, judge):
-    result = judge.evaluate("passthrough", beats, bunch.subject, sessions=bunch.session)
+def test_short_probes_are_counted(beats, bunch, scorer):
+    result = scorer.evaluate("passthrough", beats, bunch.subject, sessions=bunch.session)
     by_evidence = {r.evidence: r for r in result.rows if r.knowledge == "original"}
     assert by_evidence[1].n_short == 0
     longest = beats.n_beats.max()
@@ -290,14 +290,14 @@ def test_classifier_and_transformer_on_records(bunch, first):
     assert attacker.score(list(records[~first]), bunch.subject[~first]) >= 5 / 6
 
 
-def test_scorer_is_flat_and_greater_is_better(beats, bunch, vae, judge):
-    scores = judge.scorer(vae, beats, bunch.subject, groups=bunch.session)
+def test_scorer_is_flat_and_greater_is_better(beats, bunch, vae, scorer):
+    scores = scorer.scorer(vae, beats, bunch.subject, groups=bunch.session)
     assert all(isinstance(value, float) for value in scores.values())
     assert 0 <= scores["privacy"] <= 1
     names = {f"neg_rank1_semi_informed_{e}" for e in (1, 5, 20, 50)}
     assert names <= set(scores)
-    originals = judge.scorer("passthrough", beats, bunch.subject, groups=bunch.session)
-    noise = judge.scorer(Noise(), beats, bunch.subject, groups=bunch.session)
+    originals = scorer.scorer("passthrough", beats, bunch.subject, groups=bunch.session)
+    noise = scorer.scorer(Noise(), beats, bunch.subject, groups=bunch.session)
     assert originals["privacy"] < 0.2 < noise["privacy"]
 
 
@@ -337,19 +337,19 @@ def test_worst_is_over_attackers_knowledge_and_evidence():
     ],
 )
 def test_bad_parameters(parameters, message, beats, bunch):
-    judge = ReidentificationScorer(**{"attackers": "lda", **parameters})
+    scorer = ReidentificationScorer(**{"attackers": "lda", **parameters})
     with pytest.raises(ValueError, match=message):
-        judge.evaluate("passthrough", beats, bunch.subject)
+        scorer.evaluate("passthrough", beats, bunch.subject)
 
 
-def test_bad_input(beats, bunch, first, judge):
+def test_bad_input(beats, bunch, first, scorer):
     y = bunch.subject
     with pytest.raises(ValueError, match="at least two"):
-        judge.evaluate("passthrough", beats, np.full(len(beats), "a"))
+        scorer.evaluate("passthrough", beats, np.full(len(beats), "a"))
     with pytest.raises(ValueError, match="at least two"):
         ReidentificationScorer("lda").fit(beats, np.full(len(beats), "a"))
     with pytest.raises(ValueError, match="one recording only, for example"):
-        judge.evaluate("passthrough", beats[first], y[first])
+        scorer.evaluate("passthrough", beats[first], y[first])
     with pytest.raises(ValueError, match="no subject has a second session"):
         ReidentificationScorer("lda", split="session").evaluate(
             "passthrough", beats, y, sessions=np.full(len(beats), "same")
@@ -357,9 +357,9 @@ def test_bad_input(beats, bunch, first, judge):
     with pytest.raises(ValueError, match="needs to know the sessions"):
         ReidentificationScorer("lda", split="session").evaluate("passthrough", beats, y)
     with pytest.raises(ValueError, match="inconsistent numbers"):
-        judge.evaluate("passthrough", beats, y[:-1])
+        scorer.evaluate("passthrough", beats, y[:-1])
     with pytest.raises(ValueError, match="item 1 of X is a str"):
-        judge.fit([bunch.data[0], "x"], ["a", "b"])
+        scorer.fit([bunch.data[0], "x"], ["a", "b"])
     attacker = ReidentificationScorer("lda").fit(beats, y)
     short = QRSSegmenter(window=600).fit_transform(bunch.data)
     with pytest.raises(ValueError, match="fitted on"):
@@ -369,20 +369,20 @@ def test_bad_input(beats, bunch, first, judge):
 def test_no_warning_from_an_ordinary_run(beats, bunch, vae):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        judge = ReidentificationScorer("lda")
-        judge.evaluate(vae, beats, bunch.subject, sessions=bunch.session)
+        scorer = ReidentificationScorer("lda")
+        scorer.evaluate(vae, beats, bunch.subject, sessions=bunch.session)
 
 
-def test_subjects_without_a_second_session_stay_in_the_gallery(bunch, judge):
+def test_subjects_without_a_second_session_stay_in_the_gallery(bunch, scorer):
     records = [replace(r) for r in bunch.data if r.subject != bunch.subject[0]]
     lonely = [r for r in bunch.data if r.subject == bunch.subject[0]][:1]
     records += lonely
     y = np.array([r.subject for r in records])
-    result = judge.evaluate(Pipeline([("s", QRSSegmenter().fit(records))]), records, y)
+    result = scorer.evaluate(Pipeline([("s", QRSSegmenter().fit(records))]), records, y)
     assert (result.n_subjects, result.n_probe_subjects) == (6, 5)
 
 
-def test_identity_map_finds_where_the_person_was_put(beats, bunch):
+def test_identity_map_shows_where_the_identity_was_added(beats, bunch):
     # All people get the same beat, but for 40 ms that tell who they are.
     rng = np.random.default_rng(0)
     codes = np.unique(bunch.subject, return_inverse=True)[1][beats.record]
@@ -390,14 +390,16 @@ def test_identity_map_finds_where_the_person_was_put(beats, bunch):
     plain = common + 0.05 * rng.normal(size=beats.beats.shape)
     plain[:, 0, 130:140] += rng.normal(size=(6, 10))[codes]
     same_rhythm = replace(beats.with_beats(plain), r_peaks=beats.r_peaks * 0 + _steady(beats))
-    found = identity_map(same_rhythm, bunch.subject, sessions=bunch.session)
-    by_place = {(row.part, row.start): row.rank1 for row in found.rows}
+    identity = identity_map(same_rhythm, bunch.subject, sessions=bunch.session)
+    by_place = {(row.part, row.start): row.rank1 for row in identity.rows}
     assert by_place["slice", 120.0] == 1.0
     assert by_place["after QRS", 70.0] == 1.0
     elsewhere = [v for (part, start), v in by_place.items() if part == "slice" and start != 120]
     assert max(elsewhere) <= 4 / 6
     assert by_place["QRS", -70.0] <= 4 / 6
-    assert [row.rank1 for row in found.rows if row.part == "rhythm"] == pytest.approx([1 / 6])
+    assert [row.rank1 for row in identity.rows if row.part == "rhythm"] == pytest.approx(
+        [1 / 6]
+    )
 
 
 def _steady(beats):
@@ -410,9 +412,9 @@ def test_identity_map_names_leads_and_refuses_arrays(beats, bunch):
         beats=np.repeat(beats.beats, 2, axis=1),
         lead_names=(("I", "II"),) * len(beats),
     )
-    found = identity_map(both, bunch.subject, sessions=bunch.session, attacker="template")
-    assert [row.part for row in found.rows][-2:] == ["lead I", "lead II"]
-    assert "rank-1 in %" in str(found)
+    identity = identity_map(both, bunch.subject, sessions=bunch.session, attacker="template")
+    assert [row.part for row in identity.rows][-2:] == ["lead I", "lead II"]
+    assert "rank-1 in %" in str(identity)
     with pytest.raises(ValueError, match="array has no rhythm"):
         identity_map(beats.beats, bunch.subject[beats.record])
     with pytest.raises(ValueError, match="choose from"):

@@ -76,7 +76,7 @@ class TestNet:
         assert net(strips).shape == (3, 5)
         assert net.embed(strips).shape == (3, 40)
 
-    def test_gain_and_offset_do_not_count(self):
+    def test_gain_and_offset_are_ignored(self):
         strips = torch.randn(2, 3, 500)
         torch.testing.assert_close(
             standardize(1.3 * strips + 0.4), standardize(strips), rtol=1e-4, atol=1e-5
@@ -123,7 +123,7 @@ def sides(bunch, first):
 
 
 @pytest.mark.parametrize("attacker_class", [StripAttacker, StripEmbeddingAttacker])
-def test_attackers_learn_enroll_and_repeat_themselves(attacker_class, sides):
+def test_attackers_learn_enroll_and_are_deterministic(attacker_class, sides):
     X, y, probes, subjects = sides
     state = torch.get_rng_state()
     attacker = attacker_class(size=TINY, device="cpu", seed=0).fit(X, y)
@@ -140,7 +140,7 @@ def test_attackers_learn_enroll_and_repeat_themselves(attacker_class, sides):
     np.testing.assert_array_equal(attacker.log_proba(probes), scores)
 
 
-def test_the_embedding_never_trains_on_the_people_it_compares(sides, monkeypatch):
+def test_the_embedding_is_not_trained_on_the_people_it_compares(sides, monkeypatch):
     X, y, _, _ = sides
     learned = []
     fit = StripEmbedder.fit
@@ -155,7 +155,7 @@ def test_the_embedding_never_trains_on_the_people_it_compares(sides, monkeypatch
         assert people == set(np.flatnonzero(attacker.fold_ != fold).tolist())
 
 
-def test_an_embedder_enrolls_people_it_never_saw(sides):
+def test_an_embedder_enrolls_new_people(sides):
     X, y, _, _ = sides
     known = y < 3
     embedder = StripEmbedder(size=UNTRAINED, device="cpu").fit(X[known], y[known])

@@ -1,4 +1,4 @@
-"""What of a contract a release keeps: hand-worked intervals, categories and weights."""
+"""How much of a contract a release keeps: intervals, categories and weights by hand."""
 
 from dataclasses import replace
 
@@ -31,36 +31,39 @@ def ectopic():
 
 
 @pytest.fixture(scope="module")
-def labelled(ectopic):
+def labeled(ectopic):
     return QRSSegmenter("annotated", refine=0).fit_transform(ectopic.data)
 
 
 def measurements(rr=(800.0, 800.0), *, labels=None, **medians):
-    """Return what was measured of several records, the same numbers in all beats of one."""
+    """Return measurements of several records; all beats of one record have the same."""
     n_records = max([len(values) for values in medians.values()], default=1)
     n_beats = len(rr) + 1
-    usual = {"PR": 160.0, "QRS": 90.0, "QT": 380.0, "ST": 0.0} | medians
-    numbers = {k: np.repeat(np.broadcast_to(v, n_records), n_beats) for k, v in usual.items()}
+    of_records = {"PR": 160.0, "QRS": 90.0, "QT": 380.0, "ST": 0.0} | medians
+    of_beats = {
+        k: np.repeat(np.broadcast_to(v, n_records), n_beats) for k, v in of_records.items()
+    }
     return Measurements(
         np.repeat(np.arange(n_records), n_beats),
         n_records,
         RR=np.tile(np.r_[np.nan, rr], n_records),
         labels=labels,
-        **numbers,
+        **of_beats,
     )
 
 
 def late_minutes(home, n_records):
     records = fetch_mitdb(data_home=home, records=n_records, verify=False).data
-    parts = [part for part in time_split(records) if part.name.endswith(("late 1", "late 2"))]
-    return QRSSegmenter("annotated").fit_transform(parts)
+    segments = time_split(records)
+    late = [segment for segment in segments if segment.name.endswith(("late 1", "late 2"))]
+    return QRSSegmenter("annotated").fit_transform(late)
 
 
 class TestAgreement:
     def test_by_hand(self):
-        found = agreement(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]))
-        assert found == (0.75, (2 * 1 + 1 * 2 + 1 * 1) / 16)
-        assert found.kappa == pytest.approx((0.75 - 5 / 16) / (1 - 5 / 16))
+        compared = agreement(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]))
+        assert compared == (0.75, (2 * 1 + 1 * 2 + 1 * 1) / 16)
+        assert compared.kappa == pytest.approx((0.75 - 5 / 16) / (1 - 5 / 16))
 
     def test_extremes(self):
         same, other = np.zeros(5), np.ones(5)
@@ -73,24 +76,26 @@ class TestInterval:
     def test_by_hand(self):
         before = measurements(QRS=[90.0, 90.0, 90.0, 90.0], PR=[160.0, np.nan, 160.0, np.nan])
         after = measurements(QRS=[92.0, 85.0, 120.0, np.nan], PR=[180.0, np.nan, np.nan, 150.0])
-        found = interval_figures(before, after)
-        assert found["error_QRS"] == 5
-        assert found["bias_QRS"] == 2
-        assert found["n_records_QRS"] == 3
-        assert found["share_within_QRS"] == 0.5  # off by 2 and 5, but 30 and lost
-        assert found["within_QRS"] == 0  # 2, 5, 30, lost: half way between 5 and 30
-        # Off by 20 ms; none before and after; lost; made up.
-        assert found["error_PR"] == found["bias_PR"] == 20
-        assert found["share_within_PR"] == 0
-        assert found["agreement_p_wave"] == 0.5
-        assert found["error_QT"] == found["error_ST"] == 0
-        assert found["within_QT"] == found["share_within_ST"] == 1
+        figures = interval_figures(before, after)
+        assert figures["error_QRS"] == 5
+        assert figures["bias_QRS"] == 2
+        assert figures["n_records_QRS"] == 3
+        assert (
+            figures["fraction_within_QRS"] == 0.5
+        )  # errors of 2 and 5 are within; 30 and the lost wave are not
+        assert figures["within_QRS"] == 0  # the median lies between 5 and 30
+        # The four records: an error of 20 ms, no P wave on both sides, a lost and a new one.
+        assert figures["error_PR"] == figures["bias_PR"] == 20
+        assert figures["fraction_within_PR"] == 0
+        assert figures["agreement_p_wave"] == 0.5
+        assert figures["error_QT"] == figures["error_ST"] == 0
+        assert figures["within_QT"] == figures["fraction_within_ST"] == 1
 
-    def test_a_tolerance_is_still_kept(self):
+    def test_an_error_equal_to_the_tolerance_is_within_it(self):
         before = measurements()
-        for name, most in TOLERANCES.items():
-            usual = getattr(before, name)[0]
-            at, beyond = (measurements(**{name: [usual + most * k]}) for k in (1, 1.01))
+        for name, tolerance in TOLERANCES.items():
+            value = getattr(before, name)[0]
+            at, beyond = (measurements(**{name: [value + tolerance * k]}) for k in (1, 1.01))
             assert interval_figures(before, at)[f"within_{name}"] == 1
             assert interval_figures(before, beyond)[f"within_{name}"] == 0
 
@@ -105,46 +110,46 @@ class TestInterval:
 
     def test_nothing_to_compare(self):
         lost = measurements(QRS=[np.nan], PR=[np.nan], QT=[np.nan], ST=[np.nan])
-        found = interval_figures(lost, lost)
+        figures = interval_figures(lost, lost)
         for name in TOLERANCES:
-            assert np.isnan([found[f"{kind}_{name}"] for kind in ("error", "within")]).all()
-            assert found[f"n_records_{name}"] == 0
+            assert np.isnan([figures[f"{kind}_{name}"] for kind in ("error", "within")]).all()
+            assert figures[f"n_records_{name}"] == 0
 
     def test_drawn_hearts(self):
         before = [replace(drawn(), name=str(i)) for i in range(3)]
         after = [replace(drawn(qrs=q, pr=p), name=str(i)) for i, (q, p) in enumerate(CHANGED)]
-        found = IntervalUtility().evaluate(before, after)
-        assert found["rr_exact"] == 1
-        assert found["share_within_QRS"] == pytest.approx(2 / 3)
-        assert found["share_within_PR"] == pytest.approx(2 / 3)
-        assert found["agreement_p_wave"] == 1
-        assert found["n_records_PR"] == 3
-        assert 0 < found["delineator_error_QRS"] < TOLERANCES["QRS"]
+        figures = IntervalUtility().evaluate(before, after)
+        assert figures["rr_exact"] == 1
+        assert figures["fraction_within_QRS"] == pytest.approx(2 / 3)
+        assert figures["fraction_within_PR"] == pytest.approx(2 / 3)
+        assert figures["agreement_p_wave"] == 1
+        assert figures["n_records_PR"] == 3
+        assert 0 < figures["delineator_error_QRS"] < TOLERANCES["QRS"]
 
-    def test_labels_on_one_side_do_not_count(self):
+    def test_labels_on_one_side_only_are_ignored(self):
         values = np.array([90.0, 150.0, 150.0])
         beats = QRSSegmenter("annotated", refine=0).fit_transform([drawn(n_beats=3)])
         wide = QRSSegmenter("annotated", refine=0).fit_transform([drawn(qrs=160, n_beats=3)])
         mixed = beats.beats.copy()
         mixed[values > 100] = wide.beats[values > 100]
         bare = beats.with_beats(mixed)
-        labelled = replace(bare, labels=np.array(["N", "V", "V"]))
-        assert IntervalUtility().evaluate(labelled, bare)["error_QRS"] == 0
+        labeled = replace(bare, labels=np.array(["N", "V", "V"]))
+        assert IntervalUtility().evaluate(labeled, bare)["error_QRS"] == 0
 
-    def test_refusals(self, labelled):
+    def test_refusals(self, labeled):
         one, two = (
             make_ecg_records(1, duration=10.0, n_leads=n, random_state=0).data for n in (1, 2)
         )
         with pytest.raises(ValueError, match=r"before has 1 lead\(s\) and after 2"):
             IntervalUtility().evaluate(one, two)
         with pytest.raises(ValueError, match="before has 8 records and after 7"):
-            IntervalUtility().evaluate(labelled, labelled[:7])
+            IntervalUtility().evaluate(labeled, labeled[:7])
         bare = replace(one[0], r_peaks=None, beat_labels=None)
         with pytest.raises(ValueError, match=r"'s001_01'.*r_peaks"):
             IntervalUtility().evaluate([bare], [bare])
 
 
-# QRS and PR of three hearts whose originals have 90 and 160.
+# QRS and PR in ms of three releases; the originals have 90 and 160.
 CHANGED = [(90, 160), (150, 160), (90, 240)]
 
 
@@ -152,20 +157,20 @@ class TestDiagnosis:
     def test_by_hand(self):
         before = measurements(QRS=[90.0, 150.0, 150.0, np.nan], ST=[0.0, 0.0, 0.0, np.nan])
         after = measurements(QRS=[119.0, 121.0, np.nan, 90.0], ST=[0.0, 0.2, -0.2, 0.0])
-        found = diagnosis_figures(before, after)
-        # Narrow stays, wide stays, wide is lost; the fourth could never be told.
-        assert found["agreement_wide_qrs"] == pytest.approx(2 / 3)
-        assert found["n_records_wide_qrs"] == 3
+        figures = diagnosis_figures(before, after)
+        # Narrow stays narrow, wide stays wide, wide is lost; the fourth had no QRS before.
+        assert figures["agreement_wide_qrs"] == pytest.approx(2 / 3)
+        assert figures["n_records_wide_qrs"] == 3
         chance = (1 * 1 + 2 * 1) / 9
-        assert found["kappa_wide_qrs"] == pytest.approx((2 / 3 - chance) / (1 - chance))
-        assert found["agreement_st"] == pytest.approx(1 / 3)
-        assert found["agreement_rate_zone"] == found["kappa_rate_zone"] == 1
-        assert np.isnan(found["agreement_beat_classes"])
+        assert figures["kappa_wide_qrs"] == pytest.approx((2 / 3 - chance) / (1 - chance))
+        assert figures["agreement_st"] == pytest.approx(1 / 3)
+        assert figures["agreement_rate_zone"] == figures["kappa_rate_zone"] == 1
+        assert np.isnan(figures["agreement_beat_classes"])
 
-    def test_what_carries_nothing_has_no_kappa(self):
+    def test_a_constant_release_has_a_kappa_of_zero(self):
         before = measurements(QRS=[90.0, 90.0, 90.0, 150.0])
-        found = diagnosis_figures(before, measurements(QRS=[90.0] * 4))
-        assert (found["agreement_wide_qrs"], found["kappa_wide_qrs"]) == (0.75, 0)
+        figures = diagnosis_figures(before, measurements(QRS=[90.0] * 4))
+        assert (figures["agreement_wide_qrs"], figures["kappa_wide_qrs"]) == (0.75, 0)
 
     def test_beat_classes_in_order(self):
         before = measurements(labels=np.array(["N", "V", "N"]))
@@ -192,22 +197,22 @@ class TestDiagnosis:
     def test_beat_classes_at_another_rate(self, other, agreement):
         before = measurements([800.0] * 4, labels=np.array(list("NNVNN")))
         after = measurements([800.0] * (len(other) - 1), labels=np.array(list(other)))
-        found = diagnosis_figures(before, after)["agreement_beat_classes"]
-        assert found == pytest.approx(agreement)
+        figures = diagnosis_figures(before, after)["agreement_beat_classes"]
+        assert figures == pytest.approx(agreement)
 
     def test_drawn_hearts(self):
         before = [replace(drawn(), name=str(i)) for i in range(3)]
         after = [replace(drawn(qrs=q, pr=p), name=str(i)) for i, (q, p) in enumerate(CHANGED)]
-        found = DiagnosisUtility().evaluate(before, after)
+        figures = DiagnosisUtility().evaluate(before, after)
         for name in CATEGORIES:
-            wanted = 2 / 3 if name in ("wide_qrs", "pr") else 1
-            assert found[f"agreement_{name}"] == pytest.approx(wanted), name
+            expected = 2 / 3 if name in ("wide_qrs", "pr") else 1
+            assert figures[f"agreement_{name}"] == pytest.approx(expected), name
 
-    def test_a_flat_release_keeps_the_rhythm_alone(self, labelled):
-        flat = labelled.with_beats(np.zeros_like(labelled.beats))
-        found = DiagnosisUtility().evaluate(labelled, flat)
-        kept = {name for name in CATEGORIES if found[f"agreement_{name}"] > 0}
-        assert kept == {"rate_zone", "irregularity"}
+    def test_a_flat_release_keeps_only_the_rhythm(self, labeled):
+        flat = labeled.with_beats(np.zeros_like(labeled.beats))
+        figures = DiagnosisUtility().evaluate(labeled, flat)
+        preserved = {name for name in CATEGORIES if figures[f"agreement_{name}"] > 0}
+        assert preserved == {"rate_zone", "irregularity"}
 
 
 class TestPooled:
@@ -216,7 +221,7 @@ class TestPooled:
         weights = {"a": 1.0, "b": 2.0, "c": 5.0}
         assert pooled(terms, weights) == pytest.approx((0.4 + 2 * 0.4) / (0.5 + 2))
 
-    def test_is_the_mean_of_kappas_by_what_chance_leaves(self):
+    def test_is_the_mean_of_kappas_weighted_by_one_minus_chance(self):
         terms = {"a": Agreement(0.9, 0.5), "b": Agreement(0.7, 0.4)}
         mean = np.average([t.kappa for t in terms.values()], weights=[0.5, 0.6])
         assert pooled(terms, {"a": 1, "b": 1}) == pytest.approx(mean)
@@ -230,124 +235,122 @@ class TestPooled:
 
 class TestUtilityScorer:
     @pytest.mark.parametrize("contract", CONTRACTS)
-    def test_originals_keep_everything(self, labelled, ectopic, contract):
+    def test_originals_keep_everything(self, labeled, ectopic, contract):
         scorer = UtilityScorer(contract)
-        for same in (labelled, ectopic.data, replace(labelled, labels=None)):
+        for same in (labeled, ectopic.data, replace(labeled, labels=None)):
             assert scorer.evaluate(same, same)["utility"] == 1
-        one = labelled[0]
+        one = labeled[0]
         assert scorer.evaluate(one, one)["utility"] == 1
 
     @pytest.mark.parametrize("contract", CONTRACTS)
-    def test_more_noise_keeps_less(self, labelled, contract):
+    def test_more_noise_lowers_the_utility(self, labeled, contract):
         scorer = UtilityScorer(contract)
-        noisy = NoiseAnonymizer(random_state=0).fit(labelled)
-        kept = [
-            scorer.evaluate(labelled, noisy.set_params(strength=s).transform(labelled))[
-                "utility"
-            ]
+        noisy = NoiseAnonymizer(random_state=0).fit(labeled)
+        utilities = [
+            scorer.evaluate(labeled, noisy.set_params(strength=s).transform(labeled))["utility"]
             for s in (0.0, 0.5, 1.0)
         ]
-        assert kept[0] == 1 > kept[1] > kept[2] > 0
+        assert utilities[0] == 1 > utilities[1] > utilities[2] > 0
 
-    def test_a_release_without_hearts_keeps_what_is_written_beside_it(self, labelled):
-        flat = labelled.with_beats(np.zeros_like(labelled.beats))
-        found = UtilityScorer("measurement").evaluate(labelled, flat)
-        assert found["utility"] < 0.3  # RR alone
-        only = dict.fromkeys(("wide_qrs", "pr", "qtc", "st", "detection"), 1.0)
-        assert UtilityScorer(weights=only).evaluate(labelled, flat)["utility"] == 0
+    def test_a_flat_release_keeps_its_annotations_only(self, labeled):
+        flat = labeled.with_beats(np.zeros_like(labeled.beats))
+        figures = UtilityScorer("measurement").evaluate(labeled, flat)
+        assert figures["utility"] < 0.3  # RR alone
+        weights = dict.fromkeys(("wide_qrs", "pr", "qtc", "st", "detection"), 1.0)
+        assert UtilityScorer(weights=weights).evaluate(labeled, flat)["utility"] == 0
 
-    def test_a_contract_names_its_terms(self, labelled):
-        # A steady shift of the rhythm: another person's numbers, the same conclusions.
-        faster = replace(labelled, r_peaks=(labelled.r_peaks * 0.98).astype(int))
-        only = dict.fromkeys(("beat_classes", "rate_zone", "irregularity"), 1.0)
-        assert UtilityScorer(weights=only).evaluate(labelled, faster)["utility"] == 1
+    def test_a_contract_has_its_terms(self, labeled):
+        # A constant change of the rate changes the numbers, but not the conclusions.
+        faster = replace(labeled, r_peaks=(labeled.r_peaks * 0.98).astype(int))
+        weights = dict.fromkeys(("beat_classes", "rate_zone", "irregularity"), 1.0)
+        assert UtilityScorer(weights=weights).evaluate(labeled, faster)["utility"] == 1
         measured = UtilityScorer("measurement", weights={"RR": 1.0})
-        assert measured.evaluate(labelled, faster)["utility"] == 0
+        assert measured.evaluate(labeled, faster)["utility"] == 0
         assert not {"waveform", "detection"} & set(WEIGHTS["measurement"])
         assert not {"waveform", *TOLERANCES} & set(WEIGHTS["diagnostic"])
 
-    def test_every_term_can_be_weighted_alone(self, labelled):
-        after = LowPassAnonymizer().fit_transform(labelled)
-        found = UtilityScorer().evaluate(labelled, after)
+    def test_every_term_can_be_weighted_alone(self, labeled):
+        after = LowPassAnonymizer().fit_transform(labeled)
+        figures = UtilityScorer().evaluate(labeled, after)
         for name, figure in {
-            "QRS": "share_within_QRS",
+            "QRS": "fraction_within_QRS",
             "RR": "rr_exact",
             "qtc": "kappa_qtc",
             "waveform": "waveform",
         }.items():
-            alone = UtilityScorer(weights={name: 3.0}).evaluate(labelled, after)["utility"]
-            assert alone == pytest.approx(max(found[figure], 0)), name
-        ratio = found["f1_150ms"] / found["before_f1_150ms"]
-        alone = UtilityScorer(weights={"detection": 1.0}).evaluate(labelled, after)["utility"]
+            alone = UtilityScorer(weights={name: 3.0}).evaluate(labeled, after)["utility"]
+            assert alone == pytest.approx(max(figures[figure], 0)), name
+        ratio = figures["f1_150ms"] / figures["before_f1_150ms"]
+        alone = UtilityScorer(weights={"detection": 1.0}).evaluate(labeled, after)["utility"]
         assert alone == pytest.approx(min(ratio, 1))
 
-    def test_arrays_have_a_waveform_and_nothing_else(self, labelled):
-        before = labelled.beats[:, 0]
+    def test_arrays_have_a_waveform_and_nothing_else(self, labeled):
+        before = labeled.beats[:, 0]
         after = before + np.random.default_rng(0).normal(0, 0.1, before.shape)
         for contract in CONTRACTS:
-            found = UtilityScorer(contract, sampling_rate=500.0).evaluate(before, after)
+            figures = UtilityScorer(contract, sampling_rate=500.0).evaluate(before, after)
             alone = WaveformUtility(sampling_rate=500.0).evaluate(before, after)
-            assert found == alone | {"waveform": alone["utility"]}
+            assert figures == alone | {"waveform": alone["utility"]}
             assert UtilityScorer(contract).evaluate(before, before)["utility"] == 1
 
-    def test_other_beats_have_no_common_waveform(self, ectopic):
+    def test_records_with_other_beats_have_no_waveform_figures(self, ectopic):
         after = [
             replace(r, r_peaks=r.r_peaks[1:], beat_labels=r.beat_labels[1:])
             for r in ectopic.data
         ]
-        found = UtilityScorer().evaluate(ectopic.data, after)
-        assert np.isnan([found["waveform"], found["correlation_qrs"], found["prd"]]).all()
-        assert found["rr_exact"] == 0
-        assert found["agreement_beat_classes"] > 0.9
-        assert found["agreement_wide_qrs"] == 1
-        # One record whose beats do not correspond does not spoil the others.
+        figures = UtilityScorer().evaluate(ectopic.data, after)
+        assert np.isnan([figures["waveform"], figures["correlation_qrs"], figures["prd"]]).all()
+        assert figures["rr_exact"] == 0
+        assert figures["agreement_beat_classes"] > 0.9
+        assert figures["agreement_wide_qrs"] == 1
+        # One record whose beats do not correspond does not affect the others.
         mixed = [after[0], *ectopic.data[1:]]
         assert UtilityScorer().evaluate(ectopic.data, mixed)["correlation"] == 1
 
-    def test_short_records_have_no_variability(self, labelled):
+    def test_short_records_have_no_variability(self, labeled):
         few = replace(
-            labelled[:1],
-            **{k: getattr(labelled, k)[:5] for k in ("beats", "record", "r_peaks", "labels")},
+            labeled[:1],
+            **{k: getattr(labeled, k)[:5] for k in ("beats", "record", "r_peaks", "labels")},
         )
-        found = UtilityScorer().evaluate(few, few)
-        assert np.isnan(found["error_rmssd"])
-        assert found["n_records_rmssd"] == 0
-        assert found["utility"] == 1
-        paced = replace(labelled, labels=np.full(len(labelled.beats), "Q"))
+        figures = UtilityScorer().evaluate(few, few)
+        assert np.isnan(figures["error_rmssd"])
+        assert figures["n_records_rmssd"] == 0
+        assert figures["utility"] == 1
+        paced = replace(labeled, labels=np.full(len(labeled.beats), "Q"))
         assert np.isnan(UtilityScorer().evaluate(paced, paced)["error_sdnn"])
 
-    def test_a_judge_of_beat_classes_counts(self, labelled, ectopic):
-        judge = BeatClassUtility("forest", classes=["N", "V"], crossings=["trtr", "tstr"])
+    def test_a_classifier_of_beat_classes_is_a_term(self, labeled, ectopic):
+        classifier = BeatClassUtility("forest", classes=["N", "V"], crossings=["trtr", "tstr"])
         sides = {"train": ["s001"], "test": ["s003"]}
-        noise = np.random.default_rng(0).normal(size=labelled.beats.shape)
-        # No rhythm either: the classes of the beats are dealt anew.
-        dealt = np.random.default_rng(0).permutation(labelled.labels)
-        release = replace(labelled.with_beats(noise), labels=dealt)
-        scorer = UtilityScorer(judge=judge, weights={"judge": 1.0})
-        same = scorer.evaluate(labelled, labelled, ectopic.subject, **sides)
-        lost = scorer.evaluate(labelled, release, ectopic.subject, **sides)
+        noise = np.random.default_rng(0).normal(size=labeled.beats.shape)
+        # The classes of the beats are permuted, too.
+        permuted = np.random.default_rng(0).permutation(labeled.labels)
+        release = replace(labeled.with_beats(noise), labels=permuted)
+        scorer = UtilityScorer(classifier=classifier, weights={"classifier": 1.0})
+        same = scorer.evaluate(labeled, labeled, ectopic.subject, **sides)
+        lost = scorer.evaluate(labeled, release, ectopic.subject, **sides)
         assert same["utility"] == 1 > lost["utility"]
         assert lost["tstr_macro_f1"] < lost["trtr_macro_f1"]
 
     @pytest.mark.parametrize(
         "weights", [{"qt": 1.0}, {"QT": -1.0, "QRS": 1.0}, {"QT": 0.0}, {}]
     )
-    def test_refusals(self, labelled, weights):
+    def test_refusals(self, labeled, weights):
         with pytest.raises(ValueError, match="give positive numbers for some of"):
-            UtilityScorer(weights=weights).evaluate(labelled, labelled)
+            UtilityScorer(weights=weights).evaluate(labeled, labeled)
         with pytest.raises(ValueError, match="'contract' parameter"):
-            UtilityScorer("legal").evaluate(labelled, labelled)
+            UtilityScorer("legal").evaluate(labeled, labeled)
 
-    def test_terms_that_cannot_be_told(self, labelled):
-        bare = replace(labelled, labels=None)
-        with pytest.raises(ValueError, match=r"none of \['beat_classes'\] can be told"):
+    def test_terms_that_cannot_be_measured(self, labeled):
+        bare = replace(labeled, labels=None)
+        with pytest.raises(ValueError, match=r"none of \['beat_classes'\] can be measured"):
             UtilityScorer(weights={"beat_classes": 1.0}).evaluate(bare, bare)
 
-    def test_baselines_on_real_hearts(self, data_home):
+    def test_baselines_on_real_records(self, data_home):
         beats = late_minutes(
             data_home, [str(i) for i in (100, 103, 105, 106, 108, 111, 118, 119)]
         )
-        kept = {}
+        utilities = {}
         for model in (
             LowPassAnonymizer(strength=0.3),
             LowPassAnonymizer(),
@@ -355,11 +358,11 @@ class TestUtilityScorer:
         ):
             after = model.fit(beats, np.repeat(np.arange(8), 2)).transform(beats)
             for contract in CONTRACTS:
-                found = UtilityScorer(contract).evaluate(beats, after)
-                kept[type(model).__name__, model.strength, contract] = found["utility"]
+                figures = UtilityScorer(contract).evaluate(beats, after)
+                utilities[type(model).__name__, model.strength, contract] = figures["utility"]
         for contract in CONTRACTS:
-            mild, strong = (kept["LowPassAnonymizer", s, contract] for s in (0.3, 1))
+            mild, strong = (utilities["LowPassAnonymizer", s, contract] for s in (0.3, 1))
             assert 1 > mild > strong > 0
-        # Everybody gets one heart: their rhythm stays, their numbers and what they say go.
-        assert kept["KSameAnonymizer", 1, "diagnostic"] < 0.7
-        assert kept["KSameAnonymizer", 1, "measurement"] < 0.7
+        # All records get the same beat: rhythms stay, intervals and categories do not.
+        assert utilities["KSameAnonymizer", 1, "diagnostic"] < 0.7
+        assert utilities["KSameAnonymizer", 1, "measurement"] < 0.7

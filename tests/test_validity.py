@@ -14,13 +14,13 @@ def records():
     """Two records of 30 s with leads I, II, III and noise, which obey Einthoven's law."""
     bunch = make_ecg_records(2, n_sessions=1, duration=30.0, random_state=0)
     rng = np.random.default_rng(0)
-    made = []
+    modified = []
     for record in bunch.data:
         first = record.signal[:, 0] + 0.01 * rng.normal(size=record.n_times)
         second = 0.7 * first + 0.01 * rng.normal(size=record.n_times)
         signal = np.column_stack([first, second, second - first])
-        made.append(replace(record, signal=signal, lead_names=("I", "II", "III")))
-    return made
+        modified.append(replace(record, signal=signal, lead_names=("I", "II", "III")))
+    return modified
 
 
 def changed(records, edit):
@@ -36,10 +36,15 @@ def test_an_identical_release_has_the_originals_figures(records):
     result = validity(records, records)
     for row in result.rows:
         assert row.after == row.before or (np.isnan(row.after) and np.isnan(row.before))
-    found = result.to_dict()
-    assert found["limb_lead_error"] == pytest.approx(0, abs=1e-12)
-    assert found["r_peaks_f1"] > 0.95
-    assert found["heart_rate_kept"] == found["gaps_kept"] == found["flat_leads_kept"] == 1
+    figures_of_release = result.to_dict()
+    assert figures_of_release["limb_lead_error"] == pytest.approx(0, abs=1e-12)
+    assert figures_of_release["r_peaks_f1"] > 0.95
+    assert (
+        figures_of_release["heart_rate_kept"]
+        == figures_of_release["gaps_kept"]
+        == figures_of_release["flat_leads_kept"]
+        == 1
+    )
     assert "original" in str(result)
     assert len(str(result).splitlines()) == 1 + len(result.rows)
 
@@ -73,7 +78,7 @@ def test_jumps_between_beats(records):
     assert result["before_jumps"] < 0.5 * rate
 
 
-def test_stretches_without_noise(records):
+def test_segments_without_noise(records):
     def edit(signal, record):
         signal[: record.n_times // 2] = np.linspace(0, 0.1, record.n_times // 2)[:, None]
         return signal
@@ -97,15 +102,15 @@ def test_gaps_and_flat_leads(records):
         return signal
 
     damaged = changed(records, damage)
-    kept = validity(damaged, damaged).to_dict()
-    assert kept["gaps_kept"] == kept["flat_leads_kept"] == 1
+    same = validity(damaged, damaged).to_dict()
+    assert same["gaps_kept"] == same["flat_leads_kept"] == 1
     filled = validity(damaged, records).to_dict()
     assert filled["gaps_kept"] == filled["flat_leads_kept"] == 0
 
 
 def test_lost_beats_and_another_rhythm(records):
-    found = figures(records, lambda signal, record: signal[::-1])
-    assert found["r_peaks_f1"] < 0.5
+    figures_of_release = figures(records, lambda signal, record: signal[::-1])
+    assert figures_of_release["r_peaks_f1"] < 0.5
     noise = np.random.default_rng(0)
     lost = figures(records, lambda signal, record: noise.normal(size=signal.shape))
     assert lost["r_peaks_f1"] < 0.5
@@ -120,9 +125,9 @@ def test_pacing_spikes_are_missed(records):
         return signal
 
     paced = changed(records, stimulate)
-    found = validity(paced, records, paced=[True, True]).to_dict()
-    assert found["before_pacing_spikes"] > 0.9
-    assert found["pacing_spikes"] < 0.2
+    figures_of_release = validity(paced, records, paced=[True, True]).to_dict()
+    assert figures_of_release["before_pacing_spikes"] > 0.9
+    assert figures_of_release["pacing_spikes"] < 0.2
     assert np.isnan(validity(paced, records).to_dict()["pacing_spikes"])
 
 
@@ -138,16 +143,18 @@ def test_p_waves_in_fibrillation():
 
     annotated = changed(sinus, remove_p_waves)
     everywhere = [[(0.0, 30.0)]] * 2
-    found = validity(annotated, sinus, fibrillation=everywhere).to_dict()
-    assert found["before_p_waves_in_fibrillation"] < 0.4
-    assert found["p_waves_in_fibrillation"] > 0.8
+    figures_of_release = validity(annotated, sinus, fibrillation=everywhere).to_dict()
+    assert figures_of_release["before_p_waves_in_fibrillation"] < 0.4
+    assert figures_of_release["p_waves_in_fibrillation"] > 0.8
     assert np.isnan(validity(annotated, sinus).to_dict()["p_waves_in_fibrillation"])
 
 
 def test_beat_sets_are_stitched(bunch):
     beats = QRSSegmenter().fit_transform(bunch.data[:2])
-    found = validity(beats, beats.with_beats(2 * beats.beats)).to_dict()
-    assert found["amplitude"] == pytest.approx(2 * found["before_amplitude"])
+    figures_of_release = validity(beats, beats.with_beats(2 * beats.beats)).to_dict()
+    assert figures_of_release["amplitude"] == pytest.approx(
+        2 * figures_of_release["before_amplitude"]
+    )
 
 
 def test_refuses_what_does_not_fit(records):

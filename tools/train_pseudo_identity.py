@@ -1,16 +1,16 @@
-"""Train the pseudo-identities that come with the package, and measure what they remember.
+"""Train the shipped pseudo-identities, and measure how much they memorize.
 
     OMP_NUM_THREADS=1 python -m tools.train_pseudo_identity [--out FILE] [--epochs 10]
 
 The script trains `PseudoIdentityAnonymizer` on MIT-BIH (48 recordings, 2 leads, AAMI classes),
 LUDB (200 persons, 12 leads) and ECG-ID (90 persons, lead I), writes the weights without a salt,
-and prints losses, sizes, and how near drawn identities come to training records and to each
-other.
+and prints losses, sizes, and the distances of sampled identities to training records and to
+each other.
 
 ``--leave-out mitdb`` trains without a database, for the open figures of
-`benchmarks.pseudo_identity`. ``--membership ecgiddb`` measures what a model remembers: it
-trains in the same way, but on half of the people of one database, drawn by the seed, and then
-attacks person by person.
+`benchmarks.pseudo_identity`. ``--membership ecgiddb`` measures memorization: it
+trains in the same way, but on a random half of the people of one database, and then attacks
+person by person.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from sklearn_ecganon.attacks import MembershipInferenceScorer
 from sklearn_ecganon.datasets import fetch_ecgid, fetch_ludb, fetch_mitdb
 
 LEADS = ("MLII", "V1", "II", "I", "V5", "V2", "V4", "V3", "V6")
-# LUDB's files scale each lead to about the same height. The other databases teach the amplitude
-# of leads in mV, except for these; the values are typical ones.
+# The files of LUDB scale each lead to about the same amplitude. The amplitudes of leads in mV
+# are learned from the other databases, except for these, which have typical values.
 AMPLITUDES = {"II": 1.5, "V3": 1.9, "V6": 1.5}
 DATABASES = ("mitdb", "ludb", "ecgiddb")
 
@@ -50,10 +50,10 @@ def load_source(name: str, arguments: argparse.Namespace) -> TrainingSource:
     else:
         bunch = fetch_ecgid(data_home=home, filtered=True)
     if name == "mitdb":
-        # Half an hour of a person shows more than ten seconds.
+        # Half an hour of a person has a larger weight than ten seconds.
         beats = QRSSegmenter("annotated").fit_transform(bunch.data)
         return TrainingSource(beats, bunch.subject, weight=2.0)
-    # The filtered recordings of ECG-ID have another baseline than a raw recording.
+    # The baseline of the filtered recordings of ECG-ID is not that of raw recordings.
     teaches = {"ludb": (), "ecgiddb": ("amplitude",)}[name]
     beats = QRSSegmenter().fit_transform(bunch.data)
     return TrainingSource(beats, bunch.subject, teaches=teaches)
@@ -66,7 +66,7 @@ def train(sources: list[TrainingSource], arguments: argparse.Namespace) -> Any:
 
 
 def measure_membership(arguments: argparse.Namespace, names: list[str]) -> list[dict[str, Any]]:
-    """Print whether people of a database can be told from those the model has not seen."""
+    """Print whether members of the training data can be distinguished from other people."""
     sources = {name: load_source(name, arguments) for name in names}
     source = sources[arguments.membership]
     subjects = np.asarray(source.subjects)

@@ -290,17 +290,21 @@ def other(method, shape, arguments, strength):
     common = {"strength": strength, "random_state": arguments.seed}
     if method == "k-same":
         return KSameAnonymizer(k=10, **common)
-    learnt = common | {"max_epochs": arguments.epochs}
+    learned = common | {"max_epochs": arguments.epochs}
     if method == "cyclegan":
         return CycleGANTranslator(
             batch_size=16,
             lr=4e-4,
             discriminator_lr=4e-4,
             n_filters=2 * arguments.filters,
-            **learnt,
+            **learned,
         )
     return GANSynthesizer(
-        batch_size=32, epoch_size=1600, n_filters=2 * arguments.filters, patience=None, **learnt
+        batch_size=32,
+        epoch_size=1600,
+        n_filters=2 * arguments.filters,
+        patience=None,
+        **learned,
     )
 
 

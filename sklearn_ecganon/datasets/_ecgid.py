@@ -18,7 +18,7 @@ from sklearn_ecganon.records import ECGRecord
 ECGID = Database(
     slug="ecgiddb",
     title="ECG-ID Database",
-    licence="ODC-By 1.0",
+    license="ODC-By 1.0",
     extensions=("hea", "dat"),
     record_size=0.04,
     descr="""\
@@ -35,7 +35,7 @@ at 500 Hz, 12 bits over 10 mV, once raw and once filtered.
 - The published beat annotations are those of an unaudited detector, ten beats a recording;
   they are not loaded.
 
-Licence: Open Data Commons Attribution 1.0 (ODC-By).
+License: Open Data Commons Attribution 1.0 (ODC-By).
 
 Cite:
 Lugovaya TS. Biometric human identification based on electrocardiogram. Master's thesis,
@@ -87,7 +87,7 @@ def fetch_ecgid(
         session : ndarray of str of shape (n_records,)
             The date of the recording, for example ``"2004-12-07"``.
         DESCR : str
-            Important facts, licence and citations.
+            Important facts, license and citations.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Download, check and read the published databases: what all fetchers share."""
+"""Download, check and read published databases; all fetchers use this module."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ INDEX = "RECORDS"
 
 @dataclass(frozen=True)
 class Database:
-    """A PhysioNet database: everything that a download needs to know.
+    """A PhysioNet database, with everything that a download needs.
 
     Parameters
     ----------
     slug : str
-        Its name in PhysioNet's addresses, and the name of its folder on disk.
-    title, licence : str
+        Name of the database in PhysioNet's addresses, and of its folder on disk.
+    title, license : str
         Shown to the user before the download starts.
     extensions : tuple of str
         Extensions of the files of one record.
@@ -50,7 +50,7 @@ class Database:
 
     slug: str
     title: str
-    licence: str
+    license: str
     extensions: tuple[str, ...]
     record_size: float
     descr: str
@@ -167,7 +167,7 @@ def _ensure(
             size = database.record_size * len(missing) / len(database.extensions)
             Console(stderr=True).print(
                 f"Downloading {database.title} from physionet.org: {len(missing)} files, "
-                f"about {size:.1f} MB, licence {database.licence}, into {folder}",
+                f"about {size:.1f} MB, license {database.license}, into {folder}",
                 soft_wrap=True,
                 highlight=False,
             )
@@ -190,37 +190,38 @@ def _download(
         raise _failed(database, "its version", error) from error
     base = posixpath.join(wfdb_download.config.db_index_url, database.slug, version)
 
-    # Unfinished files are kept in a temporary folder. An interrupted download thus leaves
-    # complete files only, and the next one continues from there.
+    # Unfinished files are in a temporary folder. An interrupted download therefore leaves
+    # only complete files, and the next one continues from there.
     with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as scratch:
 
         def fetch(numbered: tuple[int, str]) -> None:
             number, name = numbered
-            part = Path(scratch) / str(number)
+            unfinished = Path(scratch) / str(number)
             try:
-                wfdb_download.dl_full_file(posixpath.join(base, name), str(part))
+                wfdb_download.dl_full_file(posixpath.join(base, name), str(unfinished))
             except Exception as error:
                 raise _failed(database, name, error) from error
             if sums is not None:
-                _check(part, name, sums, "the download is damaged and was discarded; try again")
+                advice = "the download is damaged and was discarded; try again"
+                _check(unfinished, name, sums, advice)
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(part, target)
+            os.replace(unfinished, target)
 
         # wfdb uses two connections too. After an error, `map` cancels the remaining files.
         with ThreadPoolExecutor(max_workers=2) as pool:
-            done: Iterable[None] = pool.map(fetch, enumerate(files))
+            downloads: Iterable[None] = pool.map(fetch, enumerate(files))
             if len(files) > 1:
                 console = Console(stderr=True)
-                done = track(done, database.slug, total=len(files), console=console)
-            for _ in done:
+                downloads = track(downloads, database.slug, total=len(files), console=console)
+            for _ in downloads:
                 pass
 
 
 def _failed(database: Database, what: str, error: Exception) -> OSError:
     return OSError(
         f"{database.slug}: {what} could not be downloaded from physionet.org "
-        f"({type(error).__name__}: {error}); complete files were kept, try again."
+        f"({type(error).__name__}: {error}); complete files remain on disk; try again."
     )
 
 

@@ -1,4 +1,4 @@
-"""The 12 standard leads, and how they follow from the heart's vector."""
+"""The 12 standard leads, and their projection from the cardiac vector."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STANDARD_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4",
 #: The eight leads that do not follow from each other.
 INDEPENDENT_LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 
-#: Rows: INDEPENDENT_LEADS. Columns: the heart's vector to the left, down, and to the back.
+#: Rows: INDEPENDENT_LEADS. Columns: the cardiac vector to the left, down, and to the back.
 #: Dower, Machado & Osborne (1980).
 DOWER = np.array(
     [

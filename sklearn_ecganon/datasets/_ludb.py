@@ -15,7 +15,7 @@ from sklearn_ecganon.records import ECGRecord
 LUDB = Database(
     slug="ludb",
     title="Lobachevsky University Electrocardiography Database",
-    licence="ODC-By 1.0",
+    license="ODC-By 1.0",
     extensions=("hea", "dat", "ii"),
     record_size=0.12,
     descr="""\
@@ -23,14 +23,15 @@ Lobachevsky University Electrocardiography Database (LUDB)
 ==========================================================
 200 ECG recordings of 200 persons (115 men, 85 women, 11 to 90 years), each 10 s of the 12
 standard leads at 500 Hz, healthy and with many diagnoses; some have a pacemaker. Onsets,
-peaks and offsets of P, QRS and T were marked by cardiologists in every lead: the reference
-for intervals.
+peaks and offsets of P, QRS and T were annotated by cardiologists in every lead. They are the
+reference for intervals.
 
-- One recording a person: for intervals and shapes, not for re-identification.
-- `r_peaks` are the QRS peaks marked in lead II. The beats at both ends of a recording are
-  mostly not marked, and the marks carry no beat class.
+- Each person has one recording: use the database for intervals and shapes, not for
+  re-identification.
+- `r_peaks` are the QRS peaks annotated in lead II. Most beats at the ends of a recording are
+  not annotated, and annotations have no beat class.
 
-Licence: Open Data Commons Attribution 1.0 (ODC-By).
+License: Open Data Commons Attribution 1.0 (ODC-By).
 
 Cite:
 Kalyakulina AI et al. LUDB: A New Open-Access Validation Tool for Electrocardiogram
@@ -48,7 +49,7 @@ def fetch_ludb(
     records: Sequence[str] | None = None,
     verify: bool = True,
 ) -> Bunch:
-    """Load the Lobachevsky University Database: 12 leads of 200 persons, delineated by hand.
+    """Load the Lobachevsky University Database: 12 leads of 200 persons, manually delineated.
 
     Missing files are downloaded from PhysioNet (25 MB, ODC-By 1.0) one by
     one, so that an interrupted download continues where it stopped.
@@ -73,13 +74,13 @@ def fetch_ludb(
 
         data : list of ECGRecord
             Signals of shape (5000, 12) in mV at 500 Hz, leads I II III aVR aVL aVF V1 to
-            V6, with `r_peaks` in samples as marked in lead II, without beat labels.
+            V6, with `r_peaks` in samples as annotated in lead II, without beat labels.
         subject : ndarray of str of shape (n_records,)
             The number of the record, ``"1"`` to ``"200"``.
         session : ndarray of str of shape (n_records,)
             "1" throughout.
         DESCR : str
-            Important facts, licence and citations.
+            Important facts, license and citations.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from sklearn_ecganon.records import ECGRecord
 MITDB = Database(
     slug="mitdb",
     title="MIT-BIH Arrhythmia Database",
-    licence="ODC-By 1.0",
+    license="ODC-By 1.0",
     extensions=("hea", "dat", "atr"),
     record_size=1.96,
     descr="""\
@@ -25,13 +25,13 @@ MIT-BIH Arrhythmia Database
 over 10 mV; about 110,000 beats annotated by two cardiologists or more.
 
 - Records 201 and 202 are one person, from one analog tape: both have subject "201" and
-  session "1". Nobody here has recordings of two days.
+  session "1". Nobody has recordings of two days.
 - The leads differ by record: modified limb lead II (MLII) comes first wherever it is
   there. 102 and 104 have V5 and V2 only.
 - 102, 104, 107 and 217 are paced (their paced beats are class Q).
 - Beat classes follow AAMI EC57: N = N L R e j, S = A a J S, V = V E, F = F, Q = / f Q.
 
-Licence: Open Data Commons Attribution 1.0 (ODC-By).
+License: Open Data Commons Attribution 1.0 (ODC-By).
 
 Cite:
 Moody GB, Mark RG. The impact of the MIT-BIH Arrhythmia Database. IEEE Engineering in
@@ -41,7 +41,7 @@ Goldberger AL et al. PhysioBank, PhysioToolkit, and PhysioNet. Circulation
 """,
 )
 
-#: Records of a person who is already known by another record.
+#: Records of persons who have another record, by name.
 SAME_PERSON = {"202": "201"}
 
 
@@ -83,7 +83,7 @@ def fetch_mitdb(
         session : ndarray of str of shape (n_records,)
             "1" throughout. 201 and 202 come from the same tape and are one visit.
         DESCR : str
-            Important facts, licence and citations.
+            Important facts, license and citations.
 
     Raises
     ------

@@ -48,7 +48,7 @@ def load_records(
     subject : callable, optional
         Takes the name of a record and returns its subject. By default the folder that the
         record lies in (``"Person_01"``). A record that lies in `folder` itself, or in a
-        file together with others, counts as a subject of its own.
+        file together with others, is a separate subject.
     session : callable, optional
         Takes the name of a record and returns its session. By default the date of
         acquisition in the header (``"2004-12-07"``), or ``"1"`` if the header has none.

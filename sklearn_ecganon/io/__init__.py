@@ -1,7 +1,7 @@
 """Read and write recordings of every supported format.
 
-`open_record` and `read_record` are the only way in: they check every file against its limits
-and drop everything that points to the person. Written headers are made from a `Layout`, which
+All files are read through `open_record` and `read_record`, which check every file against the
+limits and drop everything that points to the person. Written headers contain a `Layout`, which
 has no field for a name, a date or a comment.
 """
 

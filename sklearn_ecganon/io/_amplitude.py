@@ -1,4 +1,4 @@
-"""Check whether values can be an ECG in the unit that they are supposed to have."""
+"""Check whether values can be an ECG in their declared unit."""
 
 from __future__ import annotations
 

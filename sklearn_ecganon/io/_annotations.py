@@ -1,4 +1,4 @@
-"""Marks on a recording, reduced to what may be published."""
+"""Annotations of a recording, reduced to what may be published."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn_ecganon.io._errors import ECGReadError
 
 __all__ = ["Annotations"]
 
-#: AAMI EC57 class of each WFDB beat symbol; what is not here is not a beat.
+#: AAMI EC57 class of each WFDB beat symbol; all other symbols are not beats.
 AAMI_CLASSES = {
     symbol: aami
     for aami, symbols in {
@@ -25,10 +25,10 @@ AAMI_CLASSES = {
     for symbol in symbols
 }
 
-#: Marks that are no beats and mean something without a note.
-MARKS = frozenset("[!]x()ptu^|~sT*D=")
+#: Symbols of annotations that are not beats and need no note.
+NON_BEATS = frozenset("[!]x()ptu^|~sT*D=")
 
-#: The only texts that are kept, each with the mark "+", a change of rhythm.
+#: The only notes that are read and written, with the symbol "+" of a change of rhythm.
 RHYTHMS = frozenset(
     "(" + rhythm
     for rhythm in (
@@ -38,33 +38,36 @@ RHYTHMS = frozenset(
 )
 
 
-def _texts(given: Sequence[str] | NDArray) -> NDArray[np.str_]:
-    """Return a row of texts; a string is a row of letters."""
-    row = given if isinstance(given, np.ndarray) else list(given)
-    return np.asarray(row, np.str_).reshape(-1)
+def _texts(values: Sequence[str] | NDArray) -> NDArray[np.str_]:
+    """Return an array of texts; a string becomes an array of its characters."""
+    sequence = values if isinstance(values, np.ndarray) else list(values)
+    return np.asarray(sequence, np.str_).reshape(-1)
 
 
 @dataclass(frozen=True, eq=False)
 class Annotations:
-    """Beats and other marks of one record, in the symbols of WFDB.
+    """Beats and other annotations of one record, in the symbols of WFDB.
 
-    Whatever is no known beat, mark or rhythm is left out, and so is every other text.
+    Unknown symbols are left out, and so are all notes that are not a known rhythm.
 
     Parameters
     ----------
-    samples : array-like of int of shape (n_marks,)
+    samples : array-like of int of shape (n_annotations,)
         Positions in samples from the start of the record.
-    symbols : sequence of str of length n_marks
+    symbols : sequence of str of length n_annotations
         WFDB symbols, for example ``"N"``, ``"V"``, ``"+"``.
-    notes : sequence of str of length n_marks, optional
+    notes : sequence of str of length n_annotations, optional
         Rhythms such as ``"(AFIB"`` where the symbol is ``"+"``.
 
     Examples
     --------
     >>> from sklearn_ecganon.io import Annotations
-    >>> marks = Annotations([18, 77, 370, 400], "+NV+", ["(AFIB", "", "", "Jane Doe"])
-    >>> marks.symbols.tolist(), marks.r_peaks.tolist(), marks.beat_labels.tolist()
-    (['+', 'N', 'V'], [77, 370], ['N', 'V'])
+    >>> notes = ["(AFIB", "", "", "Jane Doe"]
+    >>> annotations = Annotations([18, 77, 370, 400], "+NV+", notes)
+    >>> annotations.symbols.tolist(), annotations.r_peaks.tolist()
+    (['+', 'N', 'V'], [77, 370])
+    >>> annotations.beat_labels.tolist()
+    ['N', 'V']
     """
 
     samples: NDArray[np.intp]
@@ -77,19 +80,21 @@ class Annotations:
         notes = np.zeros(len(samples), "U1") if self.notes is None else _texts(self.notes)
         notes = np.char.rstrip(notes, "\0 ")
         if not len(samples) == len(symbols) == len(notes):
-            raise ValueError("samples, symbols and notes must have one entry a mark.")
-        keep = np.isin(symbols, [*AAMI_CLASSES, *MARKS])
-        keep |= (symbols == "+") & np.isin(notes, list(RHYTHMS))
+            raise ValueError(
+                "samples, symbols and notes must have one entry for each annotation."
+            )
+        is_known = np.isin(symbols, [*AAMI_CLASSES, *NON_BEATS])
+        is_known |= (symbols == "+") & np.isin(notes, list(RHYTHMS))
         notes = np.where(symbols == "+", notes, "")
         for field, value in (("samples", samples), ("symbols", symbols), ("notes", notes)):
-            object.__setattr__(self, field, value[keep])
+            object.__setattr__(self, field, value[is_known])
 
     def __len__(self) -> int:
         return len(self.samples)
 
     @property
     def is_beat(self) -> NDArray[np.bool_]:
-        """Which marks are beats."""
+        """Whether each annotation is a beat."""
         return np.isin(self.symbols, list(AAMI_CLASSES))
 
     @property
@@ -104,12 +109,17 @@ class Annotations:
         return np.array([AAMI_CLASSES[symbol] for symbol in symbols], np.str_)[place]
 
     def within(self, start: int, stop: int) -> Annotations:
-        """Return the marks from sample `start` up to, not including, `stop`.
+        """Return the annotations from sample `start` up to, not including, `stop`.
 
         Parameters
         ----------
         start, stop : int
             In samples from the start of the record; positions stay counted from there.
+
+        Returns
+        -------
+        annotations : Annotations
+            Those of the segment.
         """
         inside = np.flatnonzero((self.samples >= start) & (self.samples < stop))
         return Annotations(self.samples[inside], self.symbols[inside], self.notes[inside])
@@ -117,13 +127,18 @@ class Annotations:
     def fitting(self, n_times: int) -> Annotations:
         """Return the annotations that lie within a record, in order of time.
 
-        Of several beats at one sample only the first remains. Where more than half of the
-        annotations lie outside, they belong to another record, and are refused.
+        Of several beats at one sample only the first remains. If more than half of the
+        annotations lie outside, they probably belong to another record and are refused.
 
         Parameters
         ----------
         n_times : int
             Length of the record in samples.
+
+        Returns
+        -------
+        annotations : Annotations
+            Those that lie within the record.
         """
         inside = (self.samples >= 0) & (self.samples < n_times)
         if 2 * inside.sum() < len(self):
@@ -140,7 +155,18 @@ class Annotations:
         return Annotations(self.samples[order], self.symbols[order], self.notes[order])
 
     def check(self, n_times: int) -> None:
-        """Refuse annotations outside of the record, or beats out of order."""
+        """Raise an error if annotations do not fit the record.
+
+        Parameters
+        ----------
+        n_times : int
+            Samples of the record.
+
+        Raises
+        ------
+        ECGReadError
+            If an annotation lies outside the record, or beats are not in order.
+        """
         outside = len(self) and (self.samples.min() < 0 or self.samples.max() >= n_times)
         if outside or (np.diff(self.r_peaks) <= 0).any():
             raise ECGReadError("bad_annotations")
@@ -149,7 +175,20 @@ class Annotations:
     def of_beats(
         cls, r_peaks: ArrayLike | None, beat_labels: Sequence[str] | NDArray | None = None
     ) -> Annotations | None:
-        """Return the marks of a record that came from no file, None where it has none."""
+        """Return the annotations of a record that was not read from a file.
+
+        Parameters
+        ----------
+        r_peaks : array-like of shape (n_beats,) or None
+            Positions of the beats in samples.
+        beat_labels : sequence of str, optional
+            Their classes; by default ``"N"``.
+
+        Returns
+        -------
+        annotations : Annotations or None
+            None if `r_peaks` is None.
+        """
         if r_peaks is None:
             return None
         peaks = np.asarray(r_peaks)
@@ -163,31 +202,31 @@ class Annotations:
         beat_labels: Sequence[str] | NDArray | None,
         n_times: int,
     ) -> Annotations | None:
-        """Return these marks moved along with the beats of an anonymized record.
+        """Return these annotations, moved with the beats of an anonymized record.
 
         Parameters
         ----------
         r_peaks : array-like of int of shape (n_beats,) or None
-            Where the beats lie now, in samples.
+            Positions of the beats in the anonymized record, in samples.
         beat_labels : array-like of str of shape (n_beats,) or None
-            Their AAMI classes.
+            AAMI classes of the beats.
         n_times : int
             Length of the record in samples.
 
         Returns
         -------
         annotations : Annotations or None
-            Where each beat has its counterpart here, finer symbols (``L`` and ``R`` among
-            ``N``) are kept as long as the class agrees, and marks between beats move in
-            proportion. Where beats were lost or found, only the beats themselves remain.
-            None where there are no R peaks.
+            If both records have equally many beats, finer symbols (``L`` and ``R`` among
+            ``N``) stay if the class agrees, and annotations between beats move in
+            proportion. Otherwise only the beats themselves remain. None if there are no R
+            peaks.
         """
-        fresh = Annotations.of_beats(r_peaks, beat_labels)
+        of_beats = Annotations.of_beats(r_peaks, beat_labels)
         old = self.r_peaks
-        if fresh is None or len(fresh) != len(old) or not len(old):
-            return fresh
-        # Beyond the first and last beat, marks keep their distance to it.
-        new = fresh.samples
+        if of_beats is None or len(of_beats) != len(old) or not len(old):
+            return of_beats
+        # Before the first and after the last beat the distance to that beat is unchanged.
+        new = of_beats.samples
         ends = ([old[0] - n_times], [old[-1] + n_times])
         moved = ([new[0] - n_times], [new[-1] + n_times])
         samples = np.interp(
@@ -197,8 +236,8 @@ class Annotations:
         )
         symbols = self.symbols.copy()
         if beat_labels is not None:
-            finer = self.beat_labels == fresh.beat_labels
-            symbols[self.is_beat] = np.where(finer, symbols[self.is_beat], fresh.symbols)
+            agrees = self.beat_labels == of_beats.beat_labels
+            symbols[self.is_beat] = np.where(agrees, symbols[self.is_beat], of_beats.symbols)
         places = np.clip(np.rint(samples), 0, n_times - 1).astype(np.intp)
         order = np.argsort(places, kind="stable")
         return Annotations(places[order], symbols[order], self.notes[order])

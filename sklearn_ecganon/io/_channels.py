@@ -52,16 +52,16 @@ class Selection:
 
 
 def is_other_signal(label: str) -> bool:
-    """Return whether a label is that of a channel that is no ECG."""
+    """Return whether a label is that of a channel that is not an ECG."""
     label = label.strip()
-    # "EKG1-EKG2" and "ECG resp" name an ECG channel first.
+    # Labels such as "EKG1-EKG2" and "ECG resp" begin with the name of an ECG channel.
     if re.match(r"(?:mdc_)?(?:ecg|ekg)", label, re.IGNORECASE):
         return False
     return bool(_EEG.fullmatch(label) or _OTHER_SIGNALS.search(label.replace("_", " ")))
 
 
 def millivolts_in(units: Sequence[str]) -> NDArray[np.float64]:
-    """Return the millivolts in one of each unit, NaN where it is no voltage."""
+    """Return the value of each unit in mV, NaN for units that are not voltages."""
     return np.array([MILLIVOLTS.get(unit.strip().lower(), np.nan) for unit in units])
 
 

@@ -19,7 +19,7 @@ from sklearn_ecganon.io._layout import Layout, allowed_leads
 from sklearn_ecganon.io._limits import Limits
 from sklearn_ecganon.io._reader import RecordReader
 
-#: Little endian, not compressed: what is deflated may unpack to any size.
+#: Little endian, not compressed, because deflated data may unpack to any size.
 _PLAIN_SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
 
 _SAMPLE_KINDS = {
@@ -96,7 +96,7 @@ class _Group:
 
     @classmethod
     def of(cls, data: Any, limits: Limits) -> _Group:
-        """Check what a group declares."""
+        """Check the declarations of a group."""
         n_times = int(data.NumberOfWaveformSamples)
         n_leads = int(data.NumberOfWaveformChannels)
         rate = float(data.SamplingFrequency)
@@ -111,11 +111,11 @@ class _Group:
 
     @property
     def seconds(self) -> float:
-        """Duration."""
+        """Duration in seconds."""
         return self.n_times / self.rate
 
     def digital(self) -> tuple[NDArray[np.integer], int | None]:
-        """Return the samples, and the value that stands for "not recorded"."""
+        """Return the samples, and the value of missing samples."""
         group = self.data
         dtype = _SAMPLE_KINDS.get(
             (int(group.WaveformBitsAllocated), str(group.WaveformSampleInterpretation))
@@ -134,8 +134,8 @@ class _Group:
 def _rhythm_groups(groups: list[_Group]) -> list[_Group]:
     """Return the groups that hold the recording itself, the longest first.
 
-    Median beats have measurements of their own and identify; they are dropped. Of groups with
-    different rates, those with the rate of the longest are read.
+    Median beats are dropped, because they and their measurements identify the person. Of
+    groups with different rates, those with the rate of the longest are read.
     """
     groups = sorted(groups, key=lambda group: -group.seconds)
     longest = groups[0]
@@ -150,7 +150,7 @@ def _rhythm_groups(groups: list[_Group]) -> list[_Group]:
 def _assemble(
     groups: list[_Group], chosen: tuple[str, ...] | None, limits: Limits
 ) -> tuple[NDArray[np.float64], tuple[str, ...], tuple[float, ...], tuple[str, ...]]:
-    """Put the channels of all groups where they belong in time; the rest are gaps.
+    """Align the channels of all groups in time; samples outside of a group are gaps.
 
     A lead that is in several groups is joined where they follow one another. Where they
     overlap, the longest counts.
@@ -213,7 +213,7 @@ def _assemble(
 
 
 def _label_of(channel: Any) -> str:
-    """Return a label by which `select_channels` knows channels that are no ECG."""
+    """Return a label by which `select_channels` recognizes channels that are not an ECG."""
     sources = channel.get("ChannelSourceSequence") or []
     texts = [str(channel.get("ChannelLabel", ""))]
     texts += [str(code.get("CodeMeaning", "")) for code in sources]

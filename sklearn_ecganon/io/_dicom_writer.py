@@ -21,7 +21,7 @@ CLASSES = {
     "1.2.840.10008.5.1.4.1.1.9.1.3": "ambulatory",
     "1.2.840.10008.5.1.4.1.1.9.1.4": "general 32-bit",
 }
-#: How each kind stores its samples: dtype, bits, interpretation.
+#: Storage of the samples in each class: dtype, bits, interpretation.
 _STORAGE = dict.fromkeys(CLASSES.values(), ("<i2", 16, "SS")) | {
     "general 32-bit": ("<i4", 32, "SL")
 }
@@ -37,14 +37,14 @@ MDC_CODES = {
 LEAD_OF = {("MDC", code): lead for lead, code in MDC_CODES.items()} | {
     ("SCPECG", f"5.6.3-9-{code[2:]}"): lead for lead, code in MDC_CODES.items()
 }
-#: Stands for a lead without a code of its own.
+#: Code of leads that have no specific code.
 _UNSPECIFIED = "2:0"
 #: A date that everyone can see is none: some fields may not be empty.
 NO_DATE = "19000101"
 
 
 class DICOMWriter(RecordWriter):
-    """Writes samples into an object made of nothing but the layout and constants.
+    """Writes samples into an object that otherwise contains only the layout and constants.
 
     It follows the basic application confidentiality profile of PS3.15 table E.1-1: what the
     profile removes or empties was never there, what must have a value has a dummy one, and
@@ -128,14 +128,14 @@ class DICOMWriter(RecordWriter):
 
 
 def _fits(layout: Layout) -> bool:
-    """Tell whether the class that the input had may hold the output."""
+    """Return whether the class of the input may hold the output."""
     if layout.variant == "12-lead":
         return _kind(layout) == "12-lead"
     return layout.variant != ""
 
 
 def _kind(layout: Layout) -> str:
-    """Return the narrowest class that may hold such a recording, as PS3.3 A.34 has them."""
+    """Return the narrowest class that may hold a recording, as PS3.3 A.34 defines them."""
     n_leads, n_times, rate = layout.n_leads, layout.n_times, layout.sampling_rate
     if n_leads <= 13 and n_times <= 16384 and 200 <= rate <= 1000:
         return "12-lead"

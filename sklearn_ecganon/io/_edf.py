@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_ecganon.io._annotations import AAMI_CLASSES, MARKS, RHYTHMS, Annotations
+from sklearn_ecganon.io._annotations import AAMI_CLASSES, NON_BEATS, RHYTHMS, Annotations
 from sklearn_ecganon.io._channels import select_channels
 from sklearn_ecganon.io._edf_header import (
     ANNOTATION_LABELS,
@@ -47,7 +47,7 @@ _CLOCK_TOLERANCE = 0.02
 
 @dataclass(frozen=True)
 class _Timeline:
-    """Where the data records lie in time.
+    """The positions of the data records in time.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class _Timeline:
         steps = np.full(n_records, duration)
         steps[1:] = np.diff(onsets)
         is_late = np.abs(steps - duration) > max(_CLOCK_TOLERANCE, 1.5 * duration / block)
-        # The step after a correction of the clock is none of its own.
+        # A step after a correction of the clock is not the duration of a record.
         is_late &= ~np.isnan(steps)
         if (steps[is_late] < duration).any():
             raise ECGReadError("bad_header", "its data records overlap in time")
@@ -145,7 +145,7 @@ def _fetch(
 
 @dataclass(frozen=True)
 class _Track:
-    """The content of the annotation signals.
+    """Content of the annotation signals.
 
     Attributes
     ----------
@@ -163,11 +163,11 @@ class _Track:
     notes: list[str]
 
     def annotations(self, sampling_rate: float) -> Annotations | None:
-        """Return them in samples; None where there is none."""
+        """Return the annotations in samples; None if there are none."""
         if not self.seconds:
             return None
         samples = np.rint(np.array(self.seconds) * sampling_rate)
-        # Far beyond any recording; the reader drops and counts them.
+        # Positions far beyond any recording; the reader drops and counts them.
         samples = np.clip(samples, -(2.0**60), 2.0**60).astype(np.intp)
         order = np.argsort(samples, kind="stable")
         symbols, notes = np.array(self.symbols), np.array(self.notes)
@@ -175,7 +175,7 @@ class _Track:
 
 
 def _read_track(path: Path, header: Header, limits: Limits) -> _Track:
-    """Read onsets, and annotations whose text is a known beat, mark or rhythm."""
+    """Read onsets, and annotations whose text is a known beat, symbol or rhythm."""
     tracks = [signal for signal in header.signals if signal.label in ANNOTATION_LABELS]
     track = _Track(np.full(header.n_records, np.nan), [], [], [])
     origin, n_bytes = None, 0
@@ -194,7 +194,7 @@ def _read_track(path: Path, header: Header, limits: Limits) -> _Track:
                 if number_of_track == place == 0 and not texts.strip(b"\x14"):
                     track.onsets[number] = seconds
                 for text in texts.decode("utf-8", "replace").split("\x14"):
-                    if text in AAMI_CLASSES or text in MARKS or text in RHYTHMS:
+                    if text in AAMI_CLASSES or text in NON_BEATS or text in RHYTHMS:
                         track.seconds.append(seconds - origin)
                         track.symbols.append("+" if text in RHYTHMS else text)
                         track.notes.append(text if text in RHYTHMS else "")
@@ -213,7 +213,7 @@ def _track_bytes(path: Path, header: Header, track: Signal) -> Iterator[bytes]:
 
 
 def _exact_rate(rate: float, block: int, duration: float) -> float:
-    """Return the sampling rate that the eight characters of the duration have cut."""
+    """Return the sampling rate before the rounding of the duration to eight characters."""
     whole = round(rate)
     if whole and abs(rate - whole) <= 1e-4 * rate:
         is_same = float(eight_characters(block / whole)) == duration

@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?
 
 @dataclass(frozen=True)
 class Signal:
-    """What the header declares about one signal.
+    """Declaration of one signal in the header.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Signal:
 
     @property
     def is_blank(self) -> bool:
-        """Whether the range of values is empty, as of inputs that were not connected."""
+        """Whether the range of values is empty, as for inputs that were not connected."""
         return self.physical[0] == self.physical[1] or self.digital[0] >= self.digital[1]
 
     @property
@@ -64,7 +64,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class Header:
-    """What the header declares, compared with the size of the file.
+    """Content of the header, checked against the size of the file.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class Header:
 
 
 def read_header(path: Path, limits: Limits) -> Header:
-    """Return what the header declares after comparing it with the size of the file."""
+    """Return the content of the header after checking it against the size of the file."""
     with path.open("rb") as file:
         main = [field[0] for field in _split(file.read(256), MAIN_WIDTHS)]
         n_signals = int(_number(main[9], _INTEGER, "bad_header"))
@@ -156,7 +156,7 @@ def _text(field: bytes) -> str:
 
 
 def _split(content: bytes, widths: tuple[int, ...], times: int = 1) -> list[list[bytes]]:
-    """Cut a header into its fields; each comes `times` times in a row."""
+    """Split a header into its fields; each is repeated `times` times in a row."""
     fields, place = [], 0
     for width in widths:
         fields.append([content[place + i * width :][:width] for i in range(times)])
@@ -184,7 +184,7 @@ def read_identity_fields(path: Path) -> IdentityFacts:
     )
     match = _DATE.fullmatch(start_date)
     acquired = None
-    # The standard prescribes this date where the true one must not be known.
+    # The standard prescribes this date for anonymized recordings.
     if match is not None and start_date != "01.01.85":
         day, month, year = map(int, match.groups())
         acquired = date_or_none(year + (1900 if year >= 85 else 2000), month, day)

@@ -23,7 +23,7 @@ _CHUNK = 2**10
 
 
 class EDFWriter(RecordWriter):
-    """Writes data records as the samples come; gaps become 0 mV."""
+    """Writes data records in chunks; gaps become 0 mV."""
 
     def _begin(self) -> None:
         layout = self.layout
@@ -37,8 +37,8 @@ class EDFWriter(RecordWriter):
         self._track_samples = 0
         self._track_bounds = self._grouped_annotations() if self._has_track else None
         self._n_records = 0
-        self._file = self._staged.parts[0].open("wb")
-        # The gains in the header are known at the end.
+        self._file = self._staged.unfinished[0].open("wb")
+        # The gains of the header are known only at the end.
         self._file.write(self._header())
 
     def _append(self, chunk: NDArray[np.float64]) -> None:
@@ -68,7 +68,7 @@ class EDFWriter(RecordWriter):
         return np.ascontiguousarray(words[..., : self._width]).reshape(n_records, -1)
 
     def _unpacked(self, raw: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """Return what `_packed` was made of."""
+        """Return the digital values from the bytes that `_packed` returns."""
         n_leads = self.layout.n_leads
         words = np.zeros((raw.size // self._width, 4), np.uint8)
         words[:, 4 - self._width :] = raw.reshape(-1, self._width)
@@ -77,13 +77,13 @@ class EDFWriter(RecordWriter):
         return blocks.transpose(0, 2, 1).reshape(-1, n_leads)
 
     def _rescale(self, ratio: NDArray[np.float64]) -> None:
-        """Bring what has been written to the present gains, in place."""
+        """Convert the written samples to the present gains, in place."""
         self._pending = self._quantizer.rescale(self._pending, ratio)
         self._file.flush()
         n_bytes = self._width * self._block * self.layout.n_leads
         n_record = n_bytes + self._width * self._track_samples
         n_header = len(self._header())
-        with self._staged.parts[0].open("r+b") as file:
+        with self._staged.unfinished[0].open("r+b") as file:
             for first in range(0, self._n_records, _CHUNK):
                 n_records = min(_CHUNK, self._n_records - first)
                 file.seek(n_header + first * n_record)
@@ -103,7 +103,7 @@ class EDFWriter(RecordWriter):
             self._file.close()
 
     def _grouped_annotations(self) -> NDArray[np.intp]:
-        """Return where the annotations of each data record begin, and reserve their room."""
+        """Return the bounds of the annotations of each data record, and reserve space."""
         n_records = self.layout.n_times // self._block
         samples = np.empty(0, np.intp) if self.annotations is None else self.annotations.samples
         bounds = np.searchsorted(samples // self._block, np.arange(n_records + 1))
@@ -125,7 +125,7 @@ class EDFWriter(RecordWriter):
         return "".join(entries).encode("ascii").ljust(self._track_samples * self._width, b"\0")
 
     def _header(self) -> bytes:
-        """Return a header made of the layout, the gains, and otherwise of constants."""
+        """Return a header that contains the layout, the gains, and constants."""
         layout = self.layout
         largest = _LARGEST[self._width]
         labels = [_label(lead) for lead in layout.lead_names]

@@ -1,4 +1,4 @@
-"""The one exception of this room, and the guard that turns every other one into it."""
+"""The exception of this room, and the context that converts all others to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 __all__ = ["ECGReadError"]
 
-#: What can be wrong with a file, by the code that `ECGReadError.reason` carries.
+#: Explanation of each code in `ECGReadError.reason`.
 REASONS = {
     "bad_annotations": "its annotations cannot be decoded or do not fit the signal",
     "bad_checksum": "its samples do not add up to the checksum in its header",
@@ -24,31 +24,32 @@ REASONS = {
     "bad_units": "the unit of a lead is no voltage, or does not fit its amplitudes",
     "damaged": "its content cannot be decoded",
     "missing_extra": "a library to read it is not installed",
-    "missing_file": "it, or a file it names, is not there",
+    "missing_file": "it, or a file that it names, does not exist",
     "mixed_rates": "its leads have different sampling rates",
     "no_ecg": "no channel has a voltage and a label that an ECG may have",
-    "no_lead": "it lacks a lead or record that was asked for",
+    "no_lead": "it lacks a lead or record that was requested",
     "not_a_file": "it is a folder, device, pipe or endless link, not a regular file",
     "outside_root": "it, or a file it names, lies outside of the input folder",
     "too_large": "it is larger than the limits allow",
     "truncated": "it holds fewer samples than its header declares",
-    "unknown_format": "its content is of no format that is known here",
+    "unknown_format": "its content is of no known format",
     "unreadable": "the operating system refuses to read it",
-    "unsupported": "its format is known but not read here",
+    "unsupported": "its format is known but not supported",
 }
 
-#: What was wrong with a file that was read all the same, by the code in `warnings` of a reader.
+#: Explanation of each code in `RecordReader.warnings`.
 WARNINGS = {
     "bad_checksum": "samples disagree with the checksum in the header",
     "dropped_annotations": "annotations outside of the recording, or second beats at one "
     "sample, were dropped",
-    "left_out_channels": "channels that are no ECG were left out; leads=[...] chooses others",
+    "left_out_channels": "channels that are not an ECG were left out; leads=[...] selects "
+    "others",
     "time_gaps": "it is not continuous; the pauses are gaps",
 }
 
 
 class ECGReadError(ValueError):
-    """A recording that was refused, with a reason that programs can act on.
+    """Raised if a recording is refused, with a reason that programs can act on.
 
     The message never holds text out of the file or its path: both may name the patient.
 
@@ -57,7 +58,7 @@ class ECGReadError(ValueError):
     reason : str
         A stable code, for example ``"truncated"``; the user guide lists them.
     detail : str, default=""
-        What was found and what to do, in words of this package.
+        What is wrong and what to do, without any text of the file.
 
     Attributes
     ----------
@@ -85,8 +86,8 @@ class ECGReadError(ValueError):
 
 
 @contextmanager
-def fenced(reason: str = "damaged") -> Iterator[None]:
-    """Raise nothing but ECGReadError: the messages of libraries may quote the header."""
+def sanitized(reason: str = "damaged") -> Iterator[None]:
+    """Convert all exceptions to ECGReadError: messages of libraries may quote the header."""
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""Input files below one folder, and output files that appear complete or not at all."""
+"""Input files below one folder, and output files that appear only when complete."""
 
 from __future__ import annotations
 
@@ -61,29 +61,29 @@ def regular_file(path: Path, root: Path) -> Path:
 
 
 class Staged:
-    """Files in a hidden folder beside their place, moved out together when all are complete.
+    """Files in a hidden folder that are moved to their paths when all are complete.
 
     The last path is the one whose presence means that the recording is complete.
     """
 
-    #: Begins the name of the hidden folder; one that a killed process left may be deleted.
+    #: Prefix of hidden folders. A folder that a killed process has left may be deleted.
     PREFIX = ".ecganon-"
 
     def __init__(self, *finals: Path, overwrite: bool) -> None:
         if not overwrite and finals[-1].exists():
             raise FileExistsError(
-                f"{finals[-1]} is there already; choose another name or overwrite=True."
+                f"{finals[-1]} exists already; choose another name or overwrite=True."
             )
         self.finals = finals
         self.folder = Path(tempfile.mkdtemp(prefix=self.PREFIX, dir=finals[-1].parent))
-        self.parts = tuple(self.folder / final.name for final in finals)
+        self.unfinished = tuple(self.folder / final.name for final in finals)
 
     def commit(self) -> None:
-        """Give the files that were written their names; remove older ones that were not."""
-        # Killed between two of these lines, an old header must not stand over new samples.
+        """Move the written files to their paths; remove older files that were not written."""
+        # If the process is killed here, an old header must not remain beside new samples.
         if len(self.finals) > 1:
             self.finals[-1].unlink(missing_ok=True)
-        for unfinished, final in zip(self.parts, self.finals, strict=True):
+        for unfinished, final in zip(self.unfinished, self.finals, strict=True):
             if unfinished.exists():
                 os.replace(unfinished, final)
             else:
@@ -91,7 +91,7 @@ class Staged:
         self.discard()
 
     def discard(self) -> None:
-        """Remove what was begun."""
+        """Remove the unfinished files."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

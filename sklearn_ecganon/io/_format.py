@@ -1,4 +1,4 @@
-"""What a file format has to provide."""
+"""The base class of file formats."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Format(ABC):
     Attributes
     ----------
     name : str
-        Name of the format, as users write it.
+        Name of the format in parameters and messages.
     suffixes : tuple of str
         Extensions of its files, in lower case; the first is the default.
     writer : type of RecordWriter or None
         Writes a file of this format; None for a format that is only read.
     written_as : str, default=""
-        Format of the releases of recordings in this format, where it is only read.
+        Format of the releases of recordings in this format, if it is only read.
     has_signature : bool, default=True
         Whether the first bytes prove the format. A file without a signature counts as part
         of another recording if the header of that recording names it.
@@ -114,7 +114,7 @@ class Format(ABC):
         Returns
         -------
         paths : tuple of Path
-            None by default.
+            Empty by default.
         """
         return ()
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sklearn_ecganon.io._annotations import Annotations
-from sklearn_ecganon.io._errors import WARNINGS, fenced
+from sklearn_ecganon.io._errors import WARNINGS, sanitized
 from sklearn_ecganon.io._files import PathLike
 from sklearn_ecganon.io._identity import IdentityFacts
 from sklearn_ecganon.io._layout import Layout
@@ -33,11 +33,11 @@ def open_record(
     units: str | None = None,
     index: int = 0,
 ) -> RecordReader:
-    r"""Open a recording of any known format, to read it a stretch at a time.
+    r"""Open a recording of any known format, to read it in segments.
 
-    The format is told from what is in the file, not from its name. Everything the header
-    declares is checked against the limits and the real size of the files before anything
-    is allocated, and the checksums of WFDB are verified, which reads the file once.
+    The format is recognized by the content of the file, not by its name. Everything the header
+    declares is checked against the limits and the real size of the files before memory is
+    allocated. The checksums of WFDB are verified, which reads the file once.
 
     Parameters
     ----------
@@ -47,12 +47,12 @@ def open_record(
         The folder that all files read must lie in, after links are followed. By default
         the folder of `path`.
     limits : Limits, optional
-        How much the file may ask for; ``Limits()`` by default.
+        Largest sizes that the file may declare; ``Limits()`` by default.
     leads : sequence of str, optional
-        Which leads to read, in which order; by default all. Needed where a file holds more
+        Leads to read, in this order; by default all. Required if a file holds other signals
         than ECG, for example blood pressure.
     annotator : str or None, default="atr"
-        Extension of the WFDB annotation file to read where there is one; None for none.
+        Extension of the WFDB annotation file to read, if it exists; None reads none.
     sampling_rate : float, optional
         In Hz, for files that do not state it: tables without a column of times, MATLAB
         files, HDF5 in another shape than that of CODE-15 %. For tables it takes precedence
@@ -60,17 +60,17 @@ def open_record(
     units : {"V", "mV", "uV", "nV"}, optional
         For tables and MATLAB files that do not state a unit; by default mV.
     index : int, default=0
-        Which recording of a file that holds several (HDF5; `RecordReader.n_records`).
+        Position of the recording in a file that holds several (HDF5; `RecordReader.n_records`).
 
     Returns
     -------
     reader : RecordReader
-        Knows rate, leads, length, gain and annotations, and reads samples in mV.
+        Has rate, leads, length, gain and annotations, and reads samples in mV.
 
     Raises
     ------
     ECGReadError
-        Whatever is wrong with the file, with a `reason` out of a fixed list.
+        If the file cannot be read, with a `reason` out of a fixed list.
 
     See Also
     --------
@@ -98,7 +98,7 @@ def open_record(
         units=units,
         index=index,
     )
-    with fenced():
+    with sanitized():
         return format.open(source)
 
 
@@ -108,8 +108,8 @@ def read_identity(
     r"""Read what the header of an original recording states about person and date.
 
     `open_record` and `read_record` drop these facts on purpose. This function exists for
-    data sets and audits, which group recordings by session. Do not store its result beside
-    a release.
+    data sets and audits, which group recordings by session. Do not store its result with a
+    release.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def read_identity(
         The folder that all files read must lie in, after links are followed. By default
         the folder of `path`.
     limits : Limits, optional
-        How much the file may ask for; ``Limits()`` by default.
+        Largest sizes that the file may declare; ``Limits()`` by default.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def read_identity(
     ('2004-12-07', ('Age: 25',))
     """
     source, format = check_source(path, root=root, limits=limits)
-    with fenced():
+    with sanitized():
         return format.identity(source)
 
 
@@ -170,35 +170,35 @@ def read_record(
         The folder that all files read must lie in, after links are followed. By default
         the folder of `path`.
     limits : Limits, optional
-        How much the file may ask for; ``Limits()`` by default.
+        Largest sizes that the file may declare; ``Limits()`` by default.
     leads : sequence of str, optional
-        Which leads to read, in which order; by default all.
+        Leads to read, in this order; by default all.
     annotator : str or None, default="atr"
-        Extension of the WFDB annotation file to read where there is one; None for none.
+        Extension of the WFDB annotation file to read, if it exists; None reads none.
     sampling_rate : float, optional
         In Hz, for files that do not state it.
     units : {"V", "mV", "uV", "nV"}, optional
         For tables and MATLAB files that do not state a unit; by default mV.
     index : int, default=0
-        Which recording of a file that holds several.
+        Position of the recording in a file that holds several.
 
     Returns
     -------
     record : ECGRecord
         Signal of shape (n_times, n_leads) in mV, NaN where nothing was recorded. Lead names
-        that are no known ECG leads become ``lead 1``, ``lead 2`` ...; `name` is the file's
+        that are not known ECG leads become ``lead 1``, ``lead 2`` ...; `name` is the file's
         name without extension; `r_peaks` and `beat_labels` come from its annotations.
 
     Raises
     ------
     ECGReadError
-        Whatever is wrong with the file, with a `reason` out of a fixed list.
+        If the file cannot be read, with a `reason` out of a fixed list.
 
     Warns
     -----
     UserWarning
-        If something was wrong and the recording is read all the same, with a code out of a
-        fixed list.
+        If the file has a defect that does not prevent reading, with a code out of a fixed
+        list.
 
     Examples
     --------
@@ -225,7 +225,7 @@ def read_record(
     ) as reader:
         for code in reader.warnings:
             python_warnings.warn(f"{code}: {WARNINGS[code]}.", UserWarning, stacklevel=2)
-        with fenced():
+        with sanitized():
             return reader.record(Path(path).stem)
 
 
@@ -236,10 +236,10 @@ def create_record(
     *,
     overwrite: bool = False,
 ) -> RecordWriter:
-    """Begin a file that is written a stretch at a time.
+    """Begin a file that is written in segments.
 
-    WFDB (format 16) and EDF are written as they come; the other formats keep the samples
-    until the end. The header is made of the layout alone.
+    WFDB (format 16) and EDF are written segment by segment; the other formats hold the samples
+    in memory until the end. The header contains the layout alone.
 
     Parameters
     ----------
@@ -250,20 +250,21 @@ def create_record(
         Usually ``reader.layout`` of the recording it comes from, or
         ``reader.layout.in_format("wfdb")``.
     annotations : Annotations, optional
-        Marks to write, where the format has a place for them; usually
+        Annotations to write, if the format can store them; usually
         ``reader.annotations.retimed(...)``.
     overwrite : bool, default=False
-        Replace a file that is there.
+        Whether an existing file is replaced.
 
     Returns
     -------
     writer : RecordWriter
-        To be used in a ``with`` block: the file appears at its end, complete or not at all.
+        Use it in a ``with`` block: the file appears at the end of the block, and only if it
+        is complete.
 
     Raises
     ------
     FileExistsError
-        If the file is there and must not be replaced.
+        If the file exists and must not be replaced.
     ValueError
         If the format cannot hold such a recording.
 
@@ -285,7 +286,7 @@ def create_record(
     """
     writers = {name: format.writer for name, format in FORMATS.items() if format.writer}
     if layout.format not in writers:
-        raise ValueError(f"format is {layout.format!r}; want one of {', '.join(writers)}.")
+        raise ValueError(f"format is {layout.format!r}; give one of {', '.join(writers)}.")
     writer = writers[layout.format]
     return writer(Path(path).absolute(), layout, annotations, overwrite=overwrite)
 
@@ -298,7 +299,7 @@ def write_record(
     template: RecordReader | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write a record under a header that holds nothing but how the samples are laid out.
+    """Write a record with a header that holds nothing but the layout of the samples.
 
     Gains come from a short list, by the amplitude of each lead, and sampling rates are rounded
     to whole Hz (to 0.5 Hz below 250 Hz, to 0.1 Hz below 100 Hz): both would otherwise identify
@@ -315,10 +316,10 @@ def write_record(
         ``"wfdb"``, ``"edf"``, ``"dicom"``, ``"csv"``, ``"parquet"``, ``"hdf5"`` or
         ``"npz"``; by default that of the template, else by the extension of `path`.
     template : RecordReader, optional
-        The recording that this one was made from (it may be closed). The variant of the
-        format and the kinds of annotations are those of the template.
+        The recording that this record was anonymized from (it may be closed). The variant
+        of the format and the types of annotations are those of the template.
     overwrite : bool, default=False
-        Replace a file that is there.
+        Whether an existing file is replaced.
 
     Returns
     -------
@@ -328,7 +329,7 @@ def write_record(
     Raises
     ------
     FileExistsError
-        If the file is there and must not be replaced.
+        If the file exists and must not be replaced.
     ValueError
         If the format is unknown or cannot hold such a record, or if record and template
         differ in rate, leads or length.
@@ -359,11 +360,11 @@ def write_record(
     else:
         _check_same(record, template.layout)
         layout = template.layout.in_format(format)
-        marks = template.annotations
+        original = template.annotations
         annotations = (
             Annotations.of_beats(record.r_peaks, record.beat_labels)
-            if marks is None
-            else marks.retimed(record.r_peaks, record.beat_labels, record.n_times)
+            if original is None
+            else original.retimed(record.r_peaks, record.beat_labels, record.n_times)
         )
     with create_record(path, layout, annotations, overwrite=overwrite) as writer:
         writer.write(record.signal)

@@ -26,18 +26,18 @@ _MILLIVOLTS = 0.5
 
 
 def _plain_dataset(file: Any, name: str) -> Any:
-    """Return a dataset that lies in this file, not in another one that it points to."""
+    """Return a dataset of this file; links to other files are refused."""
     h5py = load_extra("h5py", "hdf5")
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise ECGReadError("bad_header", f"want a dataset {name!r} in the file itself")
+        raise ECGReadError("bad_header", f"a dataset {name!r} in the file itself is missing")
     data = file[name]
     if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
-        raise ECGReadError("bad_header", f"want a dataset {name!r} in the file itself")
+        raise ECGReadError("bad_header", f"a dataset {name!r} in the file itself is missing")
     return data
 
 
 class HDF5Writer(RecordWriter):
-    """Writes one recording after the other; the id of each is its position in the file."""
+    """Writes several recordings; the id of each is its position in the file."""
 
     holds_many = True
 
@@ -45,7 +45,7 @@ class HDF5Writer(RecordWriter):
         h5py = load_extra("h5py", "hdf5")
         layout = self.layout
         shape = (layout.n_times, layout.n_leads)
-        self._file = h5py.File(self._staged.parts[0], "w")
+        self._file = h5py.File(self._staged.unfinished[0], "w")
         self._tracings = self._file.create_dataset(
             "tracings", (layout.n_records, *shape), "<f4", chunks=(1, *shape), compression=1
         )
@@ -89,7 +89,9 @@ class HDF5(Format):
             file = h5py.File(stream, "r")
             data = _plain_dataset(file, "tracings")
             if data.ndim != 3 or data.dtype.kind not in "fi":
-                raise ECGReadError("bad_header", "want tracings of three dimensions, numbers")
+                raise ECGReadError(
+                    "bad_header", "tracings must be numeric, with three dimensions"
+                )
             n_records, n_times, n_leads = data.shape
             if not 0 <= source.index < n_records:
                 raise ECGReadError("no_lead", f"it holds {n_records} recordings")
@@ -101,7 +103,7 @@ class HDF5(Format):
             if rate is None:
                 raise ECGReadError("bad_rate", "give sampling_rate=...")
             source.limits.check_shape(n_times, n_leads, rate)
-            # A stored chunk is unpacked as a whole.
+            # HDF5 unpacks a stored chunk as a whole.
             for size in (n_times * n_leads, np.prod(data.chunks or (1,), dtype=float)):
                 source.limits.check_memory(int(size))
             leads = STANDARD_LEADS if n_leads == 12 else ("",) * n_leads

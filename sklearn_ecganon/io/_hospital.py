@@ -1,8 +1,8 @@
 """Formats of ECG carts and Holter recorders, read through ecgdatakit.
 
-The library decodes; this module decides what reaches it. It limits the size of a file, walks
-through XML before any tree is built, and takes nothing out of the result but leads, units and
-rate. Median beats, measurements, names and texts stay behind.
+The library decodes files; this module decides which files it may decode. It limits the size of
+a file, checks XML before a tree is built, and uses only leads, units and rate of the result.
+Median beats, measurements, names and texts are dropped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MAX_TREE_BYTES = 2**25
 _MAX_SCP_BYTES = 2**21
 #: Largest MFER file in bytes: all of it is decoded at once.
 _MAX_MFER_BYTES = 2**26
-#: What ecgdatakit warns of where a file holds more than it reads.
+#: Warnings of ecgdatakit about content that it does not read.
 _LEFT_OUT = re.compile(r"only the first|ignored", re.IGNORECASE)
 
 
@@ -48,7 +48,7 @@ class HospitalFormat(Format):
     parser : tuple of (str, str)
         Module and class in ``ecgdatakit.parsing.parsers``.
     max_bytes : int
-        Largest file.
+        Largest size of a file in bytes.
     """
 
     writer = None
@@ -56,7 +56,7 @@ class HospitalFormat(Format):
     max_bytes: ClassVar[int]
 
     def check(self, path: Path) -> None:
-        """Refuse a file that the library should not see."""
+        """Refuse a file that could harm the library; by default none."""
 
     def open(self, source: Source) -> RecordReader:
         """Read the rhythm of a recording."""
@@ -64,7 +64,7 @@ class HospitalFormat(Format):
         return self._reader(record, source, _codes(messages, source))
 
     def identity(self, source: Source) -> IdentityFacts:
-        """Read the date of acquisition, and who the recording is of."""
+        """Read the date of acquisition, and the fields about the patient."""
         record, _ = self._parse(source)
         date, patient = record.recording.date, record.patient
         facts = {
@@ -81,7 +81,7 @@ class HospitalFormat(Format):
         load_extra("ecgdatakit", "hospital")
         if source.size > self.max_bytes:
             raise ECGReadError("too_large", f"more than {self.max_bytes} bytes")
-        # A sample takes a byte at least, in each of these formats.
+        # In each of these formats a sample needs at least one byte.
         source.limits.check_memory(source.size)
         self.check(source.path)
         module, name = self.parser
@@ -108,12 +108,12 @@ class HospitalFormat(Format):
         signal = np.full((n_times, len(chosen)), np.nan, order="F")
         gains: list[float] = []
         for column, (lead, unit) in enumerate(zip(chosen, selection.scale, strict=True)):
-            # Leads that are shorter than the others end in a gap.
+            # Shorter leads end in a gap.
             signal[: len(lead.samples), column] = _physical(lead) * unit
             resolution = abs(lead.resolution) * unit if lead.is_raw else 0.0
             gains.append(float(1 / resolution) if resolution else 1.0)
         if np.isinf(signal).any():
-            raise ECGReadError("bad_gain", "a lead has values without end")
+            raise ECGReadError("bad_gain", "a lead has infinite values")
         layout = Layout(self.name, rate, selection.names, n_times)
         return RecordReader.of_array(
             layout,
@@ -131,13 +131,13 @@ def _physical(lead: Any) -> NDArray[np.float64]:
 
 
 def _codes(messages: list[warnings.WarningMessage], source: Source) -> tuple[str, ...]:
-    """Return codes for what the library warned of; its own words may quote the file."""
+    """Return codes for the warnings of the library, whose texts may quote the file."""
     from ecgdatakit.exceptions import ChecksumWarning
 
     codes = []
     if any(issubclass(message.category, ChecksumWarning) for message in messages):
         if source.limits.checksum == "refuse":
-            raise ECGReadError("bad_checksum", "Limits(checksum='warn') reads it all the same")
+            raise ECGReadError("bad_checksum", "use Limits(checksum='warn') to read it anyway")
         codes.append("bad_checksum")
     if any(_LEFT_OUT.search(str(message.message)) for message in messages):
         codes.append("left_out_channels")
@@ -145,7 +145,7 @@ def _codes(messages: list[warnings.WarningMessage], source: Source) -> tuple[str
 
 
 class _XMLFormat(HospitalFormat):
-    """A format in XML, known by the name of an element near the start."""
+    """A format in XML, recognized by the name of an element near the start."""
 
     suffixes = (".xml",)
     has_common_suffix = True
@@ -159,7 +159,7 @@ class _XMLFormat(HospitalFormat):
         return text.startswith(b"<") and self.element.search(text) is not None
 
     def check(self, path: Path) -> None:
-        """Walk through the document before a tree of it is built."""
+        """Check the document before a tree of it is built."""
         check_xml(path)
 
 
@@ -187,7 +187,7 @@ class PhilipsXML(_XMLFormat):
     element = re.compile(rb"<restingecgdata[\s>]")
 
     def check(self, path: Path) -> None:
-        """Walk through the document, and measure what its waveforms unpack to."""
+        """Check the document, and measure the size of its waveforms when unpacked."""
         check_xml(path, packed={"parsedwaveforms"})
 
 
@@ -201,7 +201,7 @@ class SCPECG(HospitalFormat):
     max_bytes = _MAX_SCP_BYTES
 
     def sniff(self, head: bytes) -> bool:
-        """Look for the mark in section 0, or for its pointer to itself."""
+        """Look for the signature in section 0, or for the pointer of the section to itself."""
         if head[16:22] == b"SCPECG":
             return True
         if len(head) < 32:
@@ -225,7 +225,7 @@ class MFER(HospitalFormat):
         return head[:1] == b"@" and head[2:6] == b"MFR "
 
     def check(self, path: Path) -> None:
-        """Count channels and frames before memory is taken for each."""
+        """Count channels and frames before memory is allocated for them."""
         MFERWalk().walk(path.read_bytes())
 
 
@@ -245,5 +245,5 @@ class KardiaJSON(HospitalFormat):
         return text.startswith(b"{") and b'"recordedAt"' in text
 
     def check(self, path: Path) -> None:
-        """Measure how deep the document is nested."""
+        """Measure the depth of the document."""
         check_json(path)

@@ -1,4 +1,4 @@
-"""Measure what a file of an ECG cart would take, before a library decodes it."""
+"""Measure how much memory a file of an ECG cart needs, before a library decodes it."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _MAX_GROUPS = 4
 
 
 def check_xml(path: Path, packed: Collection[str] = ()) -> None:
-    """Walk through an XML document without building a tree, and refuse what may do harm.
+    """Check an XML document without building a tree, and refuse dangerous documents.
 
-    A document type may declare entities that expand to any size or name other files. None of
-    the formats here needs one.
+    A document type may declare entities that expand to any size or that name other files. No
+    supported format needs one.
 
     Parameters
     ----------
     path : Path
         The document.
     packed : collection of str, optional
-        Elements whose text is Base64 of data in the compression of Philips.
+        Elements whose text is Base64 of data in Philips' compression.
     """
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -81,13 +81,13 @@ def check_xml(path: Path, packed: Collection[str] = ()) -> None:
 def check_xli(text: str) -> None:
     """Refuse compressed waveforms that unpack to too many samples, without unpacking them.
 
-    The compression is LZW with codes of ten bits: one code may stand for 768 bytes. Text that
-    is not compressed passes, because its chunks do not add up.
+    The compression is LZW with codes of ten bits: one code may represent 768 bytes. Text that
+    is not compressed passes, because the sizes of its chunks are inconsistent.
     """
     try:
         data = base64.b64decode("".join(text.split()), validate=True)
     except ValueError:
-        return  # The library refuses it, or it is plain numbers.
+        return  # The text is invalid, which the library refuses, or it is plain numbers.
     n_bytes = place = 0
     while place + 8 <= len(data):
         size = int.from_bytes(data[place : place + 4], "little", signed=True)
@@ -101,9 +101,9 @@ def check_xli(text: str) -> None:
 
 
 def _lzw_length(chunk: bytes) -> int:
-    """Return how many bytes an LZW stream with codes of ten bits unpacks to.
+    """Return the unpacked size of an LZW stream with codes of ten bits, in bytes.
 
-    It follows the decoder of the library step by step, with lengths in the place of strings.
+    It follows the decoder of the library step by step, with lengths instead of strings.
     """
     bits = np.unpackbits(np.frombuffer(chunk, np.uint8))
     codes = bits[: len(bits) // 10 * 10].reshape(-1, 10) @ (1 << np.arange(9, -1, -1))
@@ -132,7 +132,7 @@ class MFERWalk:
         self.is_little = False
 
     def walk(self, content: bytes, depth: int = 0) -> None:
-        """Look at every definition."""
+        """Check every definition."""
         if depth > _MAX_GROUPS:
             raise ECGReadError("too_large", "it is nested too deeply")
         place = 0

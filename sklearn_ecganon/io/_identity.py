@@ -1,4 +1,4 @@
-"""What a header states about the person: read apart from the signal, and never written."""
+"""Facts of a header about the person, which are read separately and never written."""
 
 from __future__ import annotations
 

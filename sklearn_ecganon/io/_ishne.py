@@ -76,7 +76,7 @@ class ISHNE(Format):
         (rate,) = struct.unpack_from("<h", header, 272)
         if not 1 <= n_leads <= _MAX_LEADS:
             raise ECGReadError("bad_header", "it has no number of leads from 1 to 12")
-        # Many recorders write the length they were set to, not the recorded one.
+        # Many recorders write the planned length, not the recorded one.
         n_times = (source.size - start) // (2 * n_leads)
         source.limits.check_shape(n_times, n_leads, float(rate))
         selection = select_channels(

@@ -1,4 +1,4 @@
-"""Everything that may be copied from the header of one file into that of another."""
+"""The part of a header that may be copied into the header of a release."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["Layout"]
 
 STANDARD_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 
-#: Names a lead may keep. What is not here becomes "lead 1", "lead 2" ...: a lead's name is
-#: free text in most formats, and free text may name the patient.
+#: Names that a lead may have in a release. Others become "lead 1", "lead 2" ..., because lead
+#: names are free text in most formats, and free text may name the patient.
 KNOWN_LEADS = (
     *STANDARD_LEADS,
     *("V7", "V8", "V9", "V3R", "V4R", "V5R", "V6R", "X", "Y", "Z", "VX", "VY", "VZ"),
@@ -25,13 +25,13 @@ _PROPER = {lead.lower(): lead for lead in KNOWN_LEADS} | {
     **{"di": "I", "dii": "II", "diii": "III", "d1": "I", "d2": "II"},
     **{"ekg": "ECG", "ekg1-ekg2": "ECG", "ecg1-ecg2": "ECG"},
 }
-#: What may stand before the name of a lead, once or several times: "ECG lead II".
+#: Prefixes of the name of a lead, one or several: "ECG lead II".
 _PREFIX = re.compile(
     r"^(?:(?:mdc_)?ecg_lead_|mdc_ecg_elec_potl_|(?:ecg|ekg|lead|channel)[ _:-]+)+",
     re.IGNORECASE,
 )
 
-#: Millivolts in one of each unit.
+#: Value of each unit in mV.
 MILLIVOLTS = {
     **{"mv": 1.0, "millivolt": 1.0, "millivolts": 1.0},
     **{"uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "microvolt": 1e-3, "microvolts": 1e-3},
@@ -39,8 +39,8 @@ MILLIVOLTS = {
     **{"v": 1e3, "volt": 1e3, "volts": 1e3},
 }
 
-#: Rates from here on are rounded to whole Hz; slower ones to steps of a half or a tenth, so
-#: that none changes by more than 0.25 %.
+#: Rates of 250 Hz or more are rounded to whole Hz, lower ones to steps of 0.5 Hz or 0.1 Hz. No
+#: rate changes by more than 0.25 %.
 _ROUNDED_TO = ((250.0, 1.0), (100.0, 0.5), (10.0, 0.1))
 
 
@@ -64,7 +64,7 @@ def shared_rate(sampling_rate: float) -> float:
 
 
 def allowed_leads(names: Sequence[str]) -> tuple[str, ...]:
-    """Return one name a lead, each out of `KNOWN_LEADS` or ``lead 1``, ``lead 2`` ..."""
+    """Return a name for each lead: one of `KNOWN_LEADS`, or ``lead 1``, ``lead 2`` ..."""
     bare = [_PREFIX.sub("", str(name).strip()).lower() for name in names]
     # "D3" is the third limb lead beside D1 or D2; alone it is a bipolar chest lead.
     proper = _PROPER | ({"d3": "III"} if {"d1", "d2"} & set(bare) else {})
@@ -79,11 +79,11 @@ def allowed_leads(names: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a recording is laid out: all that a written header is made of.
+    """The layout of a recording: everything that the header of a release contains.
 
     There is no field for a name, a date, a device or a remark, so that none can be written.
-    There is none for a gain, an offset or a range of values either: a file that was scaled
-    to its own extremes is identified by them. Writers choose theirs from a short list.
+    There is no field for a gain, an offset or a range of values either, because the extremes
+    of a recording identify it. Writers choose the gain from a short list.
 
     Parameters
     ----------
@@ -92,13 +92,14 @@ class Layout:
     sampling_rate : float
         In Hz.
     lead_names : tuple of str
-        One name a lead. Names that are not known ECG leads become ``lead 1``, ``lead 2`` ...
+        A name for each lead. Names that are not known ECG leads become ``lead 1``,
+        ``lead 2`` ...
     n_times : int
-        Samples of each lead.
+        Number of samples of each lead.
     variant : str, default=""
-        What the format offers a choice of, out of its own closed list.
+        Variant of the format, out of a closed list of the format.
     n_records : int, default=1
-        Recordings of this shape in the file; more than one in HDF5 only.
+        Number of recordings of this shape in the file; more than one in HDF5 only.
 
     Examples
     --------
@@ -125,7 +126,7 @@ class Layout:
 
     @classmethod
     def of(cls, record: ECGRecord, format: str) -> Layout:
-        """Return a layout for a record that came from no file.
+        """Return the layout of a record that was not read from a file.
 
         Parameters
         ----------

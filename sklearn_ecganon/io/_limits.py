@@ -1,4 +1,4 @@
-"""How much a file may ask for."""
+"""Limits on the sizes that a file may declare."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["Limits"]
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one file may ask for before it is refused.
+    """Limits on the sizes that one file may declare; larger files are refused.
 
-    What a header declares is compared with these and with the real size of the file before
-    any memory is taken.
+    The sizes in a header are compared with these limits and with the real size of the file
+    before memory is allocated.
 
     Parameters
     ----------
@@ -27,15 +27,15 @@ class Limits:
         Length of one record in seconds; 31 days by default.
     max_values : int, default=2**28
         Samples times leads held in memory at once: those of a whole record in `read_record`,
-        of one stretch in `open_record`. The default allows 2 GiB.
+        of one segment in `open_record`. The default allows 2 GiB.
     max_header_bytes : int, default=2**20
         Size of a header.
     max_annotation_bytes : int, default=2**24
         Size of an annotation file.
     checksum : {"refuse", "warn"}, default="refuse"
-        What to do where samples disagree with the checksum in a WFDB header: refuse the
-        record (reason ``bad_checksum``), or read it and note ``bad_checksum`` among the
-        reader's `warnings`. Eleven published recordings of the ECG-ID Database disagree.
+        What to do if samples disagree with the checksum in a WFDB header: refuse the record
+        (reason ``bad_checksum``), or read it and add ``bad_checksum`` to the `warnings` of
+        the reader. Eleven published recordings of the ECG-ID Database disagree.
 
     Examples
     --------
@@ -57,7 +57,22 @@ class Limits:
             raise ValueError(f"checksum is {self.checksum!r}; give 'refuse' or 'warn'.")
 
     def check_shape(self, n_times: int, n_leads: int, sampling_rate: float) -> None:
-        """Refuse a record that declares more than may be, or nothing."""
+        """Raise an error if a record declares too much, or nothing.
+
+        Parameters
+        ----------
+        n_times : int
+            Samples of each lead.
+        n_leads : int
+            Number of leads.
+        sampling_rate : float
+            In Hz.
+
+        Raises
+        ------
+        ECGReadError
+            With the reason.
+        """
         if not (math.isfinite(sampling_rate) and sampling_rate > 0):
             raise ECGReadError("bad_rate")
         if n_times < 1 or n_leads < 1:
@@ -70,10 +85,21 @@ class Limits:
             raise ECGReadError("too_large", f"longer than {self.max_duration:g} s")
 
     def check_memory(self, n_values: int) -> None:
-        """Refuse to hold more values at once than may be."""
+        """Raise an error if too many values would be in memory at once.
+
+        Parameters
+        ----------
+        n_values : int
+            Number of samples of all leads together.
+
+        Raises
+        ------
+        ECGReadError
+            If there are more than `max_values`.
+        """
         if n_values > self.max_values:
             raise ECGReadError(
                 "too_large",
                 f"more than {self.max_values} values at once; raise Limits(max_values=...), "
-                "or read it in stretches with open_record",
+                "or read it in segments with open_record",
             )

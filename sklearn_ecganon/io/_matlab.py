@@ -24,7 +24,7 @@ from sklearn_ecganon.io._layout import STANDARD_LEADS, Layout
 from sklearn_ecganon.io._limits import Limits
 from sklearn_ecganon.io._reader import RecordReader
 
-#: Where the signal may be, the most usual first: in the challenges of PhysioNet ``val``, in
+#: Names of the signal, the most common first: in the challenges of PhysioNet ``val``, in
 #: that of the China Physiological Signal Challenge ``ECG.data``.
 _SIGNALS = ("val", "ecg.data", "signal", "signals", "ecg", "data", "x")
 _RATES = ("fs", "sampling_rate", "samplingrate", "sfreq", "frequency", "ecg.fs")
@@ -40,7 +40,7 @@ _CHUNK = 2**20
 
 
 class MATLAB(Format):
-    """Arrays of MATLAB, of which the signal is read."""
+    """Arrays of MATLAB; only the signal is read."""
 
     name = "matlab"
     suffixes = (".mat",)
@@ -59,7 +59,7 @@ class MATLAB(Format):
         return is_matrix and _NAME.fullmatch(head[20 : 20 + max(0, n_name)]) is not None
 
     def open(self, source: Source) -> RecordReader:
-        """Read the array; what it may unpack to is measured first."""
+        """Read the array after measuring its unpacked size."""
         with source.path.open("rb") as file:
             is_hdf5 = file.read(10) == b"MATLAB 7.3"
         arrays = _read_hdf5(source) if is_hdf5 else _read_mat(source)
@@ -67,14 +67,14 @@ class MATLAB(Format):
         if values is not None and values.ndim == 1:
             values = values[:, np.newaxis]  # a row that was simplified to a list
         if values is None or values.ndim != 2 or values.dtype.kind not in "fiu":
-            raise ECGReadError("bad_header", "want a matrix of numbers called val")
+            raise ECGReadError("bad_header", "a numeric matrix named val is missing")
         rate = source.sampling_rate
         for name in _RATES:
             if rate is None and name in arrays and arrays[name].size == 1:
                 rate = float(arrays[name].reshape(-1)[0])
         if rate is None:
             raise ECGReadError("bad_rate", "give sampling_rate=...")
-        # Leads in rows or in columns: there are fewer leads than moments.
+        # Leads may be rows or columns; there are fewer leads than samples.
         values = values.T if values.shape[0] < values.shape[1] else values
         n_times, n_leads = values.shape
         source.limits.check_shape(n_times, n_leads, rate)
@@ -116,7 +116,7 @@ def _read_mat(source: Source) -> dict[str, NDArray]:
 
 
 def _check_unpacked(path: Path, order: str, limits: Limits) -> None:
-    """Measure what the compressed elements of version 5 unpack to."""
+    """Measure the unpacked size of the compressed elements of version 5."""
     n_bytes = 0
     with path.open("rb") as file:
         file.seek(128)
@@ -130,7 +130,7 @@ def _check_unpacked(path: Path, order: str, limits: Limits) -> None:
             while packed and not stream.eof:
                 n_bytes += len(stream.decompress(packed, _CHUNK))
                 packed = stream.unconsumed_tail
-                # A value takes a byte at least.
+                # A value needs at least one byte.
                 limits.check_memory(n_bytes)
 
 
@@ -144,7 +144,7 @@ def _read_hdf5(source: Source) -> dict[str, NDArray]:
             if data.external or data.is_virtual or data.dtype.kind not in "fiu":
                 continue
             source.limits.check_memory(int(data.size))
-            # A stored chunk is unpacked as a whole.
+            # HDF5 unpacks a stored chunk as a whole.
             source.limits.check_memory(int(np.prod(data.chunks or (1,), dtype=float)))
             arrays[name.replace("/", ".").lower()] = np.asarray(data)
     return arrays

@@ -1,4 +1,4 @@
-"""Decode a MATLAB file of version 4 or 5 in a process of its own.
+"""Decode a MATLAB file of version 4 or 5 in a separate process.
 
 The decoder of SciPy is compiled and meant for honest files: a damaged one may end the process
 or keep it busy without end. `_matlab` runs this script, and refuses the file then.

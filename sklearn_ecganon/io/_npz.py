@@ -1,4 +1,4 @@
-"""NumPy archives: ``signal`` and ``sampling_rate``, and what else a record has."""
+"""NumPy archives: ``signal``, ``sampling_rate`` and the other fields of a record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._reader import RecordReader
 from sklearn_ecganon.io._writer import RecordWriter
 
-#: Arrays that are looked at: which kinds of dtype, how many dimensions.
+#: Arrays that are read: allowed kinds of dtype, and number of dimensions.
 _MEMBERS = {
     "signal": ("fiu", 2),
     "sampling_rate": ("fiu", 0),
@@ -45,7 +45,7 @@ def _read_member(archive: zipfile.ZipFile, name: str, source: Source) -> NDArray
         else:
             raise ECGReadError("bad_header", "an array is of an unknown version")
         if dtype.kind not in kinds or len(shape) != n_dims:
-            raise ECGReadError("bad_header", f"want {name} of {n_dims} dimensions")
+            raise ECGReadError("bad_header", f"{name} must have {n_dims} dimensions")
         if math.prod(shape) * dtype.itemsize + file.tell() != entry.file_size:
             raise ECGReadError("truncated")
     if name == "signal":
@@ -57,7 +57,7 @@ def _read_member(archive: zipfile.ZipFile, name: str, source: Source) -> NDArray
 
 
 class NPZWriter(RecordWriter):
-    """Writes mV as float32, or float64 where asked for."""
+    """Writes mV as float32, or as float64 on request."""
 
     def _save(self, signal: NDArray[np.float64], target: Path) -> None:
         arrays: dict[str, Any] = {
@@ -89,7 +89,7 @@ class NPZ(Format):
         with zipfile.ZipFile(source.path) as archive:
             names = {Path(name).stem for name in archive.namelist()}
             if "signal" not in names:
-                raise ECGReadError("bad_header", "want an array called signal, in mV")
+                raise ECGReadError("bad_header", "an array named signal in mV is missing")
             rate = source.sampling_rate
             if "sampling_rate" in names:
                 rate = float(_read_member(archive, "sampling_rate", source))

@@ -1,14 +1,13 @@
-"""Turn millivolts into whole numbers with a gain out of a short list."""
+"""Convert millivolts to integers, with a gain out of a short list."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: Digital units a millivolt that a written file may have. The first is the usual one: a
-#: microvolt a step, which covers 32 mV in 16 bits. The others are for larger releases.
-#: A gain that a recorder or a library computed for one recording identifies this recording,
-#: which is why the gain of the input is never used.
+#: Gains of written files in digital units per mV. The first is the default: one step is 1 uV,
+#: and 16 bits cover 32 mV. The others are for larger amplitudes. The gain of the input is never
+#: used, because a gain that was computed for one recording identifies it.
 GAINS = (1000, 500, 200, 100, 50, 20, 10, 5, 2, 1)
 
 
@@ -17,7 +16,7 @@ class Quantizer:
 
     Each lead begins with the finest gain. When a chunk does not fit, the gain of its lead
     falls to the next one of `GAINS` that does, and the writer scales what it has already
-    written. No chunk is kept.
+    written. Chunks are not stored.
 
     Parameters
     ----------
@@ -31,9 +30,9 @@ class Quantizer:
     Attributes
     ----------
     gain : ndarray of float of shape (n_leads,)
-        Digital units a mV so far.
+        Present gain in digital units per mV.
     n_clipped : int
-        Values beyond the range of the coarsest gain, which is more than 32 V in 16 bits.
+        Number of values beyond the range of the coarsest gain: more than 32 V in 16 bits.
     """
 
     def __init__(self, n_leads: int, largest: int, gap: int) -> None:
@@ -57,16 +56,16 @@ class Quantizer:
         digital : ndarray of int32 of shape (n_times, n_leads)
             At the present gain.
         ratio : ndarray of shape (n_leads,) or None
-            New gain divided by the one of former chunks; None where no gain has changed.
+            New gain divided by the gain of earlier chunks; None if no gain has changed.
         """
         if not len(chunk):
             return chunk.astype(np.int32), None
-        # A lead with a gap has NaN as its extremes, and needs a second look.
+        # The extremes of a lead with a gap are NaN here and are computed separately.
         peaks = np.maximum(chunk.max(axis=0), -chunk.min(axis=0))
         has_gap = np.isnan(peaks)
         if has_gap.any():
-            some = chunk[:, has_gap]
-            extremes = np.fmax(np.fmax.reduce(some), -np.fmin.reduce(some))
+            with_gaps = chunk[:, has_gap]
+            extremes = np.fmax(np.fmax.reduce(with_gaps), -np.fmin.reduce(with_gaps))
             # A lead without any sample needs no range.
             peaks[has_gap] = np.fmax(extremes, 0.0)
         ratio = self._lower(peaks)
@@ -81,7 +80,7 @@ class Quantizer:
         return values.astype(np.int32), ratio
 
     def _lower(self, peaks: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """Lower the gains to fit peaks in mV; return by how much."""
+        """Lower the gains to fit peaks in mV; return the ratio of new to old gains."""
         if (peaks * self.gain <= self._largest).all():
             return None
         fitting = [
@@ -96,6 +95,6 @@ class Quantizer:
     def rescale(
         self, digital: NDArray[np.integer], ratio: NDArray[np.float64]
     ) -> NDArray[np.int32]:
-        """Return digital values of a former gain as those of the present one."""
+        """Convert digital values from an earlier gain to the present one."""
         scaled = np.rint(digital * ratio)
         return np.where(digital == self._gap, self._gap, scaled).astype(np.int32)

@@ -1,4 +1,4 @@
-"""An open recording: what is known about it, and its samples a stretch at a time."""
+"""An open recording, whose samples are read in segments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_ecganon.io._annotations import Annotations
-from sklearn_ecganon.io._errors import ECGReadError, fenced
+from sklearn_ecganon.io._errors import ECGReadError, sanitized
 from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._limits import Limits
 from sklearn_ecganon.records import ECGRecord
@@ -18,44 +18,45 @@ __all__ = ["RecordReader"]
 
 Fetch = Callable[[int, int], NDArray[np.float64]]
 
-#: Digital units a millivolt that a recorder may have; anything beyond is a mistake.
+#: Smallest and largest plausible gain, in digital units per mV.
 _GAINS = (1e-6, 1e12)
 
 
 class RecordReader:
-    """A recording opened by `open_record`, read in stretches of bounded memory.
+    """A recording opened by `open_record`, read in segments of bounded memory.
 
     Use it in a ``with`` block, or call `close`.
 
     Parameters
     ----------
     layout : Layout
-        Format, rate, leads and length: all that a copy of the file needs.
+        Format, rate, leads and length: everything that the header of a copy needs.
     fetch : callable
-        Takes first sample and one past the last, returns mV of shape (n_times, n_leads).
+        Takes the first sample and one past the last; returns mV of shape (n_times, n_leads).
     limits : Limits
-        How much may be held at once.
+        Largest size of one segment in memory.
     annotations : Annotations, optional
-        Of the whole recording. Those outside of it are dropped, and of several beats at one
-        sample all but the first; the warning ``dropped_annotations`` reports it.
+        Annotations of the whole recording. Those outside of it are dropped, and so are all
+        but the first of several beats at one sample; the warning ``dropped_annotations``
+        reports it.
     gain : tuple of float, default=()
-        Digital units a mV of each lead, as the file has them; empty where samples are stored
-        as floating-point numbers. It is shown to the user and never written.
+        Digital units per mV of each lead in the file; empty if samples are stored as
+        floating-point numbers. It is shown to the user and never written.
     warnings : tuple of str, default=()
-        Codes of what was wrong and accepted all the same.
+        Codes of defects that do not prevent reading.
     n_records : int, default=1
-        Recordings in the same file.
+        Number of recordings in the file.
     close : callable, optional
-        Called by `close`.
+        Function that `close` calls.
 
     Attributes
     ----------
     layout, gain, warnings, n_records
-        As given.
+        As passed to the constructor.
     annotations : Annotations or None
-        In order of time, within the recording.
+        Annotations within the recording, in order of time.
     n_dropped_annotations : int
-        How many were dropped.
+        Number of dropped annotations.
 
     Examples
     --------
@@ -127,17 +128,17 @@ class RecordReader:
 
     @property
     def sampling_rate(self) -> float:
-        """Samples a second, in Hz."""
+        """Sampling rate in Hz."""
         return self.layout.sampling_rate
 
     @property
     def lead_names(self) -> tuple[str, ...]:
-        """Names of the leads, known ones only."""
+        """Names of the leads, out of a list of known names."""
         return self.layout.lead_names
 
     @property
     def n_times(self) -> int:
-        """Samples of each lead."""
+        """Number of samples of each lead."""
         return self.layout.n_times
 
     @property
@@ -146,7 +147,7 @@ class RecordReader:
         return self.layout.n_leads
 
     def read(self, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
-        """Read a stretch.
+        """Read a segment.
 
         Parameters
         ----------
@@ -163,25 +164,25 @@ class RecordReader:
         Raises
         ------
         ECGReadError
-            If the stretch cannot be decoded or is larger than the limits allow.
+            If the segment cannot be decoded or is larger than the limits allow.
         """
         stop = self.n_times if stop is None else stop
         if not 0 <= start < stop <= self.n_times:
             raise ValueError(f"cannot read {start}..{stop} out of 0..{self.n_times} samples.")
         self._limits.check_memory((stop - start) * self.n_leads)
-        with fenced():
+        with sanitized():
             signal = np.asarray(self._fetch(start, stop), np.float64)
             if signal.shape != (stop - start, self.n_leads) or np.isinf(signal).any():
                 raise ValueError
         return signal
 
     def chunks(self, n_times: int = 2**18) -> Iterator[NDArray[np.float64]]:
-        """Read the whole recording, a stretch after the other.
+        """Read the whole recording in segments.
 
         Parameters
         ----------
         n_times : int, default=2**18
-            Samples of each lead in one stretch.
+            Number of samples of each lead in one segment.
 
         Yields
         ------
@@ -202,7 +203,7 @@ class RecordReader:
         Returns
         -------
         record : ECGRecord
-            With `r_peaks` and `beat_labels` (AAMI classes) where the file marks beats.
+            With `r_peaks` and `beat_labels` (AAMI classes) if the file has annotated beats.
         """
         annotations = self.annotations
         return ECGRecord(
@@ -215,7 +216,7 @@ class RecordReader:
         )
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._close is not None:
             self._close()
             self._close = None

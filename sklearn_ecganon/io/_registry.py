@@ -1,4 +1,4 @@
-"""All formats by name, and how a format is recognized by content."""
+"""All formats by name, and their recognition by content."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FORMATS: dict[str, Format] = {
 _FOREIGN = (
     (0, b"GDF ", "GDF", "convert it to EDF, for example with BioSig's save2gdf -f=EDF"),
 )
-#: An XML document that holds one of these words is an ECG of another maker.
+#: An XML document with one of these words is an ECG in an unknown format.
 _ECG_WORDS = re.compile(rb"ecg|ekg|waveform", re.IGNORECASE)
 
 
@@ -63,7 +63,7 @@ def recognize(head: bytes) -> Format:
     """Return the format of a file that begins with these bytes, or refuse the file."""
     for place, signature, name, advice in _FOREIGN:
         if head[place : place + len(signature)] == signature:
-            raise ECGReadError("unsupported", f"{name} is not read; {advice}")
+            raise ECGReadError("unsupported", f"{name} is not supported; {advice}")
     for format in FORMATS.values():
         if format.sniff(head):
             return format
@@ -71,6 +71,6 @@ def recognize(head: bytes) -> Format:
     if text.startswith(b"<") and _ECG_WORDS.search(text):
         raise ECGReadError(
             "unsupported",
-            "this kind of XML is not read; export it as DICOM from the ECG system",
+            "this XML format is not supported; export DICOM from the ECG system",
         )
     raise ECGReadError("unknown_format", "for WFDB give the header, NAME.hea")

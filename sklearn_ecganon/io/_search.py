@@ -1,4 +1,4 @@
-"""Which files of a folder are recordings."""
+"""Find the recordings in a folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RecordingFile:
     format : str
         Name of its format, recognized by its content.
     size : int
-        Bytes, including those of the other files that its header names.
+        Size in bytes, including the other files that its header names.
     """
 
     path: str
@@ -36,7 +36,7 @@ class RecordingFile:
 
 @dataclass(frozen=True)
 class FolderContents:
-    """What `find_recordings` found in a folder.
+    """Content of a folder, as `find_recordings` returns it.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class FolderContents:
 def find_recordings(source: PathLike) -> FolderContents:
     """Find the recordings in a folder and all folders inside it.
 
-    A recording is recognized by its content. No more than the headers are read here.
+    Recordings are recognized by their content. Only headers are read.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ class _Search:
         claimed = {sidecar for files in sidecars.values() for sidecar in files}
         stems = {path.stem for path, format in formats.items() if format.claims_stem}
         for path, format in formats.items():
-            # A file with a signature is a recording, whatever other headers say about it.
+            # A file with a signature is a recording, even if other headers name it.
             if path in claimed and not format.has_signature:
                 continue
             size = sum(file.stat().st_size for file in (path, *sidecars[path]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sklearn_ecganon.io._errors import ECGReadError, fenced
+from sklearn_ecganon.io._errors import ECGReadError, sanitized
 from sklearn_ecganon.io._files import PathLike, Source, regular_file
 from sklearn_ecganon.io._format import Format
 from sklearn_ecganon.io._layout import MILLIVOLTS
@@ -32,7 +32,7 @@ def check_source(
     if units is not None and units.lower() not in MILLIVOLTS:
         raise ValueError(f"units is {units!r}; give 'V', 'mV', 'uV' or 'nV'.")
     given = Path(path).absolute()
-    with fenced():
+    with sanitized():
         folder = given.parent if root is None else Path(root)
         try:
             folder = folder.resolve(strict=True)

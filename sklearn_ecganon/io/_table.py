@@ -1,4 +1,4 @@
-"""Read tables with one column a lead and one row a moment: CSV and Parquet."""
+"""Read tables with one column for each lead and one row for each sample: CSV and Parquet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sklearn_ecganon.io._amplitude import check_amplitude
 from sklearn_ecganon.io._channels import select_channels
-from sklearn_ecganon.io._errors import ECGReadError, fenced, load_extra
+from sklearn_ecganon.io._errors import ECGReadError, load_extra, sanitized
 from sklearn_ecganon.io._files import Source
 from sklearn_ecganon.io._format import Format
 from sklearn_ecganon.io._layout import Layout
@@ -42,13 +42,13 @@ def _rate_of_times(seconds: NDArray[np.float64]) -> float:
     if not len(steps) or not np.isfinite(steps).all():
         raise ECGReadError("bad_rate", "its column of times has gaps or is too short")
     mean = (seconds[-1] - seconds[0]) / len(steps)
-    # Times are often written with few decimals: each may be off, their mean is not.
+    # Times often have few decimals: each is rounded, but their mean is accurate.
     resolution = 10.0 ** -_decimals(seconds)
     if not mean > 0 or np.abs(steps - mean).max() > _JITTER * mean + resolution:
         raise ECGReadError("bad_rate", "the steps of its column of times are not all the same")
     rate = 1 / mean
     nearest = round(rate)
-    # Where the decimals do not separate 360 Hz from 359.9999, take the whole number.
+    # If the decimals cannot distinguish 360 Hz from 359.9999 Hz, use the integer.
     uncertainty = rate * resolution / (seconds[-1] - seconds[0])
     is_whole = nearest and abs(rate - nearest) <= uncertainty
     return float(nearest) if is_whole else float(rate)
@@ -64,11 +64,11 @@ def _seconds_of_clock(texts: Sequence[str]) -> NDArray[np.float64]:
     texts = [text.strip("[]'\" ").replace(",", ".") for text in texts]
     seconds = np.empty(len(texts))
     for row, text in enumerate(texts):
-        clock = next(part for part in re.split(r"[T ]", text) if ":" in part)
+        clock = next(field for field in re.split(r"[T ]", text) if ":" in field)
         clock = re.sub(r"(?:Z|[-+]\d{2}:?\d{2})$", "", clock)
-        parts = [float(part) for part in clock.split(":")]
-        seconds[row] = sum(part * 60**i for i, part in enumerate(reversed(parts)))
-    # A day is added at each midnight. Dates are not needed for that, and are not kept.
+        fields = [float(field) for field in clock.split(":")]
+        seconds[row] = sum(value * 60**i for i, value in enumerate(reversed(fields)))
+    # A day is added at each midnight, so that no dates are needed.
     days = np.cumsum(np.diff(seconds, prepend=seconds[:1]) < -_HALF_A_DAY)
     return seconds + 86_400.0 * days
 
@@ -76,7 +76,7 @@ def _seconds_of_clock(texts: Sequence[str]) -> NDArray[np.float64]:
 def _times(
     columns: Sequence[Column], values: dict[int, NDArray[np.float64]]
 ) -> NDArray[np.float64] | None:
-    """Return the seconds of the finest column of times, None where there is none."""
+    """Return the seconds of the finest column of times, None without such a column."""
     candidates = []
     for position, column in enumerate(columns):
         if not column.is_time or position not in values or column.unit.lower() == "min":
@@ -132,7 +132,7 @@ def _reader(
 
 
 class CSV(Format):
-    """Text with one line a moment."""
+    """Text with one line for each sample."""
 
     name = "csv"
     suffixes = (".csv", ".tsv", ".txt")
@@ -147,7 +147,7 @@ class CSV(Format):
 
     def open(self, source: Source) -> RecordReader:
         """Read the whole table."""
-        # Each value takes two bytes at least.
+        # Each value needs at least two bytes.
         source.limits.check_memory(source.size // 2)
         text = decoded(source.path.read_bytes())
         layout = None if text is None else table_layout(text[:_HEAD], is_cut=len(text) > _HEAD)
@@ -171,7 +171,7 @@ def _numbers(text: str, layout: TableLayout) -> dict[int, NDArray[np.float64]]:
     body = text.split("\n", layout.n_skipped)[-1] if layout.n_skipped else text
     n_fields = len(layout.columns)
     _check_widths(body, layout.delimiter, n_fields)
-    with fenced():
+    with sanitized():
         table: Any = pd.read_csv(
             io.StringIO(body),
             sep=r"\s+" if layout.delimiter == " " else layout.delimiter or "\x01",
@@ -205,7 +205,7 @@ def _check_widths(body: str, delimiter: str, n_fields: int) -> None:
 
 
 class Parquet(Format):
-    """Columns of numbers in a Parquet file, or one row of lists a recording."""
+    """Columns of numbers in a Parquet file, or one row of lists for each recording."""
 
     name = "parquet"
     suffixes = (".parquet",)
@@ -252,7 +252,7 @@ class Parquet(Format):
                 column = Column(column.name, "", "text")
             columns.append(column)
         if not values:
-            raise ECGReadError("bad_header", "want columns of numbers")
+            raise ECGReadError("bad_header", "there are no numeric columns")
         return _reader(self.name, columns, values, None, source)
 
 

@@ -1,4 +1,4 @@
-"""Find out how a table of text is laid out: titles, names, units, delimiter, decimal mark."""
+"""Determine the layout of a text table: titles, names, units, delimiter, decimal separator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from sklearn_ecganon.io._channels import is_other_signal
 from sklearn_ecganon.io._layout import MILLIVOLTS, allowed_leads
 
-#: Delimiter and decimal mark, the least ambiguous first. The empty delimiter means one column.
+#: Delimiter and decimal separator, the least ambiguous first. An empty delimiter means one
+#: column.
 _DIALECTS = (
     *((";", ","), (";", "."), ("\t", ","), ("\t", "."), ("|", "."), (",", ".")),
     *((" ", "."), (" ", ","), ("", "."), ("", ",")),
@@ -78,17 +79,17 @@ class Column:
 
     @property
     def is_time(self) -> bool:
-        """Whether it holds the time of each row."""
+        """Whether the column holds the time of each row."""
         return self.kind == "clock" or bool(_TIME_NAME.fullmatch(self.name))
 
     @property
     def is_index(self) -> bool:
-        """Whether it counts the rows."""
+        """Whether the column numbers the rows."""
         return bool(_INDEX_NAME.fullmatch(self.name))
 
     @property
     def is_named_lead(self) -> bool:
-        """Whether its name or unit is that of an ECG."""
+        """Whether the name or unit of the column is that of an ECG."""
         is_lead = not allowed_leads([self.name])[0].startswith("lead ")
         is_ecg = re.search(r"(?<![a-z])(?:ecg|ekg)", self.name, re.IGNORECASE) is not None
         return is_lead or is_ecg or self.unit.lower() in MILLIVOLTS
@@ -96,14 +97,14 @@ class Column:
 
 @dataclass(frozen=True)
 class TableLayout:
-    """How a table is laid out.
+    """The layout of a table.
 
     Attributes
     ----------
     delimiter : str
         One character; a space stands for any white space, nothing for a single column.
     decimal : str
-        Decimal mark.
+        Decimal separator.
     n_skipped : int
         Lines before the first row of numbers.
     columns : tuple of Column
@@ -120,7 +121,7 @@ class TableLayout:
 
 
 def decoded(content: bytes) -> str | None:
-    """Return text in UTF-8, UTF-16 or Latin-1; None if it is no text."""
+    """Decode text in UTF-8, UTF-16 or Latin-1; None if the bytes are not text."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = content.decode("utf-16", errors="ignore")
     elif content[1:40:2].count(0) > 10:
@@ -136,7 +137,7 @@ def decoded(content: bytes) -> str | None:
 
 
 def table_layout(text: str, *, is_cut: bool = False) -> TableLayout | None:
-    """Return how a table is laid out, None for text that is no recording.
+    """Return the layout of a table, None for text that is not a recording.
 
     Parameters
     ----------
@@ -153,7 +154,7 @@ def table_layout(text: str, *, is_cut: bool = False) -> TableLayout | None:
     for delimiter, decimal in _DIALECTS:
         rows = [_fields(line, delimiter) for line in lines]
         first = next((i for i, row in enumerate(rows) if _is_data(row, decimal)), None)
-        # The names over a gap at the start: all its fields are missing.
+        # The first row is a gap: all its fields are missing.
         if first is None or first > _MOST_TITLES:
             continue
         width = len(rows[first])
@@ -161,7 +162,7 @@ def table_layout(text: str, *, is_cut: bool = False) -> TableLayout | None:
             first -= 1
         body = [row for row in rows[first:] if row != [""]]
         n_rows = sum(_is_row(row, width, decimal) for row in body)
-        # Reading refuses a table in which some lines are damaged; it is a recording still.
+        # A table with some damaged lines is a recording, too; reading refuses it.
         if 2 * n_rows < len(body):
             continue
         body = [row for row in body if len(row) == width]
@@ -177,13 +178,13 @@ def table_layout(text: str, *, is_cut: bool = False) -> TableLayout | None:
 
 
 def _is_recording(layout: TableLayout, lines: Sequence[str]) -> bool:
-    """Return whether a table is a recording, not one of the many others in archives."""
+    """Return whether a table is a recording; archives hold many other tables."""
     numbers = [c for c in layout.columns if c.kind == "number" and not c.is_time]
     signals = [c for c in numbers if not c.is_index and not is_other_signal(c.name)]
     if any(column.unit.lower() in MILLIVOLTS for column in numbers):
         return True
     if not signals:
-        # A table that has nothing but times may be a recording that was cut.
+        # A table with nothing but times may be a truncated recording.
         return any(column.is_time for column in layout.columns) and not numbers
     if any(column.is_named_lead for column in signals):
         return True
@@ -203,7 +204,7 @@ def _described(
     delimiter: str,
     decimal: str,
 ) -> TableLayout | None:
-    """Read names, units and titles above the numbers; None where they do not fit."""
+    """Read names, units and titles above the numbers; None if they do not fit."""
     width = len(body[0])
     head = list(head)
     while head and head[-1] == [""]:
@@ -245,7 +246,7 @@ def _is_split(body: Sequence[list[str]]) -> bool:
 
 
 def _titles(lines: Sequence[str]) -> tuple[float | None, str, str]:
-    """Return rate, unit and lead that stand above a table."""
+    """Return rate, unit and lead from the lines above a table."""
     rate, unit, lead = None, "", ""
     for line in lines:
         match = _RATE_TITLE.search(line) or _HERTZ.search(line)
@@ -282,7 +283,7 @@ def _fields(line: str, delimiter: str) -> list[str]:
 
 
 def _outside_quotes(line: str, delimiter: str) -> list[str]:
-    """Split a line at the delimiters that do not stand between quotes."""
+    """Split a line at the delimiters outside of quotes."""
     if '"' not in line:
         return line.split(delimiter)
     fields, is_quoted = [""], False

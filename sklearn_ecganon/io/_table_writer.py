@@ -1,4 +1,4 @@
-"""Write tables: a column of times and one column a lead in mV, as CSV or Parquet."""
+"""Write tables: a column of times and one column in mV for each lead, as CSV or Parquet."""
 
 from __future__ import annotations
 

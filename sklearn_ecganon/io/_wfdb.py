@@ -1,4 +1,4 @@
-"""WFDB, the format of PhysioNet: decoded by wfdb, after a strict look at the headers."""
+"""WFDB, the format of PhysioNet: decoded by wfdb, after strict checks of the headers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sklearn_ecganon.io._identity import IdentityFacts
 from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._limits import Limits
 from sklearn_ecganon.io._reader import RecordReader
+from sklearn_ecganon.io._wfdb_annotations import decode_annotations
 from sklearn_ecganon.io._wfdb_header import Header, named_files, parse_header, parse_identity
-from sklearn_ecganon.io._wfdb_marks import decode_marks
 from sklearn_ecganon.io._wfdb_segment import Segment, open_segment
 from sklearn_ecganon.io._wfdb_writer import WFDBWriter
 
@@ -79,7 +79,7 @@ def _segments(source: Source, header: Header) -> tuple[list[Segment], Header]:
 
 
 def _column(segment: Segment, leading: Header, channel: int) -> int | None:
-    """Return where a lead of the record lies in a segment, None where it is absent."""
+    """Return the position of a lead of the record in a segment, None if it is absent."""
     signals = segment.header.signals
     if not any(signal.file == "~" for signal in leading.signals):
         return channel
@@ -97,7 +97,7 @@ def _fetch(
         scale = millivolts_in([only.header.signals[channel].units for channel in channels])
         return lambda start, stop: only.millivolts(start, stop, channels, scale)
 
-    # Differences can only be read from the start, once.
+    # Formats that store differences can only be read from the start.
     whole: dict[int, NDArray[np.float64]] = {}
 
     def fetch(start: int, stop: int) -> NDArray[np.float64]:
@@ -129,7 +129,7 @@ def _fetch(
 
 
 def _check_checksums(segments: list[Segment], limits: Limits) -> tuple[str, ...]:
-    """Refuse wrong checksums, or return the warning that stands for them."""
+    """Refuse wrong checksums, or return the code of a warning."""
     if all(segment.has_right_checksums() for segment in segments):
         return ()
     if limits.checksum == "refuse":
@@ -148,7 +148,7 @@ def _read_annotations(
         raise ECGReadError(
             "too_large", f"more than {source.limits.max_annotation_bytes} bytes of annotations"
         )
-    return decode_marks(path.read_bytes(), sampling_rate)
+    return decode_annotations(path.read_bytes(), sampling_rate)
 
 
 class WFDB(Format):
@@ -175,7 +175,7 @@ class WFDB(Format):
         """Open a record of one segment or of several."""
         header = _read_header(source.path, source.limits)
         if source.path.suffix != ".hea":
-            raise ECGReadError("bad_path", "want a file called NAME.hea")
+            raise ECGReadError("bad_path", "give a file named NAME.hea")
         if header.segments:
             segments, leading = _segments(source, header)
             n_times = sum(samples for _, samples in header.segments)
@@ -218,7 +218,7 @@ class WFDB(Format):
             content = _header_bytes(path, Limits())
         except (ECGReadError, OSError):
             return ()  # `open` refuses the record with a reason
-        # A header that is refused keeps its signal files, so that they are counted once.
+        # Signal files of a refused header belong to it, so that they are not counted twice.
         files = (path.with_name(name) for name in sorted(named_files(content)))
         return tuple(file for file in files if file.is_file() and file != path)
 

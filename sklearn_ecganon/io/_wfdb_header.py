@@ -1,4 +1,4 @@
-"""A strict reader of WFDB headers: what it does not understand to the letter, it refuses.
+"""A strict reader of WFDB headers, which refuses everything that it does not fully understand.
 
 wfdb itself takes a missing rate as 250 Hz, a rate of -360 as 250, a gain of 0 or NaN as 200,
 and goes on where a line does not match. Here every line is matched from end to end.
@@ -69,13 +69,13 @@ class Header:
     segments: tuple[tuple[str, int], ...] = ()
 
     def frame_bytes(self, file: str) -> float | None:
-        """Bytes of one moment in a signal file."""
+        """Bytes of one sample of all signals in a signal file."""
         inside = [signal for signal in self.signals if signal.file == file]
         size = SAMPLE_BYTES[inside[0].format]
         return None if size is None else size * len(inside)
 
     def required_bytes(self, file: str, n_times: int) -> int:
-        """Size a signal file must have to hold so many samples."""
+        """Smallest size of a signal file with a number of samples."""
         first = next(signal for signal in self.signals if signal.file == file)
         return first.offset + ceil(n_times * (self.frame_bytes(file) or 0) - 1e-6)
 
@@ -90,13 +90,13 @@ def parse_header(content: bytes, limits: Limits) -> Header:
     limits : Limits
         How many leads there may be.
     """
-    # A zero byte, a bell or a vertical tab would be read one way here and another there.
+    # Libraries interpret a zero byte, a bell or a vertical tab differently.
     if re.search(rb"[^\t\n\r -~\x80-\xff]", content):
         raise ECGReadError("bad_header", "it holds control characters")
     lines = [line for line in _lines(content) if not line.startswith("#")]
     if not lines:
         raise ECGReadError("bad_header", "it has no record line")
-    record, rest = lines[0].split(), lines[1:]
+    record, signal_lines = lines[0].split(), lines[1:]
     name = _RECORD.fullmatch(record[0])
     if name is None or len(record) < 2 or not re.fullmatch(r"[0-9]{1,5}", record[1]):
         raise ECGReadError("bad_header", "its record line is malformed")
@@ -108,7 +108,7 @@ def parse_header(content: bytes, limits: Limits) -> Header:
         if not re.fullmatch(r"[0-9]{1,15}", record[3]):
             raise ECGReadError("bad_length")
         n_times = int(record[3]) or None  # 0 means the same as nothing
-    # What follows is the time of day and the date, in more than one spelling.
+    # The time of day and the date follow, in several spellings.
     if not all(re.fullmatch(r"[-:/.,\w]+", field, re.ASCII) for field in record[4:]):
         raise ECGReadError("bad_header", "its record line is malformed")
     n_signals = int(record[1])
@@ -116,15 +116,15 @@ def parse_header(content: bytes, limits: Limits) -> Header:
         raise ECGReadError("too_large", f"more than {limits.max_leads} leads")
     common = (float(rate["rate"]), n_signals, n_times)
     if name["n_segments"] is not None:
-        segments = tuple(_segment(line) for line in rest)
+        segments = tuple(_segment(line) for line in signal_lines)
         if not segments or len(segments) != int(name["n_segments"]):
             raise ECGReadError("bad_header", "it declares another number of segments")
         return Header(*common, segments=segments)
     if n_signals == 0:
         raise ECGReadError("bad_length", "it has no signals")
-    if n_signals != len(rest):
+    if n_signals != len(signal_lines):
         raise ECGReadError("bad_header", "it declares another number of signals")
-    signals = tuple(_signal(line) for line in rest)
+    signals = tuple(_signal(line) for line in signal_lines)
     files = [file for file, _ in groupby(signals, key=lambda signal: signal.file)]
     if len(set(files)) != len(files):
         raise ECGReadError("bad_header", "the signals of one file do not stand together")

@@ -1,4 +1,4 @@
-"""One stretch of a WFDB record, decoded by wfdb after a strict look at its files."""
+"""One segment of a WFDB record, decoded by wfdb after strict checks of its files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_ecganon.io._errors import ECGReadError, fenced
+from sklearn_ecganon.io._errors import ECGReadError, sanitized
 from sklearn_ecganon.io._files import Source
 from sklearn_ecganon.io._wfdb_header import Header
 
@@ -27,17 +27,17 @@ _SMALL = frozenset(GAPS) - {"24", "32", "524"}
 #: Values read at once while checksums are verified.
 _CHUNK = 2**21
 
-#: wfdb takes a path with one of these for an address or a pattern.
+#: wfdb interprets a path with one of these as an address or a pattern.
 _SPECIAL = re.compile(r"::|://|[*?\[\]]")
 
 
 class Segment:
-    """A stretch of a record that lies in signal files of its own.
+    """A segment of a record, with separate signal files.
 
     Parameters
     ----------
     base : Path
-        Of the header, without extension.
+        Path of the header, without extension.
     header : Header
         Content of the header.
     start : int
@@ -67,9 +67,9 @@ class Segment:
     def _linked(self) -> Path:
         """Return the base of a copy of the header, with a length and in a plain folder.
 
-        wfdb cannot read a header without a length in parts, nor any file in a folder with
-        brackets in its name. The copy lies in a temporary folder beside links to the signal
-        files, which disappears with this object.
+        wfdb cannot read segments of a record whose header has no length, nor any file in a
+        folder with brackets in its name. The copy is in a temporary folder with links to the
+        signal files. The folder is deleted with this object.
         """
         folder = Path(tempfile.mkdtemp(prefix="ecganon-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -89,12 +89,12 @@ class Segment:
         return folder / "s"
 
     def check_agreement(self) -> None:
-        """Make sure that wfdb reads the header as we do, where it reads the signals."""
+        """Check that wfdb and this package read the header alike, if wfdb reads the signals."""
         if self.is_plain:
             return
         import wfdb
 
-        with fenced("bad_header"):
+        with sanitized("bad_header"):
             theirs = wfdb.rdheader(str(self._base_for_wfdb))
             ours = self.header
             if theirs.fs != ours.sampling_rate or theirs.sig_len != self.n_times:
@@ -162,7 +162,7 @@ class Segment:
         return values
 
     def has_right_checksums(self) -> bool:
-        """Read all samples once and compare their sums with those in the header."""
+        """Read all samples once, and compare their sums with the checksums in the header."""
         signals = self.header.signals
         if all(signal.checksum is None for signal in signals):
             return True
@@ -173,7 +173,7 @@ class Segment:
         for start in range(0, self.n_times, step):
             digital = self.digital(start, min(start + step, self.n_times), aligned=False)
             leads = np.ascontiguousarray(digital.T)
-            # Only the last 16 bits count, so that it may overflow.
+            # Checksums have 16 bits, so that the sum may overflow.
             total += leads.sum(axis=1, dtype=leads.dtype)
         return all(
             signal.checksum is None or (lead_total - signal.checksum) % 2**16 == 0
@@ -182,7 +182,7 @@ class Segment:
 
 
 def open_segment(source: Source, path: Path, header: Header, start: int) -> Segment:
-    """Check a header's signal files, before anything of their declared size is allocated."""
+    """Check the signal files of a header before memory of their declared size is allocated."""
     n_times = header.n_times
     for file in dict.fromkeys(signal.file for signal in header.signals):
         size = source.sibling(file).stat().st_size
@@ -211,7 +211,7 @@ def open_segment(source: Source, path: Path, header: Header, start: int) -> Segm
 
 
 def plain(number: float) -> str:
-    """Return a number without an exponent, as headers have it."""
+    """Return a number without an exponent, as in headers."""
     return np.format_float_positional(number, trim="-")
 
 

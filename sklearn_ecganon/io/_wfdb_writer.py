@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_ecganon.io._quantization import Quantizer
-from sklearn_ecganon.io._wfdb_marks import encode_marks
+from sklearn_ecganon.io._wfdb_annotations import encode_annotations
 from sklearn_ecganon.io._wfdb_segment import plain
 from sklearn_ecganon.io._writer import RecordWriter
 
@@ -21,7 +21,7 @@ _CHUNK = 2**18
 
 
 class WFDBWriter(RecordWriter):
-    """Writes format 16 as the samples come; the header is written last."""
+    """Writes format 16 in chunks; the header is written last."""
 
     def _files(self) -> tuple[Path, ...]:
         if self.path.suffix != ".hea":
@@ -37,7 +37,7 @@ class WFDBWriter(RecordWriter):
         self._quantizer = Quantizer(n_leads, _LARGEST, _GAP)
         self._sum = np.zeros(n_leads, np.int64)
         self._initial: NDArray[np.int32] | None = None
-        self._dat = self._staged.parts[0].open("wb")
+        self._dat = self._staged.unfinished[0].open("wb")
 
     def _append(self, chunk: NDArray[np.float64]) -> None:
         digital, ratio = self._quantizer.digitize(chunk)
@@ -47,16 +47,16 @@ class WFDBWriter(RecordWriter):
         if self._initial is None and len(digital):
             self._initial = digital[0]
         samples = digital.astype("<i2")
-        # Only the last 16 bits count, so that it may overflow.
+        # Checksums have 16 bits, so that the sum may overflow.
         self._sum += samples.sum(axis=0, dtype=np.int16)
         np.ascontiguousarray(samples).tofile(self._dat)
 
     def _rescale(self, ratio: NDArray[np.float64]) -> None:
-        """Bring what has been written to the present gains, in place."""
+        """Convert the written samples to the present gains, in place."""
         self._dat.flush()
         self._sum[:] = 0
         n_leads = self.layout.n_leads
-        with self._staged.parts[0].open("r+b") as file:
+        with self._staged.unfinished[0].open("r+b") as file:
             for start in range(0, self.n_written, _CHUNK):
                 n_times = min(_CHUNK, self.n_written - start)
                 file.seek(2 * start * n_leads)
@@ -70,9 +70,9 @@ class WFDBWriter(RecordWriter):
 
     def _finish(self) -> None:
         self._dat.close()
-        dat, atr, hea = self._staged.parts
+        dat, atr, hea = self._staged.unfinished
         if self.annotations is not None and len(self.annotations):
-            atr.write_bytes(encode_marks(self.annotations))
+            atr.write_bytes(encode_annotations(self.annotations))
         layout = self.layout
         rate = plain(layout.sampling_rate)
         lines = [f"{hea.stem} {layout.n_leads} {rate} {layout.n_times}"]

@@ -1,4 +1,4 @@
-"""Write a recording in chunks: one complete file appears at the end, or none."""
+"""Write a recording in chunks, into a file that appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -27,23 +27,22 @@ class RecordWriter:
     path : Path
         The file.
     layout : Layout
-        What the header is made of.
+        Content of the header.
     annotations : Annotations, optional
-        To be written, where the format has a place for them.
+        Annotations to write, if the format can store them.
     overwrite : bool, default=False
-        Replace a file that is there.
+        Whether an existing file is replaced.
 
     Attributes
     ----------
     n_written : int
-        Samples of each lead so far; of all recordings where there are several.
+        Number of samples of each lead so far, over all recordings of the file.
     n_clipped : int
-        Values that were beyond the largest range of the format, and were cut to it. The gain
-        of each lead follows the amplitude of what is written, so that only values beyond
-        32 V are.
+        Number of values that were clipped to the largest range of the format. The gain of
+        each lead adapts to its amplitude, so that only values beyond 32 V are clipped.
     """
 
-    #: Whether a file of the format may hold several recordings, one after the other.
+    #: Whether a file of the format may hold several recordings.
     holds_many = False
 
     def __init__(
@@ -55,7 +54,7 @@ class RecordWriter:
         overwrite: bool = False,
     ) -> None:
         self.path = path
-        # A sampling rate with all its digits may identify the device.
+        # The layout rounds the sampling rate, whose exact value may identify the device.
         layout = layout.in_format(layout.format)
         self.layout = layout
         self.annotations = annotations
@@ -84,13 +83,13 @@ class RecordWriter:
         Raises
         ------
         ValueError
-            If it has another number of leads, holds infinite values, or is more than the
-            layout announced.
+            If the chunk has another number of leads, holds infinite values, or exceeds the
+            length of the layout.
         """
         values = np.asarray(chunk, np.float64)
         if values.ndim != 2 or values.shape[1] != self.layout.n_leads:
             raise ValueError(
-                f"a chunk has shape {values.shape}; want (n_times, {self.layout.n_leads})."
+                f"a chunk has shape {values.shape}; give (n_times, {self.layout.n_leads})."
             )
         if np.isinf(values).any():
             raise ValueError("a chunk holds infinite values; use NaN for gaps.")
@@ -102,12 +101,12 @@ class RecordWriter:
         self.n_written += len(values)
 
     def close(self) -> None:
-        """Finish the file and give it its name.
+        """Complete the file and move it to its path.
 
         Raises
         ------
         ValueError
-            If there are fewer samples than the layout announced; nothing is written then.
+            If there are fewer samples than the layout states; no file is written then.
         """
         try:
             if self.n_written != self._n_times:
@@ -121,7 +120,7 @@ class RecordWriter:
             raise
 
     def discard(self) -> None:
-        """Give up and leave nothing behind."""
+        """Stop writing and delete what has been written."""
         self._abandon()
         self._staged.discard()
 
@@ -152,7 +151,7 @@ class RecordWriter:
         self._chunks.append(chunk)
 
     def _finish(self) -> None:
-        self._save(np.concatenate(self._chunks), self._staged.parts[-1])
+        self._save(np.concatenate(self._chunks), self._staged.unfinished[-1])
 
     def _abandon(self) -> None:
         pass

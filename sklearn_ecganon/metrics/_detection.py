@@ -1,4 +1,4 @@
-"""Are the heartbeats found where they are."""
+"""Sensitivity and precision of heartbeat detection."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class DetectionScores(NamedTuple):
 
     @property
     def sensitivity(self) -> float:
-        """Share of the reference beats that were found."""
+        """Fraction of the reference beats that were detected."""
         return self.true_positives / max(self.true_positives + self.false_negatives, 1)
 
     @property
     def precision(self) -> float:
-        """Share of the detections that are reference beats (+P)."""
+        """Fraction of the detections that are reference beats (+P)."""
         return self.true_positives / max(self.true_positives + self.false_positives, 1)
 
     @property
     def f1(self) -> float:
         """Harmonic mean of sensitivity and precision."""
-        found = 2 * self.true_positives
-        return found / max(found + self.false_positives + self.false_negatives, 1)
+        twice = 2 * self.true_positives
+        return twice / max(twice + self.false_positives + self.false_negatives, 1)
 
 
 def detection_scores(
@@ -47,14 +47,14 @@ def detection_scores(
     Returns
     -------
     scores : DetectionScores
-        Named tuple with ``sensitivity``, ``precision`` and ``f1``; counts add up over
-        records to gross figures.
+        Named tuple with ``sensitivity``, ``precision`` and ``f1``. The sums of the counts
+        over records give gross figures.
 
     Notes
     -----
-    Walks through both series in time and pairs the earliest beats that lie within the
-    tolerance, which finds the largest possible number of pairs. EC57's `bxb` may pair
-    differently where two beats lie within one tolerance of each other.
+    The algorithm goes through both series in time and pairs the earliest beats that lie
+    within the tolerance, which gives the largest possible number of pairs. EC57's `bxb` may
+    pair differently where two beats lie within one tolerance of each other.
 
     Examples
     --------
@@ -62,14 +62,14 @@ def detection_scores(
     >>> detection_scores([100, 400, 700], [110, 300, 705], tolerance=50)
     DetectionScores(true_positives=2, false_positives=1, false_negatives=1)
     """
-    wanted, found = np.asarray(reference).tolist(), np.asarray(detected).tolist()
+    expected, observed = np.asarray(reference).tolist(), np.asarray(detected).tolist()
     i = j = matched = 0
-    while i < len(wanted) and j < len(found):
-        apart = found[j] - wanted[i]
-        if abs(apart) <= tolerance:
+    while i < len(expected) and j < len(observed):
+        delay = observed[j] - expected[i]
+        if abs(delay) <= tolerance:
             matched, i, j = matched + 1, i + 1, j + 1
-        elif apart > 0:
+        elif delay > 0:
             i += 1
         else:
             j += 1
-    return DetectionScores(matched, len(found) - matched, len(wanted) - matched)
+    return DetectionScores(matched, len(observed) - matched, len(expected) - matched)

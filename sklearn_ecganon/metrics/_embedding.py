@@ -17,7 +17,7 @@ EPSILON = 1e-6  # mV, keeps logarithms of flat leads finite
 def strip_embedding(
     strips: ArrayLike, sampling_rate: float, *, by_lead: bool = False
 ) -> NDArray[np.float64]:
-    """Return numbers that describe strips: spectrum, amplitudes, rhythm and noise.
+    """Return features of strips: spectrum, amplitudes, rhythm and noise.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ def strip_embedding(
 
     Notes
     -----
-    It stands in for the trained network of the Frechet inception distance: nothing is
-    downloaded and the result is the same on every machine up to rounding. The numbers are
-    chosen to expose what synthetic ECGs lack: noise between the beats, slow changes of
+    It replaces the trained network of the Frechet inception distance: nothing is downloaded,
+    and the result is the same on every machine up to rounding. The numbers are chosen to
+    expose what synthetic ECGs lack: noise between the beats, slow changes of
     amplitude, and variation from beat to beat.
 
     Examples
@@ -63,13 +63,13 @@ def strip_embedding(
     values = np.asarray(strips, dtype=float)
     if values.ndim != 3 or not len(values) or not np.isfinite(values).all():
         raise ValueError(
-            f"strips has shape {values.shape}; want finite numbers of shape "
+            f"strips has shape {values.shape}; give finite numbers of shape "
             "(n_strips, n_leads, n_times)."
         )
     n_times = values.shape[2]
     if sampling_rate < 100 or n_times < 2 * sampling_rate:
         raise ValueError(
-            f"strips of {n_times / sampling_rate:g} s at {sampling_rate:g} Hz; want 2 s or "
+            f"strips of {n_times / sampling_rate:g} s at {sampling_rate:g} Hz; give 2 s or "
             "more at 100 Hz or more."
         )
     slope = np.abs(np.diff(values, axis=2))

@@ -25,7 +25,7 @@ def gallery_size_curve(
         Subject of each column.
     sizes : array-like of int
         Numbers of subjects, from 1 to ``n_subjects``. The probe's subject is one of them,
-        the others are drawn at random without replacement.
+        the others are sampled at random without replacement.
 
     Returns
     -------
@@ -40,9 +40,10 @@ def gallery_size_curve(
 
     Notes
     -----
-    No gallery is drawn: for a probe with b better impostors among N - 1 the probability
-    that none of them is among n - 1 others is ``C(N-1-b, n-1) / C(N-1, n-1)`` [1]_. A
-    subject tied with t impostors has each of the ranks b + 1 to b + t + 1 equally often.
+    The expectation is exact, without sampling: for a probe with b better impostors among
+    N - 1 the probability that none of them is among n - 1 others is
+    ``C(N-1-b, n-1) / C(N-1, n-1)`` [1]_. A subject tied with t impostors has each of the
+    ranks b + 1 to b + t + 1 equally often.
 
     References
     ----------
@@ -58,30 +59,30 @@ def gallery_size_curve(
     """
     scores, columns = check_scores(scores, y_true, classes)
     n_subjects = scores.shape[1]
-    wanted = np.asarray(sizes)
-    if wanted.dtype.kind not in "iu" or (wanted < 1).any() or (wanted > n_subjects).any():
-        raise ValueError(f"sizes is {sizes!r}; want integers from 1 to {n_subjects}.")
+    size = np.asarray(sizes)
+    if size.dtype.kind not in "iu" or (size < 1).any() or (size > n_subjects).any():
+        raise ValueError(f"sizes is {sizes!r}; give integers from 1 to {n_subjects}.")
     genuine = scores[np.arange(len(scores)), columns][:, np.newaxis]
     n_better = (scores > genuine).sum(axis=1)
     n_tied = (scores == genuine).sum(axis=1) - 1
-    flat = wanted.reshape(-1, 1)
+    flat = size.reshape(-1, 1)
     by_rank = _all_miss(np.arange(n_subjects), n_subjects - 1, flat - 1)
     total = np.concatenate([np.zeros((len(flat), 1)), by_rank.cumsum(axis=1)], axis=1)
     hits = (total[:, n_better + n_tied + 1] - total[:, n_better]) / (n_tied + 1)
     _, subject, n_probes = np.unique(columns, return_inverse=True, return_counts=True)
     means = np.array([np.bincount(subject, weights=row) / n_probes for row in hits])
-    return means.mean(axis=1).reshape(wanted.shape)
+    return means.mean(axis=1).reshape(size.shape)
 
 
-def _all_miss(n_better: NDArray, n_others: int, n_drawn: NDArray) -> NDArray[np.float64]:
-    """Return the probability that `n_drawn` of `n_others` hold none of the better ones."""
+def _all_miss(n_better: NDArray, n_others: int, n_sampled: NDArray) -> NDArray[np.float64]:
+    """Return the probability that `n_sampled` of `n_others` hold none of the better ones."""
     n_left = n_others - n_better
-    possible = n_left >= n_drawn
-    n_left = np.where(possible, n_left, n_drawn)
+    possible = n_left >= n_sampled
+    n_left = np.where(possible, n_left, n_sampled)
     log_ratio = (
         gammaln(n_left + 1)
-        - gammaln(n_left - n_drawn + 1)
+        - gammaln(n_left - n_sampled + 1)
         - gammaln(n_others + 1)
-        + gammaln(n_others - n_drawn + 1)
+        + gammaln(n_others - n_sampled + 1)
     )
     return np.where(possible, np.exp(log_ratio), 0.0)

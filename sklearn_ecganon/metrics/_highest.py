@@ -1,4 +1,4 @@
-"""Is the highest of many figures more than chance."""
+"""A permutation test for the highest of many figures."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def highest_rank1(
 ) -> HighestRank1:
     """Test the highest of many rank-1 figures against chance.
 
-    With 20 people and 60 combinations of attacker, knowledge and evidence, attackers who
-    know nothing exceed chance somewhere. This test takes that into account.
+    With 20 people and 60 combinations of attacker, knowledge and evidence, useless attackers
+    exceed chance in some of them. This test takes that into account.
 
     Parameters
     ----------
@@ -93,13 +93,13 @@ def highest_rank1(
     for scores, y_true in cells:
         table, columns = check_scores(scores, y_true, classes)
         best = table == table.max(axis=1, keepdims=True)
-        shares = best / best.sum(axis=1, keepdims=True)
+        credit = best / best.sum(axis=1, keepdims=True)  # ties share the hit
         subjects, row, n_probes = np.unique(columns, return_inverse=True, return_counts=True)
         if probed is not None and not np.array_equal(subjects, probed):
             raise ValueError("the cells differ in the subjects that they probe.")
         probed = subjects
         sums = np.zeros((len(subjects), len(subjects)))
-        np.add.at(sums, row, shares[:, subjects])
+        np.add.at(sums, row, credit[:, subjects])
         hits.append(sums / n_probes[:, np.newaxis])
     table = np.array(hits)
     n_subjects = table.shape[1]

@@ -1,4 +1,4 @@
-"""Who is it, and is it the same one: figures from scores against every gallery subject."""
+"""Figures of identification and verification, from scores against every gallery subject."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def rank_k(scores: ArrayLike, y_true: ArrayLike, classes: ArrayLike, k: int = 1) -> NDArray:
-    """Tell for each probe whether its subject is among the `k` best scores.
+    """Return for each probe whether its subject is among the `k` best scores.
 
     Parameters
     ----------
@@ -18,14 +18,14 @@ def rank_k(scores: ArrayLike, y_true: ArrayLike, classes: ArrayLike, k: int = 1)
     classes : array-like of shape (n_subjects,)
         Subject of each column.
     k : int, default=1
-        How many guesses the attacker has.
+        Number of guesses that the attacker has.
 
     Returns
     -------
     hits : ndarray of float of shape (n_probes,)
-        1.0 for a hit, 0.0 for a miss. Ties are shared: a subject tied with `m` others over
-        the last guesses gets the chance of being drawn among them, so that an attacker
-        whose scores are all equal scores exactly chance.
+        1.0 for a hit, 0.0 for a miss. A subject tied with `m` others over the last guesses
+        gets the probability of a random choice among them, so that an attacker whose scores
+        are all equal achieves exactly chance.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def cmc_curve(
     Returns
     -------
     rates : ndarray of shape (n_subjects,)
-        ``rates[k - 1]`` is the average of ``rank_k(scores, y_true, classes, k)``, with
-        ties shared as there. It never falls, and ends at 1.
+        ``rates[k - 1]`` is the average of ``rank_k(scores, y_true, classes, k)``, with the
+        same rule for ties. It never falls, and ends at 1.
 
     Raises
     ------
@@ -74,8 +74,8 @@ def cmc_curve(
     Notes
     -----
     Closed-set identification as in [1]_, section 5.4, where every probe counts the same
-    (``average="probes"``). The mean over subjects is our default because a few people may
-    own most of the probes.
+    (``average="probes"``). The mean over subjects is our default because most probes
+    may be of a few people.
 
     References
     ----------
@@ -89,7 +89,7 @@ def cmc_curve(
     array([0.5, 1. , 1. ])
     """
     if average not in ("subjects", "probes"):
-        raise ValueError(f"average is {average!r}; want 'subjects' or 'probes'.")
+        raise ValueError(f"average is {average!r}; give 'subjects' or 'probes'.")
     scores, columns = check_scores(scores, y_true, classes)
     better, tied = _competitors(scores, columns)
     # A probe with b better and t tied scores rises from rank b + 1 to rank b + t.
@@ -138,14 +138,14 @@ def equal_error_rate(scores: ArrayLike, y_true: ArrayLike, classes: ArrayLike) -
     after = int(np.argmax(gap >= 0))
     if gap[after] == 0:
         return float((missed[after] + matched[after]) / 2)
-    share = -gap[after - 1] / (gap[after] - gap[after - 1])
-    return float(missed[after - 1] + share * (missed[after] - missed[after - 1]))
+    fraction = -gap[after - 1] / (gap[after] - gap[after - 1])
+    return float(missed[after - 1] + fraction * (missed[after] - missed[after - 1]))
 
 
 def tar_at_far(
     scores: ArrayLike, y_true: ArrayLike, classes: ArrayLike, far: ArrayLike = 0.01
 ) -> NDArray[np.float64]:
-    """Return the share of genuine claims accepted where impostors pass at a given rate.
+    """Return the fraction of genuine claims accepted at a given rate of false accepts.
 
     Parameters
     ----------
@@ -166,15 +166,16 @@ def tar_at_far(
     Raises
     ------
     ValueError
-        If `far` is no rate, there are no impostors, or the scores do not fit the subjects.
+        If `far` is not between 0 and 1, there are no impostors, or the scores do not fit
+        the subjects.
 
     Notes
     -----
-    The best point of the empirical receiver operating characteristic at that rate, with a
-    straight line between its points, which is what breaking ties by chance achieves
-    [1]_. `sklearn.metrics.det_curve` degenerates to one point when the scores separate
+    The best point of the empirical receiver operating characteristic at that rate. Between
+    its points the rate is interpolated linearly, which random choices between two thresholds
+    achieve [1]_. `sklearn.metrics.det_curve` degenerates to one point when the scores separate
     perfectly. Below ``1 / (n_probes * (n_subjects - 1))`` no false accept was observed, and
-    the figure says nothing about rates that small.
+    the figure is not informative.
 
     References
     ----------
@@ -190,25 +191,27 @@ def tar_at_far(
     """
     rates = np.asarray(far, dtype=float)
     if not ((rates >= 0) & (rates <= 1)).all():
-        raise ValueError(f"far is {rates}; want rates between 0 and 1.")
+        raise ValueError(f"far is {rates}; give rates between 0 and 1.")
     missed, matched = error_rates(scores, y_true, classes)
-    # Among points of one rate `interp` takes the last one: here that of the best TAR.
+    # Of several points at one rate `interp` takes the last one, which has the best TAR here.
     return np.interp(rates, matched[::-1], 1 - missed[::-1])
 
 
 def check_scores(
     scores: ArrayLike, y_true: ArrayLike, classes: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Return scores in float64 and for each probe the column of its own subject."""
+    """Return scores in float64 and for each probe the column of its subject."""
     scores = np.asarray(scores, dtype=float)
     y_true, classes = np.asarray(y_true), np.asarray(classes)
     if scores.shape != (len(y_true), len(classes)):
         raise ValueError(
-            f"scores has shape {scores.shape}; want ({len(y_true)}, {len(classes)}), one "
-            "row a probe and one column a gallery subject."
+            f"scores has shape {scores.shape}; give ({len(y_true)}, {len(classes)}), one "
+            "row for each probe and one column for each gallery subject."
         )
     if np.isnan(scores).any():
-        raise ValueError("scores holds NaN; give every pair a score, -inf for never.")
+        raise ValueError(
+            "scores holds NaN; give every pair a score, or -inf if it cannot match."
+        )
     return scores, _columns(y_true, classes)
 
 
@@ -216,8 +219,8 @@ def _competitors(
     scores: NDArray, columns: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Count for each probe the scores above its subject's, and those equal to it."""
-    own = scores[np.arange(len(scores)), columns][:, np.newaxis]
-    return (scores > own).sum(axis=1), (scores == own).sum(axis=1)
+    genuine = scores[np.arange(len(scores)), columns][:, np.newaxis]
+    return (scores > genuine).sum(axis=1), (scores == genuine).sum(axis=1)
 
 
 def error_rates(
@@ -255,14 +258,14 @@ def error_rates(
     scores, columns = check_scores(scores, y_true, classes)
     if scores.size == len(scores):
         raise ValueError("verification needs impostors; the gallery has 1 subject or none.")
-    genuine = np.zeros(scores.shape, dtype=bool)
-    genuine[np.arange(len(scores)), columns] = True
-    own, other = np.sort(scores[genuine]), np.sort(scores[~genuine])
+    is_genuine = np.zeros(scores.shape, dtype=bool)
+    is_genuine[np.arange(len(scores)), columns] = True
+    genuine, impostor = np.sort(scores[is_genuine]), np.sort(scores[~is_genuine])
     thresholds = np.unique(scores)
-    # Accept at >= threshold; the last column is the threshold above every score.
-    missed = np.append(np.searchsorted(own, thresholds, "left"), len(own)) / len(own)
-    passed = len(other) - np.searchsorted(other, thresholds, "left")
-    return missed, np.append(passed, 0) / len(other)
+    # Scores at or above a threshold are accepted; the last threshold exceeds every score.
+    n_missed = np.append(np.searchsorted(genuine, thresholds, "left"), len(genuine))
+    n_passed = len(impostor) - np.searchsorted(impostor, thresholds, "left")
+    return n_missed / len(genuine), np.append(n_passed, 0) / len(impostor)
 
 
 def _columns(y_true: NDArray, classes: NDArray) -> NDArray[np.intp]:

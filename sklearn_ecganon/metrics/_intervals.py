@@ -45,7 +45,7 @@ class Estimate(NamedTuple):
         """
         scale, unit = (100, " %") if spec.endswith("%") else (1, "")
         number = spec.replace("%", "f") if unit else spec
-        value, low, high = (format(scale * part, number) for part in self)
+        value, low, high = (format(scale * figure, number) for figure in self)
         return f"{value}{unit} [{low}, {high}]"
 
 
@@ -64,7 +64,7 @@ def subject_bootstrap(
     Parameters
     ----------
     hits : array-like of shape (n_probes,)
-        One figure a probe, for example of :func:`rank_k`.
+        One figure for each probe, for example from :func:`rank_k`.
     subjects : array-like of shape (n_probes,)
         Subject of each probe.
     n_resamples : int, default=1000
@@ -164,7 +164,7 @@ def auc_interval(
     Parameters
     ----------
     positives, negatives : array-like of shape (n_positives,) and (n_negatives,)
-        One score a person. Higher scores should be positives'.
+        One score for each person. Positives should have the higher scores.
     n_resamples : int, default=1000
         Number of bootstrap samples. The people of each group are resampled.
     confidence : float, default=0.95

@@ -1,4 +1,4 @@
-"""Can two releases of one person be linked."""
+"""Linkability of two releases of one person."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn_ecganon.metrics._random import generator
 
 
 class Linkability(NamedTuple):
-    """How far mated scores can be told from non-mated ones, and how far by chance alone."""
+    """How well mated scores are separated from non-mated ones, and how well by chance alone."""
 
     value: float
     p_value: float
@@ -31,7 +31,7 @@ def d_sys(
     n_permutations: int = 1000,
     random_state: int | np.random.RandomState | None = None,
 ) -> Linkability:
-    """Return the system's overall linkability, beside what chance alone would show.
+    """Return the system's overall linkability, and its distribution by chance alone.
 
     A probe's score against its own subject is mated, against all others non-mated.
 
@@ -57,7 +57,7 @@ def d_sys(
     -------
     linkability : Linkability
         Named tuple of `value`, D_sys from 0 (unlinkable) to 1 (fully linkable);
-        `p_value`, the share of permutations that show as much; `null` of shape
+        `p_value`, the fraction of permutations with as high a value; `null` of shape
         (n_permutations,), their D_sys; `edges` of shape (n_bins + 1,) and `local` of shape
         (n_bins,), the linkability D(s) of a pair whose score falls into each bin.
 
@@ -73,13 +73,13 @@ def d_sys(
     ``D(s) = 2 * omega * LR / (1 + omega * LR) - 1`` where ``omega * LR > 1``, else 0, and
     D_sys is the mean of D over mated scores. Densities are histograms with bins of one
     width between the smallest and the largest score, as in the authors' implementation.
-    Scores with a long tail crowd in few bins and look less linkable than they are: bring
-    them to a common scale first (ranks, or a logistic function).
+    Scores with a long tail fall into few bins and look less linkable than they are: rescale
+    them first (ranks, or a logistic function).
 
-    Deviation: the null. The estimate is never negative, so that unlinkable scores show
-    some linkability in small samples. The subjects are permuted as a whole, which keeps
-    the scores of one person together: they resemble each other, and shuffling them one by
-    one would make p too small.
+    Deviation: the null distribution. The estimate is never negative, so that unlinkable
+    scores show some linkability in small samples. Subjects are permuted as a whole, because
+    the scores of one person resemble each other: permuting scores one by one would make p
+    too small.
 
     References
     ----------
@@ -109,8 +109,8 @@ def d_sys(
     bins = np.searchsorted(edges[1:-1], scores, side="right")
     total = np.bincount(bins.ravel(), minlength=n_bins)
 
-    def linkability(own: NDArray[np.intp]) -> tuple[float, NDArray[np.float64]]:
-        counts = np.bincount(bins[np.arange(len(bins)), own], minlength=n_bins)
+    def linkability(mated_columns: NDArray[np.intp]) -> tuple[float, NDArray[np.float64]]:
+        counts = np.bincount(bins[np.arange(len(bins)), mated_columns], minlength=n_bins)
         mated, other = counts / counts.sum(), (total - counts) / (total - counts).sum()
         # (omega LR - 1) / (omega LR + 1), without dividing by an empty bin.
         both = omega * mated + other

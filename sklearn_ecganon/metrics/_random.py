@@ -1,4 +1,4 @@
-"""One way from `random_state` to a generator."""
+"""Conversion of `random_state` to a generator."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def generator(random_state: int | np.random.RandomState | None) -> np.random.Generator:
-    """Return a generator of its own; None seeds it from the operating system."""
+    """Return a new generator; None seeds it from the operating system."""
     if isinstance(random_state, np.random.RandomState):
         random_state = int(random_state.randint(2**31 - 1))
     return np.random.default_rng(random_state)

@@ -1,4 +1,4 @@
-"""Can released strips be told from real ones, beside real against real."""
+"""How well released strips can be distinguished from real ones, with a control."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from sklearn_ecganon.metrics._synthesis import precision_recall_density_coverage
 
 
 class Realism(NamedTuple):
-    """How real generated strips look, as means over splits, beside real against real.
+    """How realistic generated strips are, with real strips against real strips as control.
+
+    All figures are means over the splits.
 
     Attributes
     ----------
     auc, auc_control : float
         Two-sample AUC of generated against real strips of other people, and of real strips
-        against real strips of other people. Chance is 0.5; clearly below is a sign of
-        copies.
+        against real strips of other people. Chance is 0.5; a value clearly
+        below it is a sign of copies.
     auc_spread : float
         Standard deviation of `auc_control` over the splits.
     frechet, frechet_control : float
@@ -32,7 +34,7 @@ class Realism(NamedTuple):
     recall, recall_control : float
         Fraction of real strips among the generated ones.
     n_groups : int
-        People.
+        Number of people.
     """
 
     auc: float
@@ -78,7 +80,7 @@ def frechet_distance(real: ArrayLike, generated: ArrayLike) -> float:
     -------
     distance : float
         ``|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))``, 0 for equal moments. It is biased
-        upwards in small samples, so that only figures of the same sample size compare.
+        upwards in small samples: compare only figures of the same sample size.
 
     Raises
     ------
@@ -102,7 +104,9 @@ def frechet_distance(real: ArrayLike, generated: ArrayLike) -> float:
     """
     sides = [np.asarray(side, dtype=float) for side in (real, generated)]
     if any(side.ndim != 2 or len(side) < 2 or not np.isfinite(side).all() for side in sides):
-        raise ValueError("want two tables of finite numbers with two rows or more each.")
+        raise ValueError(
+            "real and generated must be tables of finite numbers with two rows or more."
+        )
     if sides[0].shape[1] != sides[1].shape[1]:
         raise ValueError(
             f"real has {sides[0].shape[1]} features and generated {sides[1].shape[1]}."
@@ -129,7 +133,7 @@ def strip_realism(
     n_neighbors: int = 5,
     random_state: int | np.random.RandomState | None = None,
 ) -> Realism:
-    """Compare generated strips with real ones of other people, and real with real alike.
+    """Compare generated strips, and real ones as control, with real strips of other people.
 
     Parameters
     ----------
@@ -161,9 +165,9 @@ def strip_realism(
     Notes
     -----
     In every split the real strips of one half of the people are compared with the
-    generated strips of the other half, and with the real strips of the other half. So
-    no person is on both sides, figure and control have the same sample sizes, and a
-    classifier cannot profit from knowing a person. The embedding is `strip_embedding`,
+    generated strips of the other half, and with the real strips of the other half.
+    Therefore no person is on both sides, figure and control have the same sample sizes, and
+    the classifier cannot recognize a person. The embedding is `strip_embedding`,
     standardized on the real strips of the first half; AUC by 100 extremely randomized
     trees over folds by person.
 
@@ -191,7 +195,8 @@ def strip_realism(
     if len(people) < 20 or len(np.intersect1d(people, groups[1])) < 20:
         raise ValueError(
             f"{len(people)} people with real strips, "
-            f"{len(np.intersect1d(people, groups[1]))} of them with generated ones; want 20."
+            f"{len(np.intersect1d(people, groups[1]))} of them with generated ones; give at "
+            "least 20."
         )
     rng = generator(random_state)
     rows = []

@@ -1,4 +1,4 @@
-"""Are generated samples like real ones, and are they copies of the training samples."""
+"""Whether generated samples resemble real ones, and whether they copy training samples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHUNK = 1024
 
 
 class MembershipAdvantage(NamedTuple):
-    """What an attacker on membership gains over guessing."""
+    """How much better than guessing an attacker infers membership."""
 
     advantage: float
     auc: float
@@ -29,15 +29,15 @@ class MembershipAdvantage(NamedTuple):
 def membership_advantage(
     member_scores: ArrayLike, non_member_scores: ArrayLike
 ) -> MembershipAdvantage:
-    """Return how well scores tell who was in the training data from who was not.
+    """Return how well scores separate members of the training data from non-members.
 
     Parameters
     ----------
     member_scores : array-like of shape (n_members,)
-        Scores of people whose data the model was trained on, one a person; higher means
-        more likely a member.
+        Scores of people whose data the model was trained on, one for each person; higher
+        means more likely a member.
     non_member_scores : array-like of shape (n_non_members,)
-        Scores of people of the same kind it never saw.
+        Scores of people from the same source that the model was not trained on.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def membership_advantage(
     Raises
     ------
     ValueError
-        If one of both is empty or a score is not finite.
+        If either is empty or a score is not finite.
 
     Notes
     -----
@@ -85,16 +85,16 @@ def membership_advantage(
 def nearest_record_ratio(
     generated: ArrayLike, train: ArrayLike, holdout: ArrayLike
 ) -> NDArray[np.float64]:
-    """Compare each generated sample's distance to the training data with a hold-out's.
+    """Compare the distances of generated samples to training data and to a hold-out.
 
     Parameters
     ----------
     generated : array-like of shape (n_generated, ...)
         Samples of a model, for example beats in mV.
     train : array-like of shape (n_reference, ...)
-        Samples it was trained on.
+        Samples that the model was trained on.
     holdout : array-like of shape (n_reference, ...)
-        As many samples of the same kind, of other people, that it never saw.
+        As many samples of other people, from the same source, not used in training.
 
     Returns
     -------
@@ -109,11 +109,10 @@ def nearest_record_ratio(
 
     Notes
     -----
-    The comparison of [1]_: for a model that did not memorise, half of the ratios are below
-    1, ``(ratio < 1).mean()`` is 0.5. That needs sets of one size, because a larger set is
-    nearer for its size alone; the source has them of one size as well. Deviation: the
-    ratio itself is returned instead of only which distance is smaller; where both are 0 it
-    is 1.
+    The comparison of [1]_: for a model that did not memorize, half of the ratios are below 1
+    and ``(ratio < 1).mean()`` is 0.5. That needs sets of one size, as in the source, because
+    the nearest sample of a larger set is nearer. Deviation: the ratio itself is returned
+    instead of only which distance is smaller; if both are 0 it is 1.
 
     References
     ----------
@@ -130,8 +129,8 @@ def nearest_record_ratio(
     generated, train, holdout = _same_shape(generated=generated, train=train, holdout=holdout)
     if len(train) != len(holdout):
         raise ValueError(
-            f"train has {len(train)} samples and holdout {len(holdout)}; the larger one is "
-            "nearer for its size alone: draw as many from each."
+            f"train has {len(train)} samples and holdout {len(holdout)}; the nearest "
+            "sample of a larger set is nearer: give as many samples of each."
         )
     near, far = _nearest(generated, train), _nearest(generated, holdout)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -150,39 +149,39 @@ class PRDC(NamedTuple):
 def precision_recall_density_coverage(
     real: ArrayLike, generated: ArrayLike, *, n_neighbors: int = 5
 ) -> PRDC:
-    """Tell whether samples lie where real ones do, and everywhere real ones do.
+    """Return whether generated samples are realistic, and cover all real ones.
 
     Parameters
     ----------
     real : array-like of shape (n_real, ...)
-        Real samples, for example beats in mV, independent of each other: one beat, or a
-        mean beat, a record. Beats of one record are each other's neighbours.
+        Real samples, for example beats in mV, independent of each other: one beat or one
+        mean beat of each record. Beats of one record would be each other's neighbors.
     generated : array-like of shape (n_generated, ...)
         Generated samples, likewise.
     n_neighbors : int, default=5
-        Each sample's ball reaches to its `n_neighbors`-th nearest among its own kind.
+        Each sample's ball reaches to its `n_neighbors`-th nearest neighbor in the same set.
 
     Returns
     -------
     scores : PRDC
-        Named tuple of `precision`, the share of generated samples inside some real
-        sample's ball; `recall`, the share of real samples inside some generated sample's
+        Named tuple of `precision`, the fraction of generated samples inside some real
+        sample's ball; `recall`, the fraction of real samples inside some generated sample's
         ball; `density`, the mean number of real balls around a generated sample over
-        `n_neighbors` (it may exceed 1); `coverage`, the share of real samples with a
+        `n_neighbors` (it may exceed 1); `coverage`, the fraction of real samples with a
         generated one in their ball.
 
     Raises
     ------
     ValueError
-        If the samples are of different shapes, or no more than `n_neighbors`.
+        If the samples are of different shapes, or a set has `n_neighbors` samples or fewer.
 
     Notes
     -----
-    Precision and recall as in [1]_ (there with 3 neighbours), density and coverage as in
-    [2]_. Distances are Euclidean on what is handed in, where the sources embed images by a
-    trained net. Where both sets come from one distribution, density is 1 on average and
+    Precision and recall as in [1]_ (there with 3 neighbors), density and coverage as in
+    [2]_. Distances are Euclidean on the given samples; the sources embed images by a
+    trained net. If both sets come from one distribution, density is 1 on average and
     coverage is ``1 - (n-1)...(n-k) / ((n+m-1)...(n+m-k))`` for n real and m generated
-    samples and k neighbours.
+    samples and k neighbors.
 
     References
     ----------
@@ -202,9 +201,9 @@ def precision_recall_density_coverage(
     for name, rows in (("real", real), ("generated", generated)):
         if len(rows) <= n_neighbors:
             raise ValueError(
-                f"{name} has {len(rows)} samples; want more than n_neighbors={n_neighbors}."
+                f"{name} has {len(rows)} samples; give more than n_neighbors={n_neighbors}."
             )
-    # Among its own kind a sample's nearest neighbour is the sample itself.
+    # In its own set the nearest neighbor of a sample is the sample itself.
     real_radius = _nearest(real, real, n_neighbors)
     generated_radius = _nearest(generated, generated, n_neighbors)
     balls, covered = [], np.zeros(len(real), dtype=bool)
@@ -234,7 +233,7 @@ def two_sample_auc(
     n_splits: int = 5,
     random_state: int | np.random.RandomState | None = None,
 ) -> float:
-    """Return how well a classifier tells generated samples from real ones.
+    """Return how well a classifier separates generated samples from real ones.
 
     Parameters
     ----------
@@ -243,12 +242,12 @@ def two_sample_auc(
     generated : array-like of shape (n_generated, ...)
         Generated or anonymized samples.
     real_groups : array-like of shape (n_real,), optional
-        Record or subject of each sample; by default each is its own.
+        Record or subject of each sample; by default all differ.
     generated_groups : array-like of shape (n_generated,), optional
         The same for `generated`. An equal name is the same record, also across both sets:
-        a record and its anonymized copy never stand on different sides of a split.
+        a record and its anonymized copy are always on the same side of a split.
     classifier : scikit-learn classifier, optional
-        100 extremely randomised trees by default.
+        100 extremely randomized trees by default.
     n_splits : int, default=5
         Number of folds.
     random_state : int, RandomState or None, default=None
@@ -257,9 +256,9 @@ def two_sample_auc(
     Returns
     -------
     auc : float
-        Mean area under the receiver operating characteristic over the folds: 0.5 where
-        both sets look the same to the classifier, 1 where it tells them apart without
-        fail. Chance moves it to both sides of 0.5.
+        Mean area under the receiver operating characteristic over the folds: 0.5 if the
+        classifier cannot separate the sets, 1 if it always can. By chance it can be above or
+        below 0.5.
 
     Raises
     ------
@@ -271,7 +270,8 @@ def two_sample_auc(
     -----
     The classifier two-sample test of [1]_. Deviations: the AUC instead of the accuracy, so
     that sets may differ in size; cross-validation instead of one split; folds keep groups
-    together, since a classifier that has seen other beats of a record knows them again.
+    together, because a classifier recognizes a record when it was trained on other beats of
+    it.
 
     References
     ----------
@@ -293,19 +293,19 @@ def two_sample_auc(
     if real_groups is None or generated_groups is None:
         groups = np.arange(len(X))
     else:
-        parts = [np.asarray(real_groups), np.asarray(generated_groups)]
-        if [part.shape for part in parts] != [(len(real),), (len(generated),)]:
+        of_sets = [np.asarray(real_groups), np.asarray(generated_groups)]
+        if [names.shape for names in of_sets] != [(len(real),), (len(generated),)]:
             raise ValueError(
-                f"found {parts[0].size} groups for {len(real)} real and {parts[1].size} for "
-                f"{len(generated)} generated samples; want one for each."
+                f"found {of_sets[0].size} groups for {len(real)} real and {of_sets[1].size} "
+                f"for {len(generated)} generated samples; give one for each."
             )
-        groups = np.concatenate(parts)
-    seed, other = generator(random_state).integers(2**31 - 1, size=2).tolist()
+        groups = np.concatenate(of_sets)
+    fold_seed, tree_seed = generator(random_state).integers(2**31 - 1, size=2).tolist()
     if classifier is None:
-        classifier = ExtraTreesClassifier(100, random_state=other)
-    folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+        classifier = ExtraTreesClassifier(100, random_state=tree_seed)
+    folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=fold_seed)
     splits = list(folds.split(X, is_real, groups))
-    if any(len(np.unique(is_real[part])) < 2 for split in splits for part in split):
+    if any(len(np.unique(is_real[rows])) < 2 for split in splits for rows in split):
         raise ValueError(
             f"one of {n_splits} folds lacks real or generated samples; there are too few "
             "groups: give more, or a smaller n_splits."
@@ -314,12 +314,12 @@ def two_sample_auc(
 
 
 def _same_shape(**samples: ArrayLike) -> list[NDArray[np.float64]]:
-    """Return samples as rows, after making sure that they are of one kind."""
+    """Return samples as rows, after a check that their shapes agree."""
     arrays = {name: np.asarray(values, dtype=float) for name, values in samples.items()}
     shapes = {array.shape[1:] for array in arrays.values()}
     if len(shapes) > 1 or () in shapes:
-        found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise ValueError(f"samples must be of one shape after the first axis; found {found}.")
+        listed = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"samples must be of one shape after the first axis; found {listed}.")
     for name, array in arrays.items():
         if not array.size or not np.isfinite(array).all():
             raise ValueError(f"{name} is empty or holds NaN or infinite values.")
@@ -327,10 +327,10 @@ def _same_shape(**samples: ArrayLike) -> list[NDArray[np.float64]]:
 
 
 def _nearest(rows: NDArray, reference: NDArray, rank: int = 0) -> NDArray[np.float64]:
-    """Return each row's distance to its nearest in `reference`, counted from `rank` 0."""
+    """Return each row's distance to its nearest row of `reference`, counted from `rank` 0."""
     # cdist subtracts before it squares: the distance of a copy is exactly 0.
-    parts = [
+    distances = [
         np.partition(cdist(rows[chunk], reference), rank, axis=1)[:, rank]
         for chunk in gen_batches(len(rows), CHUNK)
     ]
-    return np.concatenate(parts)
+    return np.concatenate(distances)

@@ -1,4 +1,4 @@
-"""How much of a waveform survived."""
+"""How similar two waveforms are: error, PRD and correlation."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ def prd(
     before, after : array-like of shape (..., n_times)
         Waveforms in mV.
     remove_mean : bool, default=True
-        Measure the original's size about its own mean. Without that, an offset of the
-        original makes every difference look small.
+        Whether the energy of the original is measured about its mean. Otherwise an offset
+        of the original makes every difference look small.
 
     Returns
     -------
     difference : ndarray of shape (...)
-        In percent of the original's size; 0 where nothing changed, infinite where an
-        original without size did.
+        Difference in percent of the original's energy; 0 if nothing changed, infinite if a
+        constant original changed.
 
     Notes
     -----
     ``100 * sqrt(sum((before - after)^2) / sum((before - mean)^2))``, also called PRDN; with
-    ``remove_mean=False`` the mean is 0, the PRD of [1]_. Both are called PRD in print, and
-    [2]_ shows how far they part: say which one you report. The difference itself is taken
-    as it is; a shifted baseline counts.
+    ``remove_mean=False`` the mean is 0, the PRD of [1]_. Publications call both PRD, and [2]_
+    shows how much they differ: state which one you report. The mean of the difference is
+    not removed, so that a shifted baseline counts as a difference.
 
     References
     ----------
@@ -75,9 +75,9 @@ def prd(
     before, after = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
     center = before.mean(axis=-1, keepdims=True) if remove_mean else 0.0
     error = np.linalg.norm(after - before, axis=-1)
-    size = np.linalg.norm(before - center, axis=-1)
+    energy = np.linalg.norm(before - center, axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(error == 0, 0.0, 100.0 * error / size)
+        return np.where(error == 0, 0.0, 100.0 * error / energy)
 
 
 def pearson_correlation(before: ArrayLike, after: ArrayLike) -> NDArray[np.float64]:
@@ -91,7 +91,7 @@ def pearson_correlation(before: ArrayLike, after: ArrayLike) -> NDArray[np.float
     Returns
     -------
     correlation : ndarray of shape (...)
-        Between -1 and 1; 1 where both are constant, 0 where only one is.
+        Between -1 and 1; 1 if both are constant, 0 if only one is.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def pearson_correlation(before: ArrayLike, after: ArrayLike) -> NDArray[np.float
     a = before - before.mean(axis=-1, keepdims=True)
     b = after - after.mean(axis=-1, keepdims=True)
     norm_a, norm_b = np.linalg.norm(a, axis=-1), np.linalg.norm(b, axis=-1)
-    # Below this a waveform is constant up to rounding, and its direction is noise.
+    # Below this limit a waveform is constant up to rounding.
     flat_a = norm_a <= 1e-12 * np.maximum(np.abs(before).max(axis=-1), 1e-300)
     flat_b = norm_b <= 1e-12 * np.maximum(np.abs(after).max(axis=-1), 1e-300)
     flat = flat_a | flat_b

@@ -10,7 +10,7 @@ from sklearn_ecganon.plot._preview_grid import PreviewGrid
 from sklearn_ecganon.plot._privacy_utility import PrivacyUtilityDisplay
 from sklearn_ecganon.plot._reidentification import ReidentificationDisplay
 
-# The style is for the report, which draws figures of its own.
+# The report draws its figures in the same style.
 from sklearn_ecganon.plot._style import KNOWLEDGE_STYLE as KNOWLEDGE_STYLE
 from sklearn_ecganon.plot._style import ORIGINAL as ORIGINAL
 from sklearn_ecganon.plot._style import TEXT as TEXT

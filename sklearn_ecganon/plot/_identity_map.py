@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class IdentityMapDisplay:
     """Rank-1 from each slice of the beat alone, with the mean beat.
 
-    Make it with :meth:`from_map`.
+    Create it with :meth:`from_map`.
 
     Parameters
     ----------
@@ -32,11 +32,11 @@ class IdentityMapDisplay:
     figure_ : matplotlib Figure
         The figure.
     bars_ : matplotlib BarContainer
-        One bar a slice.
+        One bar for each slice.
 
     See Also
     --------
-    sklearn_ecganon.attacks.identity_map : Makes the map.
+    sklearn_ecganon.attacks.identity_map : Computes the map.
 
     Examples
     --------
@@ -75,7 +75,7 @@ class IdentityMapDisplay:
         return cls(identity).plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> Self:
-        """Draw slices as bars, parts as horizontal lines, and name the others in the title.
+        """Draw slices as bars, parts as horizontal lines, and list the others in the title.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class IdentityMapDisplay:
         identity = self.identity
         slices = [row for row in identity.rows if row.part == "slice"]
         parts = [row for row in identity.rows if row.part in ("before QRS", "QRS", "after QRS")]
-        # Parts that are no interval of the beat are named in the title.
+        # Parts that are not intervals of the beat are listed in the title.
         placed = {"slice", *(row.part for row in parts)}
         others = [row for row in identity.rows if row.part not in placed]
         rank1 = 100 * np.array([row.rank1 for row in slices])

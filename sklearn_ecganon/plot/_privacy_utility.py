@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class PrivacyUtilityDisplay:
     """Risk against utility of each candidate, and the Pareto front.
 
-    Make it with :meth:`from_cv_results`.
+    Create it with :meth:`from_cv_results`.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class PrivacyUtilityDisplay:
     risk : ndarray of shape (n_candidates,)
         ``1 - privacy``.
     on_front : ndarray of bool of shape (n_candidates,)
-        Candidates that no other one beats in both. Candidates without a score are False.
+        True for candidates on the Pareto front, False without a score.
     ax_ : matplotlib Axes
         The axes of the figure.
     figure_ : matplotlib Figure
@@ -54,7 +54,7 @@ class PrivacyUtilityDisplay:
     See Also
     --------
     sklearn_ecganon.model_selection.PrivacyUtilityScorer : Scores the candidates.
-    sklearn_ecganon.model_selection.pareto_front : Finds the front.
+    sklearn_ecganon.model_selection.pareto_front : Computes the front.
 
     Examples
     --------
@@ -169,7 +169,7 @@ class PrivacyUtilityDisplay:
         ax = axes_for(self, ax, figsize=(6.4, 4.4))
         front = np.flatnonzero(self.on_front)
         front = front[np.argsort(self.utility[front])]
-        # Steps, not slopes: nothing was measured between two candidates.
+        # The front is drawn in steps, because nothing was measured between two candidates.
         (self.front_,) = ax.plot(
             self.utility[front],
             self.risk[front],

@@ -22,7 +22,7 @@ SIDESTEP = 0.07
 class ReidentificationDisplay:
     """Rank-1 against evidence, one line for each level of knowledge.
 
-    Make it with :meth:`from_result` or :meth:`from_estimator`.
+    Create it with :meth:`from_result` or :meth:`from_estimator`.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class ReidentificationDisplay:
 
     See Also
     --------
-    sklearn_ecganon.ReidentificationScorer : Makes the result.
+    sklearn_ecganon.ReidentificationScorer : Computes the result.
 
     Examples
     --------
@@ -142,7 +142,7 @@ class ReidentificationDisplay:
         y : array-like of shape (n_samples,)
             Subject of each sample.
         sessions : array-like of shape (n_samples,), optional
-            Session of each sample; by default the records' own.
+            Session of each sample; by default the `session` of the records.
         scorer : ReidentificationScorer, optional
             The attackers; by default those of ``ReidentificationScorer()``.
         attacker : str, optional

@@ -1,6 +1,6 @@
-"""Originals and what an anonymizer, or another tool, made of them."""
+"""Original recordings and their releases by an anonymizer or another tool."""
 
-# The functions are for the rooms above. They are not part of the documented interface.
+# The functions are for other modules of this package. They are not documented.
 from sklearn_ecganon.releases._apply import apply as apply
 from sklearn_ecganon.releases._apply import as_beats as as_beats
 from sklearn_ecganon.releases._apply import need_two_subjects as need_two_subjects

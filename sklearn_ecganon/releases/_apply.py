@@ -21,7 +21,7 @@ def segment_first(X: Any, estimator: Any) -> tuple[Any, Any]:
     """Run the leading steps of a Pipeline up to the one that turns records into beats.
 
     Attackers compare a release with its originals, so both must be cut in the same way. A
-    step that makes other records of records is a part of the release and is not run here.
+    step that changes records into other records is a part of the release and is not run here.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def segment_first(X: Any, estimator: Any) -> tuple[Any, Any]:
     X : list of ECGRecord, BeatSet or ndarray
         Original beats, or the records if the estimator works on records.
     remaining_steps : estimator, Pipeline or "passthrough"
-        What remains to be done to turn X into the release.
+        The steps that turn X into the release.
     """
     if isinstance(estimator, Pipeline):
         for position, (_, step) in enumerate(estimator.steps):
@@ -77,5 +77,5 @@ def need_two_subjects(y: NDArray) -> None:
     """Refuse targets of a single subject."""
     if len(np.unique(y)) < 2:
         raise ValueError(
-            f"y holds one class (subject '{y[0]}'); identifying people takes at least two."
+            f"y holds one class (subject '{y[0]}'); give recordings of at least two subjects."
         )

@@ -1,4 +1,4 @@
-"""Recordings before and after, made comparable: the same records, leads, rate and windows."""
+"""Recordings before and after with the same records, leads, rate and windows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Pairs:
     in_gallery : ndarray of bool of shape (n_samples,)
         True for gallery, False for probes.
     split : {"session", "time"}
-        How the two were separated.
+        How gallery and probes were separated.
     recordings : tuple of two lists of ECGRecord, optional
         The signals before and after, if records were given.
     omitted : dict of str to str
@@ -61,13 +61,13 @@ def match_pairs(
     )
     if not same_kind:
         raise ValueError(
-            "before and after are of different kinds; give two lists of ECGRecord, two "
+            "before and after are of different types; give two lists of ECGRecord, two "
             "BeatSets or two arrays of beats."
         )
     omitted: dict[str, str] = {}
     if of_records or isinstance(before, BeatSet):
         matched, partners, omitted = _match_samples(before, after)
-        # What describes each sample of `before` is narrowed down with it.
+        # Subjects and sessions describe the samples of `before`; select the same samples.
         subjects = _select(subjects, len(before), matched, "subjects")
         sessions = _select(sessions, len(before), matched, "sessions")
         before = take(before, matched)
@@ -107,7 +107,7 @@ def _cut_alike(
             "annotated" if annotated else "sleepecg",
             leads=leads,
             sampling_rate=rate,
-            check_quality=records is old,  # attackers try whatever was released
+            check_quality=records is old,  # attackers use every release, whatever its quality
         )
         beats_of_sides.append([_beats_or_reason(segmenter, record) for record in records])
     usable, reasons = _usable(old, beats_of_sides, subjects, in_gallery)
@@ -152,9 +152,9 @@ def _usable(
             usable[i] = False
             omitted[records[i].name] = reasons[0]
     has_gallery = np.isin(subjects, subjects[usable & in_gallery])
-    for alone in np.flatnonzero(usable & ~has_gallery):
-        usable[alone] = False
-        omitted[records[alone].name] = "its subject has no usable gallery recording"
+    for position in np.flatnonzero(usable & ~has_gallery):
+        usable[position] = False
+        omitted[records[position].name] = "its subject has no usable gallery recording"
     return usable, omitted
 
 
@@ -164,15 +164,15 @@ def _match_samples(before: Any, after: Any) -> tuple[NDArray, NDArray, dict[str,
     if not set(new) <= set(old):
         if len(old) == len(new) and not set(old) & set(new):
             return np.arange(len(old)), np.arange(len(old)), {}
-        stranger = next(name for name in new if name not in set(old))
+        unmatched = next(name for name in new if name not in set(old))
         raise ValueError(
-            f"after has a record {stranger!r} that before lacks; name released records as "
-            "their originals, or give as many, all with other names, in the same order."
+            f"after has a record {unmatched!r} that before lacks; give released records the "
+            "names of their originals, or equally many other names in the same order."
         )
     for names, side in ((old, "before"), (new, "after")):
         if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"{side} has two records named {twice!r}; names must differ.")
+            repeated = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"{side} has two records named {repeated!r}; names must differ.")
     place = {name: i for i, name in enumerate(new)}
     matched = [i for i, name in enumerate(old) if name in place]
     omitted = {name: "not in the release" for name in old if name not in place}
@@ -198,7 +198,9 @@ def _select(
         return None
     values = np.asarray(values)
     if len(values) != n_samples:
-        raise ValueError(f"{name} has {len(values)} entries; want {n_samples}, one a record.")
+        raise ValueError(
+            f"{name} has {len(values)} entries for {n_samples} records; give one for each."
+        )
     return values[chosen]
 
 
@@ -228,7 +230,7 @@ def _beats_or_reason(segmenter: QRSSegmenter, record: ECGRecord) -> BeatSet | st
         return str(error)
     if isinstance(beats, BeatSet) and len(beats.beats):
         return beats
-    return "no beat was found"
+    return "no beat was detected"
 
 
 def _omission_sentence(omitted: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""One release: the originals, what became of them, and who holds which recordings."""
+"""One release: the originals, their releases, and the split into gallery and probes."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ SPLITS = ("auto", "session", "time", "random")
 class Release:
     """Original recordings, their release, and the split into gallery and probes.
 
-    Everything that an evaluation needs is computed once and kept: attackers neither segment
-    nor anonymize again. Make a Release with `Release.by` if you have the anonymizer, and with
+    A release stores everything that an evaluation needs, so that attackers neither segment nor
+    anonymize again. Create it with `Release.by` if you have the anonymizer, and with
     `Release.of_pairs` if you only have the recordings before and after.
 
     Parameters
@@ -42,7 +42,7 @@ class Release:
     released : same type as `original`
         The release of the same samples in the same order.
     retrained : tuple of BeatSet or ndarray
-        Releases of the gallery that an informed attacker makes for training, each with a
+        Releases of the gallery that an informed attacker generates for training, each with a
         fresh salt. They hold the samples of the gallery only (all samples for a random split).
     subjects : ndarray of shape (n_samples,)
         Subject of each sample.
@@ -120,7 +120,7 @@ class Release:
         y : array-like of shape (n_samples,)
             Subject of each sample.
         sessions : array-like of shape (n_samples,), optional
-            Session of each sample, sortable; by default the records' own.
+            Session of each sample, sortable; by default the `session` of the records.
         split : {"auto", "session", "time", "random"}, default="auto"
             Which recordings are the gallery. ``"session"``: the first session of each
             subject. ``"time"``: the earlier half of the samples of each subject, or of its
@@ -129,8 +129,8 @@ class Release:
             attackers and anonymizers alike. It exists to compare with published figures.
         n_views : int, default=3
             Number of releases of the gallery that informed attackers train on, each with a
-            fresh salt. An attacker who sees a person under one pseudo-identity only learns
-            the pseudo-identity. With 0 only an ignorant attacker can be evaluated.
+            fresh salt. From a single view of a person, attackers would learn only that
+            pseudo-identity. With 0 only an ignorant attacker can be evaluated.
         random_state : int, RandomState instance or None, default=0
             Seeds the salts and the random split. Attackers continue this sequence.
 
@@ -198,12 +198,14 @@ class Release:
         before : list of ECGRecord, BeatSet, or array of shape (n_beats, [n_leads,] n_times)
             Originals in mV. Those of one subject are in order of time.
         after : same type as `before`
-            Their releases. Records are matched by name; if no name occurs in both and there
-            are as many, they are matched in order. Rates and lengths may differ.
+            Releases of the same recordings. Records are matched by name; if no name occurs in
+            both and there are as many, they are matched in order. Rates and lengths may
+            differ.
         subjects : array-like of shape (n_samples,), optional
-            Subject of each sample of `before`; by default the records' own.
+            Subject of each sample of `before`; by default the `subject` of the records.
         sessions : array-like of shape (n_samples,), optional
-            Session of each sample of `before`, sortable; by default the records' own.
+            Session of each sample of `before`, sortable; by default the `session` of the
+            records.
         random_state : int, RandomState instance or None, default=0
             The random sequence that attackers use.
 
@@ -224,8 +226,8 @@ class Release:
         return cls(
             original=pairs.before,
             released=pairs.after,
-            # Half of a single release, known by name, identifies the other half: nothing is
-            # left for an informed attacker to achieve.
+            # Both sides hold halves of one release, with one pseudo-identity: an informed
+            # attacker would identify every probe.
             retrained=() if pairs.cut else (take(pairs.after, pairs.in_gallery),),
             subjects=pairs.subjects,
             in_gallery=pairs.in_gallery,

@@ -21,7 +21,7 @@ def session_labels(X: Any, sessions: ArrayLike | None = None) -> NDArray | None:
     X : list of ECGRecord, BeatSet or array-like
         Samples. Only records can carry a session.
     sessions : array-like of shape (n_samples,), optional
-        The sessions, if the caller knows them. They take precedence over the records' own.
+        The sessions, if the caller knows them. They take precedence over those of the records.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def gallery_probe_split(
     in_gallery : ndarray of bool of shape (n_samples,)
         True for gallery, False for probes.
     split : {"session", "time"}
-        The split that was made.
+        The split that was used.
 
     Raises
     ------
@@ -110,11 +110,11 @@ def _cut_in_two(
 ) -> tuple[list[ECGRecord], NDArray]:
     """Cut the records of subjects that have one record only at their middle."""
     if not is_records(X):
-        kind = "records of a BeatSet" if isinstance(X, BeatSet) else "rows"
+        samples = "records of a BeatSet" if isinstance(X, BeatSet) else "rows"
         raise ValueError(
             f"{is_single.sum()} subject(s) have one recording only, for example "
-            f"'{y[is_single][0]}'; {kind} cannot be cut in two: give at least two a subject, "
-            "or hand in ECGRecord."
+            f"'{y[is_single][0]}'; {samples} cannot be cut in two: give at least two for "
+            "each subject, or give ECGRecord."
         )
     halves, subjects = [], []
     for record, subject, single in zip(X, y, is_single, strict=True):
@@ -132,7 +132,7 @@ class SessionSplit(BaseCrossValidator):
 
     A subject with a single session is in the training set only. There is one split.
 
-    Sessions are the `groups`, or those that the records carry. They are compared as text:
+    Sessions are the `groups`, or those of the records. They are compared as text:
     ``"2004-12-07"`` comes before ``"2005-01-11"``.
 
     Examples
@@ -159,7 +159,7 @@ class SessionSplit(BaseCrossValidator):
         y : array-like of shape (n_samples,)
             Subjects.
         groups : array-like of shape (n_samples,), optional
-            Sessions. They are needed if X is not a list of records that carry them.
+            Sessions. Required unless X is a list of records with sessions.
 
         Yields
         ------

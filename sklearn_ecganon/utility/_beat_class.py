@@ -1,4 +1,4 @@
-"""Can beat classes still be learnt from a release, and applied across."""
+"""Whether a classifier can learn beat classes from a release, and from originals."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from sklearn.utils._param_validation import StrOptions
 
 from sklearn_ecganon.datasets import DS1, DS2
 from sklearn_ecganon.records import BeatSet
+from sklearn_ecganon.utility._beat_classifiers import make_classifier
 from sklearn_ecganon.utility._beat_features import describe_beats
-from sklearn_ecganon.utility._judges import make_judge
 from sklearn_ecganon.utility._pairs import check_pairs
 
-# What a judge is trained on, and what it is tested on: S is the release, R the original.
+# What a classifier is trained and tested on: S is the (synthetic) release, R the original.
 CROSSINGS = {
     "trtr": ("before", "before"),
     "tstr": ("after", "before"),
@@ -37,35 +37,36 @@ class _Sample(NamedTuple):
 
 
 class BeatClassUtility(BaseEstimator):
-    """Train a judge of AAMI beat classes on a release, test it on originals, and crosswise.
+    """Train a classifier of AAMI beat classes on a release, test on originals, and crosswise.
 
     Parameters
     ----------
-    judge : {"conv", "forest"}, default="conv"
+    classifier : {"conv", "forest"}, default="conv"
         ``"conv"``: three convolutions on the beat, with RR ratios and comparisons with the
-        record's usual beat beside them. ``"forest"``: a random forest on these numbers.
+        record's median beat beside them. ``"forest"``: a random forest on these numbers.
     classes : sequence of str, default=("N", "S", "V", "F")
-        Classes to tell apart; beats of others (paced, unknown) are neither trained on nor
-        tested, but count as neighbours.
+        Classes to separate. Beats of other classes (paced, unknown) are neither trained on
+        nor tested, but RR intervals include them.
     crossings : sequence of str, default=("trtr", "tstr", "trts", "tsts")
         Train on real or synthetic (anonymized), test on real or synthetic.
     device : str, default="auto"
-        For the net: ``"cpu"``, ``"cuda"``, or whichever is there.
+        Device of the net: ``"cpu"``, ``"cuda"``, or ``"auto"`` for whichever is available.
     random_state : int, RandomState instance or None, default=0
-        Seeds the judge. Fixed by default: the same release gets the same figures.
+        Seeds the classifier. Fixed by default: the same release gets the same figures.
 
     Notes
     -----
     The split, the classes and the RR features (previous and next interval, over the mean of
     the record and of some ten beats) follow [1]_; ANSI/AAMI EC57 defines the classes.
-    Deviations: record means look ahead; more numbers compare a beat with the median beat of
-    its record, since what is usual differs from person to person, as in [2]_; a beat weighs
-    one over the square root of how many beats of its class its record has, which keeps
-    common classes and records of many ectopic beats from deciding alone.
+    Deviations: means over a record include later beats. More numbers compare a beat with the
+    median beat of its record, as in [2]_, because normal beats differ from person to person.
+    The weight of a beat is one over the square root of the number of beats of its class in
+    its record, so that common classes and records with many ectopic beats do not dominate.
 
-    Records 201 (DS1) and 202 (DS2) are one person, in this split as published. The features
-    were designed with DS2's errors in sight, as most on this split are: what a judge
-    reaches there shows that it is fit to judge, and is no estimate for new patients.
+    Records 201 (DS1) and 202 (DS2) are of one person; the published split has this flaw. The
+    features were designed with knowledge of the errors on DS2, like most features for this
+    split. The figures on originals show that the classifier is good enough to compare
+    releases with; they do not estimate its performance on new patients.
 
     References
     ----------
@@ -84,8 +85,8 @@ class BeatClassUtility(BaseEstimator):
     ...     n_subjects=4, duration=40.0, arrhythmia="ectopic", random_state=0
     ... )
     >>> beats = QRSSegmenter("annotated").fit_transform(bunch.data)
-    >>> judge = BeatClassUtility("forest", classes=["N", "V"], crossings=["trtr"])
-    >>> figures = judge.evaluate(
+    >>> utility = BeatClassUtility("forest", classes=["N", "V"], crossings=["trtr"])
+    >>> figures = utility.evaluate(
     ...     beats, beats, bunch.subject, train=["s001", "s002"], test=["s003", "s004"]
     ... )
     >>> figures["trtr_sensitivity_V"]
@@ -93,7 +94,7 @@ class BeatClassUtility(BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "judge": [StrOptions({"conv", "forest"})],
+        "classifier": [StrOptions({"conv", "forest"})],
         "classes": [list, tuple],
         "crossings": [list, tuple],
         "device": [str],
@@ -102,14 +103,14 @@ class BeatClassUtility(BaseEstimator):
 
     def __init__(
         self,
-        judge: str = "conv",
+        classifier: str = "conv",
         *,
         classes: Sequence[str] = ("N", "S", "V", "F"),
         crossings: Sequence[str] = tuple(CROSSINGS),
         device: str = "auto",
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
-        self.judge = judge
+        self.classifier = classifier
         self.classes = classes
         self.crossings = crossings
         self.device = device
@@ -131,7 +132,8 @@ class BeatClassUtility(BaseEstimator):
         before, after : BeatSet
             Originals and release: the same records in the same order, with labels.
         groups : array-like of shape (n_records,), optional
-            What `train` and `test` name, for example subjects; by default the records' names.
+            The groups that `train` and `test` list, for example subjects; by default the
+            names of the records.
         train, test : sequence of str
             Groups to train on and to test on; by default de Chazal's DS1 and DS2. Records
             of other groups are left out.
@@ -146,8 +148,8 @@ class BeatClassUtility(BaseEstimator):
         Raises
         ------
         ValueError
-            If before and after are not of the same records and layout, if one of them has
-            no labels, if a group is on both sides or not there, or if a class has no beats
+            If `before` and `after` are not of the same records and layout, if one of them
+            has no labels, if a group is on both sides or unknown, or if a class has no beats
             on one side.
         """
         self._validate_params()
@@ -159,22 +161,26 @@ class BeatClassUtility(BaseEstimator):
         if groups.shape != (len(before),):
             raise ValueError(f"groups has shape {groups.shape} for {len(before)} records.")
         sides = _sides(groups, train, test)
-        # One seed for all: what differs between crossings is the data.
+        # All crossings use one seed, so that only the data differ between them.
         seed = int(check_random_state(self.random_state).randint(2**31))
-        ways = {crossing: CROSSINGS[crossing] for crossing in self.crossings}
-        used = {name: describe_beats(sets[name]) for name in set(sum(ways.values(), ()))}
+        crossings = {crossing: CROSSINGS[crossing] for crossing in self.crossings}
+        described = {
+            name: describe_beats(sets[name]) for name in set(sum(crossings.values(), ()))
+        }
         figures: dict[str, float] = {}
-        for source in dict.fromkeys(source for source, _ in ways.values()):
-            seen = self._sample(sets[source], used[source], sides["train"], f"{source}'s train")
-            judge = make_judge(self.judge, device=self.device, seed=seed)
-            judge.fit(seen.shapes, seen.numbers, seen.y, seen.weight)
-            for crossing, (origin, target) in ways.items():
+        for source in dict.fromkeys(source for source, _ in crossings.values()):
+            training = self._sample(
+                sets[source], described[source], sides["train"], f"{source}'s train"
+            )
+            classifier = make_classifier(self.classifier, device=self.device, seed=seed)
+            classifier.fit(training.shapes, training.numbers, training.y, training.weight)
+            for crossing, (origin, target) in crossings.items():
                 if origin == source:
-                    asked = self._sample(
-                        sets[target], used[target], sides["test"], f"{target}'s test"
+                    tested = self._sample(
+                        sets[target], described[target], sides["test"], f"{target}'s test"
                     )
-                    found = judge.predict(asked.shapes, asked.numbers)
-                    scores = self._scores(asked.y, found).items()
+                    predicted = classifier.predict(tested.shapes, tested.numbers)
+                    scores = self._scores(tested.y, predicted).items()
                     figures |= {f"{crossing}_{name}": value for name, value in scores}
         return figures
 
@@ -192,7 +198,7 @@ class BeatClassUtility(BaseEstimator):
         if layouts[0] != layouts[1]:
             raise ValueError(
                 f"before and after differ in (leads, samples, rate): {layouts[0]} and "
-                f"{layouts[1]}; a judge can only cross between beats of one layout."
+                f"{layouts[1]}; use the same layout before and after."
             )
         return sets
 
@@ -214,21 +220,21 @@ class BeatClassUtility(BaseEstimator):
                 "groups, or give classes= without it."
             )
         y = np.array([list(self.classes).index(label) for label in labels])
-        _, kind, size = np.unique(
+        _, class_in_record, n_beats = np.unique(
             np.c_[y, beats.record[rows]], axis=0, return_inverse=True, return_counts=True
         )
-        weight = 1 / np.sqrt(size)[kind]
+        weight = 1 / np.sqrt(n_beats)[class_in_record]
         shapes, numbers = described
         return _Sample(shapes[rows], numbers[rows], y, weight / weight.mean())
 
-    def _scores(self, y: NDArray, found: NDArray) -> dict[str, float]:
-        counts = confusion_matrix(y, found, labels=range(len(self.classes)))
-        hits, truth, claimed = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
-        sensitivity, precision = hits / truth, hits / np.maximum(claimed, 1)
+    def _scores(self, y: NDArray, predicted: NDArray) -> dict[str, float]:
+        counts = confusion_matrix(y, predicted, labels=range(len(self.classes)))
+        hits, n_true, n_predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+        sensitivity, precision = hits / n_true, hits / np.maximum(n_predicted, 1)
         figures = {
             "accuracy": hits.sum() / counts.sum(),
             "balanced_accuracy": sensitivity.mean(),
-            "macro_f1": np.mean(2 * hits / (truth + claimed)),
+            "macro_f1": np.mean(2 * hits / (n_true + n_predicted)),
         }
         for i, name in enumerate(self.classes):
             figures |= {
@@ -241,10 +247,12 @@ class BeatClassUtility(BaseEstimator):
 def _sides(
     groups: NDArray, train: Sequence[str], test: Sequence[str]
 ) -> dict[str, NDArray[np.bool_]]:
-    """Tell for each record whether it is trained on, and whether it is tested."""
+    """Return for each record whether it is trained on, and whether it is tested."""
     both = sorted(set(train) & set(test))
     if both:
-        raise ValueError(f"group {both[0]!r} is in train and in test; put it on one side.")
+        raise ValueError(
+            f"group {both[0]!r} is in train and in test; assign it to one of them."
+        )
     for side, names in (("train", train), ("test", test)):
         absent = [name for name in names if name not in groups]
         if absent or not len(names):

@@ -1,4 +1,4 @@
-"""What comparisons of before and after share: beats of both, and agreement beyond chance."""
+"""Helpers of all comparisons: the beats of both sides, and agreement beyond chance."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from sklearn_ecganon.utility._pairs import check_pairs
 
 
 class Agreement(NamedTuple):
-    """Share of what agrees, and what two that know nothing of each other would share."""
+    """The fraction of values that agree, and the fraction expected by chance."""
 
-    share: float
+    fraction: float
     chance: float = 0.0
 
     @property
     def kappa(self) -> float:
-        """Cohen's kappa; 1 where both name one and the same class throughout."""
+        """Cohen's kappa; 1 if both sides hold one and the same class throughout."""
         if self.chance == 1:
             return 1.0
-        return float((self.share - self.chance) / (1 - self.chance))
+        return float((self.fraction - self.chance) / (1 - self.chance))
 
 
 def agreement(a: NDArray, b: NDArray) -> Agreement:
-    """Compare two lists of classes; NaN where they are empty."""
+    """Compare two lists of classes; NaN if they are empty."""
     if not len(a):
         return Agreement(np.nan, np.nan)
     chance = sum(np.mean(a == value) * np.mean(b == value) for value in np.unique(a))
@@ -37,7 +37,7 @@ def agreement(a: NDArray, b: NDArray) -> Agreement:
 
 
 def paired_beats(before: Any, after: Any) -> tuple[BeatSet, BeatSet]:
-    """Return the beats of both; records are cut at the R peaks that they claim."""
+    """Return the beats of both sides; records are cut at their annotated R peaks."""
     before, after = check_pairs(before, after)
     old, new = _beats(before), _beats(after)
     if old.n_leads != new.n_leads:
@@ -55,7 +55,7 @@ def _beats(X: Any) -> BeatSet:
 
 
 def measured_pair(before: Any, after: Any) -> tuple[Measurements, Measurements]:
-    """Measure both alike: where one side has no labels, neither is measured by label."""
+    """Measure both sides alike: if one has no labels, those of the other are ignored."""
     old, new = paired_beats(before, after)
     if old.labels is None or new.labels is None:
         old, new = replace(old, labels=None), replace(new, labels=None)

@@ -1,4 +1,4 @@
-"""Are the heartbeats of a release found by those who look for them."""
+"""Whether a QRS detector finds the heartbeats of a release."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ TOLERANCES = (150, 50)
 
 
 class DetectionUtility(BaseEstimator):
-    """Look for R peaks in a release, and compare with where it says they are.
+    """Detect R peaks in a release, and compare them with its annotated R peaks.
 
     Parameters
     ----------
     detector : {"sleepecg", "neurokit", "xqrs", "gqrs"}, default="sleepecg"
-        Who looks, as in :class:`~sklearn_ecganon.QRSSegmenter`, in MLII, II or the first lead.
+        Detector, as in :class:`~sklearn_ecganon.QRSSegmenter`; it uses lead MLII, II or the
+        first lead.
     refine : float, default=40.0
-        How far in ms a detected peak is moved to the extremum of its QRS.
+        Distance in ms within which a detected peak is moved to the extremum of its QRS.
 
     Notes
     -----
-    Gross figures over all records, as ANSI/AAMI EC57 defines them with 150 ms. Deviations:
-    no learning period of five minutes is left out; beats are matched as in
-    :func:`~sklearn_ecganon.metrics.detection_scores`. Beats that reach over the edge of
-    a record by half a QRS are not searched for but count as missed, in both.
+    These are gross figures over all records, as ANSI/AAMI EC57 defines them with 150 ms.
+    Deviations: the learning period of five minutes is included; beats are matched as in
+    :func:`~sklearn_ecganon.metrics.detection_scores`. A beat whose QRS reaches over the edge
+    of a record by half cannot be detected, and counts as missed before and after.
 
     Examples
     --------
@@ -55,7 +56,7 @@ class DetectionUtility(BaseEstimator):
         self.refine = refine
 
     def evaluate(self, before: Any, after: Any) -> dict[str, float]:
-        """Return how well the R peaks of the release are found, and of the originals.
+        """Return how well the R peaks of the release and of the originals are detected.
 
         Parameters
         ----------
@@ -66,8 +67,8 @@ class DetectionUtility(BaseEstimator):
         -------
         figures : dict of str to float
             ``sensitivity``, ``precision`` (+P) and ``f1``, each at 150 and at 50 ms as
-            ``f1_150ms``, all in [0, 1], greater is better; and the same of the originals,
-            which is the detector's own error, as ``before_f1_150ms``.
+            ``f1_150ms``, all in [0, 1], greater is better. The same figures of the originals,
+            such as ``before_f1_150ms``, show the error of the detector itself.
 
         Raises
         ------
@@ -76,28 +77,28 @@ class DetectionUtility(BaseEstimator):
         """
         self._validate_params()
         before, after = check_pairs(before, after)
-        own = {f"before_{name}": value for name, value in self._scores(before).items()}
-        return self._scores(after) | own
+        of_original = {f"before_{name}": v for name, v in self._scores(before).items()}
+        return self._scores(after) | of_original
 
     def _scores(self, X: Any) -> dict[str, float]:
-        wanted = [record.r_peaks * 1000.0 for record in rhythms(X)]
-        found = [self._find(X, i) for i in range(len(X))]
-        if not sum(map(len, wanted)):
-            raise ValueError("no record has an R peak; there is nothing to be found.")
+        annotated = [record.r_peaks * 1000.0 for record in rhythms(X)]
+        detected = [self._detect(X, i) for i in range(len(X))]
+        if not sum(map(len, annotated)):
+            raise ValueError("no record has an R peak; give records with `r_peaks`.")
         figures = {}
         for tolerance in TOLERANCES:
-            pairs = zip(wanted, found, strict=True)
+            pairs = zip(annotated, detected, strict=True)
             counts = np.sum([detection_scores(a, b, tolerance) for a, b in pairs], axis=0)
             scores = DetectionScores(*counts.tolist())
             for name in ("sensitivity", "precision", "f1"):
                 figures[f"{name}_{tolerance}ms"] = float(getattr(scores, name))
         return figures
 
-    def _find(self, X: Any, i: int) -> np.ndarray:
+    def _detect(self, X: Any, i: int) -> np.ndarray:
         """Return the detected R peaks of record i, in ms."""
         record = stitch_record(X, i) if isinstance(X, BeatSet) else X[i]
         lead = used_leads(record, None, None)[1]
-        found = find_beats(
+        detected = find_beats(
             record, [lead], detector=self.detector, refine=self.refine, n_times=1
         )
-        return found.r_peaks * (1000.0 / record.sampling_rate)
+        return detected.r_peaks * (1000.0 / record.sampling_rate)

@@ -1,4 +1,4 @@
-"""Would a cardiologist conclude from a release what the original shows."""
+"""Whether a cardiologist would draw the same conclusions from a release."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn_ecganon.contracts import CATEGORIES, UNMEASURED, Measurements
 from sklearn_ecganon.utility._compare import agreement, measured_pair
 
 LOST = "lost"
-# Runs of beats by which one of two records may begin earlier than the other.
+# Runs of beats by which one of two sequences may begin earlier than the other.
 MOST_SHIFTED = 64
 
 
@@ -23,16 +23,16 @@ class DiagnosisUtility(BaseEstimator):
     See Also
     --------
     sklearn_ecganon.contracts.CATEGORIES : Their limits.
-    IntervalUtility : The numbers themselves.
-    BeatClassUtility : Whether the beats look like their classes.
+    IntervalUtility : Compares the numbers themselves.
+    BeatClassUtility : Checks whether the beats look like their classes.
 
     Notes
     -----
-    Beat classes are those a release says its beats are of. Anonymizers of this package hand
-    them on as they came; whether the waveforms still show them is for `BeatClassUtility`.
+    Beat classes are read from the labels of the release. Anonymizers of this package do not
+    change labels; `BeatClassUtility` measures whether the waveforms still show the classes.
 
-    Kappa hangs on few records where nearly all are of one category. Its ``n_records`` and
-    the plain agreement stand beside it for that.
+    If nearly all records are of one category, kappa depends on few records. Therefore
+    ``n_records`` and the plain agreement are returned beside it.
 
     References
     ----------
@@ -66,12 +66,13 @@ class DiagnosisUtility(BaseEstimator):
         figures : dict of str to float
             Greater is better. ``agreement_rate_zone`` and ``kappa_rate_zone``, likewise for
             ``irregularity``, ``wide_qrs``, ``pr``, ``qtc`` and ``st``, over the
-            ``n_records_rate_zone`` records in which it could be measured before; what can
-            no longer be measured after does not agree. ``agreement_beat_classes`` and
-            ``kappa_beat_classes``, over all beats of records where both sides have labels;
-            NaN where not. Where a release has more or fewer beats, as another rate of the
-            same zone makes, runs of like beats, each single or several, are laid side by
-            side where they agree best. Where all are of one class before and after, kappa is 1.
+            ``n_records_rate_zone`` records in which the category could be measured before.
+            A category that can no longer be measured after does not agree.
+            ``agreement_beat_classes`` and ``kappa_beat_classes``, over all beats; NaN if one
+            side has no labels. If a release has more or fewer beats, for example at another
+            rate of the same zone, runs of beats of one class are compared instead, at the
+            shift at which they agree best. If all are of one class before and after, kappa
+            is 1.
 
         Raises
         ------
@@ -83,19 +84,19 @@ class DiagnosisUtility(BaseEstimator):
 
 
 def diagnosis_figures(old: Measurements, new: Measurements) -> dict[str, float]:
-    """Return the figures of `DiagnosisUtility` for what is measured already."""
+    """Return the figures of `DiagnosisUtility` from two measurements."""
     figures = {}
-    for name, (a, b) in compared(old, new).items():
-        found = agreement(a, b)
-        figures[f"agreement_{name}"] = found.share
-        figures[f"kappa_{name}"] = found.kappa
+    for name, (a, b) in category_pairs(old, new).items():
+        compared = agreement(a, b)
+        figures[f"agreement_{name}"] = compared.fraction
+        figures[f"kappa_{name}"] = compared.kappa
         if name in CATEGORIES:
             figures[f"n_records_{name}"] = float(len(a))
     return figures
 
 
-def compared(old: Measurements, new: Measurements) -> dict[str, tuple[NDArray, NDArray]]:
-    """Return the classes that are held against each other, by name of what they tell."""
+def category_pairs(old: Measurements, new: Measurements) -> dict[str, tuple[NDArray, NDArray]]:
+    """Return the values before and after of each category, and the beat classes."""
     before, after = old.categories(), new.categories()
     pairs = {}
     for name in CATEGORIES:
@@ -112,14 +113,14 @@ def _beat_classes(old: Measurements, new: Measurements) -> tuple[NDArray, NDArra
     for (a, b), (c, d) in zip(pairwise(old.bounds()), pairwise(new.bounds()), strict=True):
         before, after = old.labels[a:b], new.labels[c:d]
         if len(before) != len(after):
-            before, after = _beside(_runs(before), _runs(after))
+            before, after = _align(_runs(before), _runs(after))
         pairs.append((before.astype(object), after.astype(object)))
     first, second = zip(*pairs, strict=True)
     return np.concatenate(first), np.concatenate(second)
 
 
 def _runs(labels: NDArray) -> NDArray:
-    """Return the class of each run of like beats, twice where it has several."""
+    """Return the class of each run of beats of one class, doubled for runs of several."""
     if not len(labels):
         return labels
     starts = np.flatnonzero(np.r_[True, labels[1:] != labels[:-1]])
@@ -127,18 +128,18 @@ def _runs(labels: NDArray) -> NDArray:
     return np.where(several, np.char.add(labels[starts], labels[starts]), labels[starts])
 
 
-def _beside(a: NDArray, b: NDArray) -> tuple[NDArray, NDArray]:
-    """Lay two sequences side by side where they agree best, and fill up what one lacks.
+def _align(a: NDArray, b: NDArray) -> tuple[NDArray, NDArray]:
+    """Align two sequences at the shift at which they agree best, and pad both.
 
-    A record that was cut at the same time before and after was not cut at the same beat.
+    If a record is cut at the same time before and after, it is not cut at the same beat.
     """
     shifts = sorted(range(-MOST_SHIFTED, MOST_SHIFTED + 1), key=abs)
     shift = max(shifts, key=lambda k: _n_alike(a[max(k, 0) :], b[max(-k, 0) :]))
     first = np.r_[[LOST] * max(-shift, 0), a]
     second = np.r_[[LOST] * max(shift, 0), b]
     n = max(len(first), len(second))
-    whole = (np.r_[x, [LOST] * (n - len(x))] for x in (first, second))
-    return tuple(whole)  # type: ignore[return-value]
+    padded = (np.r_[x, [LOST] * (n - len(x))] for x in (first, second))
+    return tuple(padded)  # type: ignore[return-value]
 
 
 def _n_alike(a: NDArray, b: NDArray) -> int:

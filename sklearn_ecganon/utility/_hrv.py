@@ -1,4 +1,4 @@
-"""Does the rhythm of a release say what the original's did."""
+"""Whether a release keeps the rhythm: heart rate, its variability and irregularity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sklearn_ecganon.utility._pairs import Rhythm, check_pairs, rhythms
 MIN_INTERVALS = 5
 ERRORS = ("mean_rr", "sdnn", "rmssd", "pnn50", "log_lf_hf")
 _GRID = 4.0  # Hz
-_SPECTRUM_SECONDS = 120.0  # shorter records do not hold a cycle of LF often enough
+_SPECTRUM_SECONDS = 120.0  # shorter records hold too few cycles of the LF band
 
 
 class HRVUtility(BaseEstimator):
@@ -25,16 +25,16 @@ class HRVUtility(BaseEstimator):
     Parameters
     ----------
     frequency : bool, default=False
-        Also compare LF/HF. Needs 120 s of each record.
+        Whether to compare LF/HF, too. Each record then needs 120 s.
 
     Notes
     -----
-    Definitions of the Task Force [1]_. Where there are labels, variability and spectrum use
-    intervals between two beats of class N, the rate and the irregularity all of them. LF
+    The definitions are those of the Task Force [1]_. Where there are labels, variability and
+    spectrum use intervals between two beats of class N; rate and irregularity use all. LF
     (0.04-0.15 Hz) and HF (0.15-0.4 Hz) come from Welch's spectrum, in windows of 256 s, of
-    the intervals interpolated at 4 Hz. A rhythm is irregular where RMSSD exceeds a tenth of
-    the mean RR, close to the threshold for atrial fibrillation in [2]_, which trims outliers
-    and asks two more criteria.
+    the intervals interpolated at 4 Hz. A rhythm is irregular if RMSSD exceeds a tenth of the
+    mean RR. That is close to the threshold for atrial fibrillation in [2]_, which trims
+    outliers and has two more criteria.
 
     References
     ----------
@@ -73,13 +73,12 @@ class HRVUtility(BaseEstimator):
         figures : dict of str to float
             Medians over records of absolute errors, smaller is better: ``error_mean_rr``,
             ``error_sdnn``, ``error_rmssd`` (ms), ``error_pnn50`` (percentage points),
-            ``error_log_lf_hf`` (natural logarithm, if `frequency`); records that lack the
-            normal beats for one are left out of it, and ``n_records_sdnn`` counts those
-            that are in. Shares of records of
-            the same class and Cohen's kappa, greater is better: ``agreement_rate_zone``
-            and ``kappa_rate_zone`` (below 60, 60 to 100, above 100 a minute),
-            ``agreement_irregularity`` and ``kappa_irregularity``. Where all records are of
-            one class before and after, kappa is 1.
+            ``error_log_lf_hf`` (natural logarithm, if `frequency`). Records with too few
+            normal beats for a figure are left out of it; ``n_records_sdnn`` counts those
+            that remain. Fractions of records of the same class, and Cohen's kappa, greater
+            is better: ``agreement_rate_zone`` and ``kappa_rate_zone`` (below 60, 60 to 100,
+            above 100 per minute), ``agreement_irregularity`` and ``kappa_irregularity``. If
+            all records are of one class before and after, kappa is 1.
 
         Raises
         ------
@@ -105,8 +104,9 @@ class HRVUtility(BaseEstimator):
             figures[f"n_records_{name}"] = float(len(known))
         for name in ("rate_zone", "irregularity"):
             a, b = (np.array([record[name] for record in side]) for side in (old, new))
-            found = agreement(a, b)
-            figures[f"agreement_{name}"], figures[f"kappa_{name}"] = found.share, found.kappa
+            compared = agreement(a, b)
+            figures[f"agreement_{name}"] = compared.fraction
+            figures[f"kappa_{name}"] = compared.kappa
         return figures
 
     def _measure(self, rhythm: Rhythm) -> dict[str, float]:
@@ -114,14 +114,14 @@ class HRVUtility(BaseEstimator):
         rr = 1000 * np.diff(rhythm.r_peaks)
         if len(rr) < MIN_INTERVALS:
             raise ValueError(
-                f"record {rhythm.name!r}: has {len(rr)} RR intervals; want {MIN_INTERVALS} "
-                "or more: leave it out, before and after."
+                f"record {rhythm.name!r}: has {len(rr)} RR intervals; at least "
+                f"{MIN_INTERVALS} are needed. Leave the record out, before and after."
             )
         steps = np.diff(rr)
         figures = dict.fromkeys(ERRORS, np.nan)
-        unrest = np.sqrt(np.mean(steps**2)) / rr.mean()
+        relative_rmssd = np.sqrt(np.mean(steps**2)) / rr.mean()
         figures["rate_zone"] = float(category("rate_zone", 60_000 / rr.mean()))
-        figures["irregularity"] = float(category("irregularity", unrest))
+        figures["irregularity"] = float(category("irregularity", relative_rmssd))
         normal = np.ones(len(rr), dtype=bool)
         if rhythm.labels is not None:
             normal = (rhythm.labels[1:] == "N") & (rhythm.labels[:-1] == "N")
@@ -140,9 +140,10 @@ def _log_lf_hf(nn: NDArray, times: NDArray) -> float:
     if times[-1] - times[0] < _SPECTRUM_SECONDS:
         return np.nan
     even = np.interp(np.arange(times[0], times[-1], 1 / _GRID), times, nn)
-    at, power = welch(even, _GRID, nperseg=min(len(even), round(256 * _GRID)))
+    frequency, power = welch(even, _GRID, nperseg=min(len(even), round(256 * _GRID)))
     low, high = (
-        power[(at >= start) & (at < stop)].sum() for start, stop in ((0.04, 0.15), (0.15, 0.4))
+        power[(frequency >= start) & (frequency < stop)].sum()
+        for start, stop in ((0.04, 0.15), (0.15, 0.4))
     )
-    # A metronome has no power in either band: neither outweighs the other.
+    # A constant rhythm has no power in either band; the ratio is then 1.
     return float(np.log((low + 1e-9) / (high + 1e-9)))

@@ -1,4 +1,4 @@
-"""Are the intervals of a release those of the original."""
+"""Whether a release keeps the intervals of the original."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from sklearn_ecganon.contracts import TOLERANCES, Measurements
 from sklearn_ecganon.utility._compare import agreement, measured_pair
 
 #: Median absolute error of a record's median, in ms and for ST in mV: lead II of 200 records of
-#: LUDB against the cardiologists' marks, each delineated by a net that had not seen it.
+#: LUDB against the cardiologists' annotations, each delineated by a net not trained on it.
 #: ``python -m benchmarks.intervals`` prints it.
 DELINEATOR_ERRORS = {"QRS": 5.5, "QT": 7.7, "PR": 4.5, "ST": 0.006}
-_SAME_MS = 1e-6  # what rounding does to equal intervals
+_SAME_MS = 1e-6  # equal intervals differ by rounding
 
 
 class IntervalUtility(BaseEstimator):
     """Compare RR beat by beat, and QRS duration, QT, PR and ST record by record.
 
     Both sides are measured by the same delineator, so that its errors cancel where the
-    waves stayed as they were.
+    waves are unchanged.
 
     See Also
     --------
-    sklearn_ecganon.contracts.measure : What the numbers are, and how they are read.
-    DiagnosisUtility : What the numbers say.
+    sklearn_ecganon.contracts.measure : Defines the numbers and measures them.
+    DiagnosisUtility : Compares the categories of these numbers.
 
     Notes
     -----
-    A record's number is the median over its beats, of those of class N where there are
-    labels. Waves beyond the window of a beat are not seen: with the default of 800 ms a T
-    wave that ends more than 400 ms after the R peak is cut, before and after alike.
+    A record's number is the median over its beats, or over those of class N if there are
+    labels. Waves beyond the window of a beat are not measured: with the default of 800 ms a
+    T wave that ends more than 400 ms after the R peak is cut off, before and after alike.
 
     Examples
     --------
@@ -61,17 +61,18 @@ class IntervalUtility(BaseEstimator):
         Returns
         -------
         figures : dict of str to float
-            NaN where there was nothing to compare. For RR: ``rr_exact``, the share of
-            records with the very same series; ``error_RR``, the median over records of the
-            median absolute error of a beat in ms, of records with as many beats as before.
+            NaN if there is nothing to compare. For RR: ``rr_exact``, the fraction of records
+            with exactly the same series; ``error_RR``, the median over records of the median
+            absolute error of a beat in ms, of records with as many beats as before.
             For each of ``QRS``, ``QT``, ``PR`` (ms) and ``ST`` (mV): ``error_QRS``, the
-            median over records of the absolute error, smaller is better; ``bias_QRS``, of
-            the signed error; ``share_within_QRS``, the share of records whose error is
-            within the measurement contract's tolerance, where a wave that was lost or made
-            up is not; ``within_QRS``, 1 if the median error of all these records is;
-            ``n_records_QRS``, in how many it was seen before and after;
-            ``delineator_error_QRS``, the delineator's own error on LUDB.
-            ``agreement_p_wave``: share of records that have P waves, or none, as before.
+            median over records of the absolute error, smaller is better; ``bias_QRS``, that
+            of the signed error; ``fraction_within_QRS``, the fraction of records whose error
+            is within the tolerance of the measurement contract, which a lost or invented
+            wave never is; ``within_QRS``, 1 if the median error of all these records is
+            within it; ``n_records_QRS``, the number of records in which the wave was
+            measured before and after; ``delineator_error_QRS``, the error of the delineator
+            itself on LUDB. ``agreement_p_wave``: the fraction of records that have P waves
+            both before and after, or neither.
 
         Raises
         ------
@@ -83,30 +84,30 @@ class IntervalUtility(BaseEstimator):
 
 
 def interval_figures(old: Measurements, new: Measurements) -> dict[str, float]:
-    """Return the figures of `IntervalUtility` for what is measured already."""
+    """Return the figures of `IntervalUtility` from two measurements."""
     figures = _rr_figures(old, new)
     medians = old.medians(), new.medians()
     for name, tolerance in TOLERANCES.items():
         a, b = (side[name] for side in medians)
         error = (b - a)[np.isfinite(a) | np.isfinite(b)]
         known = error[np.isfinite(error)]
-        # A wave that is lost or made up is further off than any tolerance.
+        # The error of a lost or invented wave exceeds every tolerance.
         distance = np.nan_to_num(np.abs(error), nan=np.inf)
         within = float(_median(distance) <= tolerance) if len(distance) else np.nan
         figures |= {
             f"error_{name}": _median(np.abs(known)),
             f"bias_{name}": _median(known),
-            f"share_within_{name}": _mean(distance <= tolerance),
+            f"fraction_within_{name}": _mean(distance <= tolerance),
             f"within_{name}": within,
             f"n_records_{name}": float(len(known)),
             f"delineator_error_{name}": DELINEATOR_ERRORS[name],
         }
-    figures["agreement_p_wave"] = agreement(*p_waves(old, new)).share
+    figures["agreement_p_wave"] = agreement(*p_waves(old, new)).fraction
     return figures
 
 
 def p_waves(old: Measurements, new: Measurements) -> tuple[NDArray, NDArray]:
-    """Tell of each record with beats seen before: 1 with P waves, 0 without, -1 no beats."""
+    """Return for each record with beats before: 1 with P waves, 0 without, -1 for no beats."""
     pairs = [
         np.where(np.isfinite(side["QRS"]), np.isfinite(side["PR"]).astype(int), -1)
         for side in (old.medians(), new.medians())

@@ -1,4 +1,4 @@
-"""Can the user's own labels be learned from a release, and recognized in it."""
+"""Whether a classifier can learn labels of the user from a release, and predict them in it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from sklearn_ecganon.segmentation import Strips, cut_strips
 from sklearn_ecganon.training import StripSize, apply_strip_net, fit_strip_net
 from sklearn_ecganon.utility._pairs import check_pairs
 
-# Samples that the net sees at once: 8 s, because rhythm is part of many labels.
+# Samples of a training window: 8 s, because many labels depend on the rhythm.
 WINDOW = 1000
-#: Trained on, and tested on; S is the release, R the originals.
+#: What is trained on and tested on: S is the (synthetic) release, R the originals.
 CROSSINGS = {
     "trtr": ("before", "before"),
     "tstr": ("after", "before"),
@@ -55,10 +55,10 @@ def label_utility(
         One class of each record, or an indicator of each of several labels, any number of
         which may apply.
     groups : array-like of shape (n_records,)
-        The person of each record, who is never both trained on and tested on.
+        The person of each record. No person is both trained on and tested on.
     train : array-like of bool of shape (n_records,), optional
-        Records to train on; all others are tested. By default every record is tested once,
-        by `n_folds` folds over the people.
+        True for records to train on; all others are tested. By default every record is
+        tested once, in `n_folds` folds over the people.
     label_names : sequence of str, optional
         Names of the columns of an indicator.
     classifier : "net" or classifier, default="net"
@@ -80,8 +80,8 @@ def label_utility(
     -------
     figures : dict of str to float
         Area under the ROC curve of each label, for example ``"tstr_NORM"``, and their mean,
-        ``"tstr"``. The first letters say what was trained on and the last what was tested
-        on: TR-TR real on real, TS-TR release on real, TR-TS real on release, TS-TS release
+        ``"tstr"``. The first letters denote the training data and the last the test
+        data: TR-TR real on real, TS-TR release on real, TR-TS real on release, TS-TS release
         on release. 0.5 is chance. A label that has no positive or no negative record in
         training or test is NaN and left out of the mean. ``"n_test"`` counts records.
 
@@ -178,7 +178,7 @@ def _splits(
         return list(GroupKFold(n_folds).split(groups, groups=groups))
     mask = np.asarray(train, dtype=bool)
     if mask.shape != groups.shape or mask.all() or not mask.any():
-        raise ValueError("train must be one truth value for each record, and not all alike.")
+        raise ValueError("train must hold True or False for each record, and both of them.")
     both = np.intersect1d(groups[mask], groups[~mask])
     if len(both):
         raise ValueError(
@@ -226,7 +226,7 @@ def _fit(
 
 
 def _by_record(function: Any, strips: Strips, rows: NDArray[np.intp]) -> NDArray:
-    """Return the mean over its strips of what the function gives, one row a record."""
+    """Return the mean of a function over the strips of each record, (n_records, ...)."""
     chosen = np.isin(strips.record, rows)
     values = function(strips.values[chosen])
     order = np.searchsorted(rows, strips.record[chosen])

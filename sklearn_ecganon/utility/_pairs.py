@@ -1,4 +1,4 @@
-"""Before and after, record by record: every utility starts from the same pairs."""
+"""Pairs of records, before and after, that every utility starts from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn_ecganon.records import BeatSet
 
 
 class Rhythm(NamedTuple):
-    """When the heart beat in one record: R peaks in seconds, and their classes."""
+    """The R peaks of one record in seconds, and the classes of the beats."""
 
     name: str
     r_peaks: NDArray[np.float64]

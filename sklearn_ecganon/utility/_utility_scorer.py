@@ -1,4 +1,4 @@
-"""All utilities at once, and one number for what a contract promises."""
+"""All utilities together, and one figure for how much of a contract a release keeps."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.utility._beat_class import BeatClassUtility
 from sklearn_ecganon.utility._compare import Agreement, agreement, measured_pair, paired_beats
 from sklearn_ecganon.utility._detection import DetectionUtility
-from sklearn_ecganon.utility._diagnosis import compared, diagnosis_figures
+from sklearn_ecganon.utility._diagnosis import category_pairs, diagnosis_figures
 from sklearn_ecganon.utility._hrv import ERRORS, MIN_INTERVALS, HRVUtility
 from sklearn_ecganon.utility._interval import interval_figures, p_waves
 from sklearn_ecganon.utility._pairs import check_pairs, rhythms
 from sklearn_ecganon.utility._waveform import WaveformUtility
 
-#: What counts for `utility`, and how much, by contract.
+#: Weights of the terms of `utility`, by contract.
 WEIGHTS: dict[str, dict[str, float]] = {
-    "diagnostic": dict.fromkeys(("beat_classes", *CATEGORIES, "detection", "judge"), 1.0),
+    "diagnostic": dict.fromkeys(("beat_classes", *CATEGORIES, "detection", "classifier"), 1.0),
     "measurement": dict.fromkeys(("RR", *TOLERANCES, "p_wave"), 1.0),
 }
 _TERMS = {*WEIGHTS["diagnostic"], *WEIGHTS["measurement"], "waveform"}
-_VARIABILITY = ERRORS[:-1]  # LF/HF asks for longer records than most
+_VARIABILITY = ERRORS[:-1]  # most records are too short for LF/HF
 _WAVEFORM = (
     "waveform",
     "correlation",
@@ -43,22 +43,23 @@ _WAVEFORM = (
 
 
 class UtilityScorer(BaseEstimator):
-    """Join all utilities, and say in one number how much of a contract is kept.
+    """Compute all utilities, and one figure for how much of a contract is kept.
 
     Parameters
     ----------
     contract : {"diagnostic", "measurement"}, default="diagnostic"
-        What the release promises: ``"diagnostic"``, that a cardiologist concludes the same;
-        ``"measurement"``, that the numbers are the person's own, within tolerances.
+        What the release promises: ``"diagnostic"``, that a cardiologist draws the same
+        conclusions; ``"measurement"``, that the numbers are unchanged, within tolerances.
     weights : dict of str to float, optional
-        What counts how much, by the names of the table below, of either contract; what is
-        not named does not count. By default each term of the contract counts 1.
-    judge : BeatClassUtility, optional
-        Also train a judge of beat classes on the release. It takes a minute, and labels.
+        Weights of the terms in the table below, of either contract. A term that is not
+        listed has weight 0. By default each term of the contract has weight 1.
+    classifier : BeatClassUtility, optional
+        Trains a classifier of beat classes on the release, which takes a minute and needs
+        labels. By default none is trained.
     qrs_width : float, default=100.0
-        What counts as QRS in the waveform figures, in ms.
+        Width of the QRS in the waveform figures, in ms.
     sampling_rate : float, default=250.0
-        Rate of arrays in Hz; records bring their own.
+        Rate of arrays in Hz; records and a BeatSet know their rate.
 
     See Also
     --------
@@ -66,40 +67,39 @@ class UtilityScorer(BaseEstimator):
 
     Notes
     -----
-    ``utility`` is 1 where the release is the original, bit for bit, and 0 where nothing is
-    kept. It is the weighted mean of these terms; a term without anything to compare drops
-    out.
+    ``utility`` is 1 if the release is the original, bit for bit, and 0 if nothing is kept.
+    It is the weighted mean of these terms; a term with nothing to compare is left out.
 
     ================  ===========  =========================================================
     term              contract     value
     ================  ===========  =========================================================
-    `beat_classes`    diagnostic   kappa of the classes of all beats, in order, as labelled;
-                                   of their runs, where a release has more or fewer beats
+    `beat_classes`    diagnostic   kappa of the labels of all beats in order, or of their
+                                   runs, if a release has more or fewer beats
     `rate_zone`,      diagnostic   kappa of each category over the records
     `irregularity`,
     `wide_qrs`,
     `pr`, `qtc`,
     `st`
     `detection`       diagnostic   F1 of R peaks at 150 ms, over that of the originals
-    `judge`           diagnostic   macro-F1 of beat classes, trained on the release and tested
+    `classifier`      diagnostic   macro-F1 of beat classes, trained on the release and tested
                                    on originals, over that of training on originals
-    `RR`              measurement  share of records with the very same series
-    `QRS`, `QT`,      measurement  share of records within the contract's tolerance
+    `RR`              measurement  fraction of records with exactly the same series
+    `QRS`, `QT`,      measurement  fraction of records within the tolerance
     `PR`, `ST`
     `p_wave`          measurement  kappa of having P waves
     `waveform`        none         mean of the correlations on the QRS and outside of it
     ================  ===========  =========================================================
 
-    Agreement is corrected for chance, since a release in which every heart is the same
-    normal one agrees with most records by chance: it earns nothing here. A kappa hangs on
-    few records where nearly all are of one category, so that it counts its weight times
-    ``1 - chance``; this mean is the pooled kappa of [1]_, and the other terms enter it with
-    a chance of 0. Whether a figure is cautious enough for few records is for the reader:
-    ``n_records`` stands beside each.
+    Agreement is corrected for chance: a release in which all records show the same normal
+    ECG agrees with most originals by chance, and gets no credit for it. If nearly all records
+    are of one category, kappa depends on few records. The weight of a kappa is therefore
+    multiplied by ``1 - chance``. This mean is the pooled kappa of [1]_, and the other terms
+    enter it with a chance of 0. With few records all figures are uncertain; ``n_records`` is
+    returned beside each.
 
-    No contract promises the waveform: a release under another identity is meant to look
-    different. It counts only where `weights` says so, and for arrays, which have nothing
-    else: there ``utility`` is that term, under every contract.
+    No contract promises the waveform, because a release under another identity should look
+    different. The waveform has weight 0 unless `weights` lists it. Arrays hold nothing else:
+    their ``utility`` is that term, under every contract.
 
     References
     ----------
@@ -124,7 +124,7 @@ class UtilityScorer(BaseEstimator):
     _parameter_constraints: dict = {
         "contract": [StrOptions(set(CONTRACTS))],
         "weights": [dict, None],
-        "judge": [BeatClassUtility, None],
+        "classifier": [BeatClassUtility, None],
         "qrs_width": [Interval(Real, 0, None, closed="neither")],
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],
     }
@@ -134,13 +134,13 @@ class UtilityScorer(BaseEstimator):
         contract: str = "diagnostic",
         *,
         weights: dict[str, float] | None = None,
-        judge: BeatClassUtility | None = None,
+        classifier: BeatClassUtility | None = None,
         qrs_width: float = 100.0,
         sampling_rate: float = 250.0,
     ) -> None:
         self.contract = contract
         self.weights = weights
-        self.judge = judge
+        self.classifier = classifier
         self.qrs_width = qrs_width
         self.sampling_rate = sampling_rate
 
@@ -161,25 +161,25 @@ class UtilityScorer(BaseEstimator):
             The same records in the same order, with R peaks and the same number of leads;
             or the same beats in mV, R peak at column ``n_times // 2``.
         groups : array-like of shape (n_records,), optional
-            For the judge, as `train` and `test`: see :meth:`BeatClassUtility.evaluate`.
+            Groups of the records for the classifier; see :meth:`BeatClassUtility.evaluate`.
         train, test : sequence of str
-            Groups to train the judge on and to test it on.
+            Groups to train the classifier on and to test it on.
 
         Returns
         -------
         figures : dict of str to float
-            ``utility`` in [0, 1], and what `WaveformUtility`, `IntervalUtility`,
-            `DiagnosisUtility`, `HRVUtility` (errors), `DetectionUtility` and the judge
-            return, by their names. NaN for what cannot be computed: waveform figures where
-            no record has as many beats as before in windows of the same length, errors of
-            heart rate variability where no record has enough normal beats. For arrays the
-            waveform figures alone.
+            ``utility`` in [0, 1], and the figures of `WaveformUtility`, `IntervalUtility`,
+            `DiagnosisUtility`, `HRVUtility` (errors), `DetectionUtility` and the classifier.
+            A figure that cannot be computed is NaN: those of the waveform if no record has
+            as many beats as before, in windows of the same length; errors of heart rate
+            variability if no record has enough normal beats. Arrays get the waveform figures
+            alone.
 
         Raises
         ------
         ValueError
-            If before and after do not belong together, if a weight is negative or has an
-            unknown name, or if no term with a weight is left.
+            If `before` and `after` are not of the same records, if a weight is negative or
+            has an unknown name, or if no term with a weight is left.
         """
         self._validate_params()
         weights = self._weights()
@@ -197,8 +197,8 @@ class UtilityScorer(BaseEstimator):
             | _hrv_figures(before, after)
             | DetectionUtility().evaluate(before, after)
         )
-        if self.judge is not None:
-            figures |= self.judge.evaluate(old, new, groups, train=train, test=test)
+        if self.classifier is not None:
+            figures |= self.classifier.evaluate(old, new, groups, train=train, test=test)
         utility = pooled(_terms(*measured, figures), weights)
         return figures | {"utility": utility}
 
@@ -213,43 +213,45 @@ class UtilityScorer(BaseEstimator):
 
 
 def pooled(terms: dict[str, Agreement], weights: dict[str, float]) -> float:
-    """Return the weighted share that is kept beyond chance, from 0 to 1.
+    """Return the weighted fraction that is kept beyond chance, from 0 to 1.
 
     Parameters
     ----------
     terms : dict of str to Agreement
-        NaN where there is nothing to compare.
+        Agreement of each term; NaN if there is nothing to compare.
     weights : dict of str to float
-        What counts how much.
+        Weight of each term.
     """
-    known = [(terms[name], w) for name, w in weights.items() if not np.isnan(terms[name].share)]
+    known = [
+        (terms[name], w) for name, w in weights.items() if not np.isnan(terms[name].fraction)
+    ]
     if not any(w for _, w in known):
         raise ValueError(
-            f"none of {sorted(weights)} can be told from these records; give longer ones, or "
-            "other weights."
+            f"none of {sorted(weights)} can be measured in these records; give longer records, "
+            "or other weights."
         )
-    kept = sum(w * (term.share - term.chance) for term, w in known)
-    most = sum(w * (1 - term.chance) for term, w in known)
-    return float(np.clip(kept / most, 0, 1)) if most else 1.0
+    beyond_chance = sum(w * (term.fraction - term.chance) for term, w in known)
+    maximum = sum(w * (1 - term.chance) for term, w in known)
+    return float(np.clip(beyond_chance / maximum, 0, 1)) if maximum else 1.0
 
 
 def _terms(
     old: Measurements, new: Measurements, figures: dict[str, float]
 ) -> dict[str, Agreement]:
-    terms = {name: agreement(*pair) for name, pair in compared(old, new).items()}
+    terms = {name: agreement(*pair) for name, pair in category_pairs(old, new).items()}
     terms["p_wave"] = agreement(*p_waves(old, new))
-    shares = {
+    fractions = {
         "RR": figures["rr_exact"],
-        **{name: figures[f"share_within_{name}"] for name in TOLERANCES},
+        **{name: figures[f"fraction_within_{name}"] for name in TOLERANCES},
         "detection": _ratio(figures["f1_150ms"], figures["before_f1_150ms"]),
-        "judge": _ratio(figures.get("tstr_macro_f1"), figures.get("trtr_macro_f1")),
+        "classifier": _ratio(figures.get("tstr_macro_f1"), figures.get("trtr_macro_f1")),
         "waveform": figures["waveform"],
     }
-    return terms | {name: Agreement(share) for name, share in shares.items()}
+    return terms | {name: Agreement(fraction) for name, fraction in fractions.items()}
 
 
 def _ratio(after: float | None, before: float | None) -> float:
-    """Return how much of a figure is left, at most all; NaN where there was none."""
+    """Return the ratio of a figure after to before, at most 1; NaN without a figure before."""
     if after is None or not before:
         return np.nan
     return min(after / before, 1.0)
@@ -258,7 +260,7 @@ def _ratio(after: float | None, before: float | None) -> float:
 def _waveform_figures(
     waveform: WaveformUtility, old: BeatSet, new: BeatSet
 ) -> dict[str, float]:
-    """Compare the records whose beats correspond; ``utility`` is called ``waveform``."""
+    """Compare the records whose beats correspond; ``utility`` is returned as ``waveform``."""
     same = np.flatnonzero(old.n_beats == new.n_beats)
     layouts = [(X.n_times, X.sampling_rate) for X in (old, new)]
     if layouts[0] != layouts[1] or not old.n_beats[same].any():
@@ -270,7 +272,7 @@ def _waveform_figures(
 
 
 def _hrv_figures(before: Any, after: Any) -> dict[str, float]:
-    """Return the errors, over records that are long enough; the categories are elsewhere."""
+    """Return errors over the records that are long enough, without the categories."""
     figures = {f"error_{name}": np.nan for name in _VARIABILITY}
     figures |= {f"n_records_{name}": 0.0 for name in _VARIABILITY}
     counts = [[len(rhythm.r_peaks) for rhythm in rhythms(X)] for X in (before, after)]
@@ -279,7 +281,7 @@ def _hrv_figures(before: Any, after: Any) -> dict[str, float]:
         X[long] if isinstance(X, BeatSet) else [X[i] for i in long] for X in (before, after)
     ]
     try:
-        found = HRVUtility().evaluate(*sides) if len(long) else {}
-    except ValueError:  # too few normal beats in each of them
-        found = {}
-    return figures | {name: value for name, value in found.items() if name in figures}
+        measured = HRVUtility().evaluate(*sides) if len(long) else {}
+    except ValueError:  # no record has enough normal beats
+        measured = {}
+    return figures | {name: value for name, value in measured.items() if name in figures}

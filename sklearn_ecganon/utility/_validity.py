@@ -1,4 +1,4 @@
-"""Is a release a valid ECG: each figure beside the original's own."""
+"""Whether a release is a valid ECG, with the figures of the originals beside its own."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ValidityRow(NamedTuple):
     unit : str
         Unit of the figures.
     before, after : float
-        The original's figure and the release's; NaN where the check does not apply.
+        Figure of the original and of the release; NaN if the check does not apply.
     greater_is_better : bool
         Whether a valid ECG has a high figure.
     """
@@ -95,12 +95,12 @@ def validity(
     Returns
     -------
     validity : Validity
-        One row a check; figures are means over the records to which a check applies.
+        One row for each check; figures are means over the records to which a check applies.
         ``limb_lead_error``: largest deviation of III, aVR, aVL and aVF from their
-        combinations of I and II (99th percentile over time, mV). ``jumps``: steps between
-        neighboring samples outside of the QRS complexes that no wave of the heart makes,
-        a minute. ``noiseless``: fraction of windows of 200 ms outside of the QRS
-        complexes whose noise is below a tenth of what is typical of the original lead.
+        combinations of I and II (99th percentile over time, mV). ``jumps``: number per
+        minute of steps between neighboring samples outside of the QRS complexes that are too
+        steep for a P or T wave. ``noiseless``: fraction of windows of 200 ms outside of the QRS
+        complexes whose noise is below a tenth of the median of the original lead.
         ``out_of_range``: fraction of samples beyond 5 mV. ``amplitude``: 99.5th minus 0.5th
         percentile of a lead (mV). ``p_waves_in_fibrillation``: fraction of beats in
         annotated fibrillation in front of which a P wave is delineated. ``pacing_spikes``:
@@ -118,8 +118,8 @@ def validity(
 
     Notes
     -----
-    The limits are conventions, which is why every figure stands beside that of the
-    original. Goldberger's equations give the augmented leads.
+    The limits are conventions. Therefore every figure is shown beside that of the original.
+    Goldberger's equations give the augmented leads.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def validity(
 
 
 def _extra(name: str, i: int, fibrillation: Any, paced: Any) -> Any:
-    """Return what a check needs to know about record i beyond its signal."""
+    """Return the annotations of record i that a check needs, or None."""
     given = {"p_waves_in_fibrillation": fibrillation, "pacing_spikes": paced}.get(name)
     return None if given is None else given[i]
 
@@ -182,8 +182,8 @@ def _limb_lead_error(record: ECGRecord, original: ECGRecord, extra: Any) -> floa
 def _outside_qrs(record: ECGRecord) -> NDArray[np.bool_]:
     """Return for each sample whether it is recorded and outside of the QRS complexes.
 
-    Beats at both ends of a recording are often not annotated: what lies before the first
-    R peak and after the last one is left out.
+    Beats at both ends of a recording are often not annotated. Therefore everything before the
+    first R peak and after the last one is left out.
     """
     outside = ~np.isnan(record.signal.sum(axis=1))
     reach = round(QRS_MS * record.sampling_rate / 1000)
@@ -269,9 +269,9 @@ def _pacing_spikes(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
 
 
 def _detected(record: ECGRecord) -> NDArray[np.intp] | None:
-    """Return the R peaks that a detector finds, or None where the signal is refused."""
+    """Return the R peaks that a detector finds, or None if it refuses the signal."""
     with warnings.catch_warnings():
-        # Doubts about the signal are what this module measures.
+        # This module measures the quality of the signal; warnings about it are not needed.
         warnings.simplefilter("ignore", UserWarning)
         try:
             beats: Any = QRSSegmenter().fit_transform([record])
@@ -293,7 +293,7 @@ def _r_peaks_f1(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
 
 
 def _reference_peaks(record: ECGRecord, original: ECGRecord) -> NDArray[np.intp] | None:
-    """Return the record's own R peaks, else the original's, else those detected there."""
+    """Return the R peaks of the record, else of the original, else those detected in it."""
     if record.r_peaks is not None:
         return record.r_peaks
     return original.r_peaks if original.r_peaks is not None else _detected(original)

@@ -28,16 +28,16 @@ def waveform_utility(
     before, after : BeatSet, or array-like of shape (n_beats, [n_leads,] n_times)
         The same beats in mV, R peak at column ``n_times // 2``.
     qrs_width : float, default=100.0
-        What counts as QRS around the R peak, in ms; half of the beat at most.
+        Width of the QRS around the R peak, in ms; at most half of the beat is used.
     sampling_rate : float, default=250.0
-        Rate of arrays in Hz; a BeatSet brings its own.
+        Rate of arrays in Hz; a BeatSet knows its rate.
 
     Returns
     -------
     figures : dict of str to float
         Means over beats and leads: ``correlation_qrs``, ``correlation_outside`` and the
         errors in mV ``rmse_qrs``, ``rmse_outside``; and ``utility``, the mean of the two
-        correlations, where a negative one counts as 0.
+        correlations, with 0 in place of a negative one.
 
     Raises
     ------
@@ -68,8 +68,8 @@ def waveform_utility(
         pair = old[..., columns], new[..., columns]
         figures[f"correlation_{place}"] = float(pearson_correlation(*pair).mean())
         figures[f"rmse_{place}"] = float(rmse(*pair).mean())
-    kept = [max(figures[f"correlation_{place}"], 0.0) for place in ("qrs", "outside")]
-    return {"utility": sum(kept) / 2, **figures}
+    positive = [max(figures[f"correlation_{place}"], 0.0) for place in ("qrs", "outside")]
+    return {"utility": sum(positive) / 2, **figures}
 
 
 class WaveformUtility(BaseEstimator):
@@ -78,13 +78,13 @@ class WaveformUtility(BaseEstimator):
     Parameters
     ----------
     qrs_width : float, default=100.0
-        What counts as QRS around the R peak, in ms; half of the beat at most.
+        Width of the QRS around the R peak, in ms; at most half of the beat is used.
     sampling_rate : float, default=250.0
-        Rate of arrays in Hz; a BeatSet brings its own.
+        Rate of arrays in Hz; a BeatSet knows its rate.
 
     See Also
     --------
-    waveform_utility : The same but PRD, as a function.
+    waveform_utility : Computes the same figures without PRD, as a function.
 
     Examples
     --------
@@ -117,9 +117,10 @@ class WaveformUtility(BaseEstimator):
         Returns
         -------
         figures : dict of str to float
-            What `waveform_utility` returns; ``correlation``, the mean over beats and leads,
-            greater is better; ``prd``, their median in percent about the original's mean
-            (PRDN), smaller is better: a median, since a flat original makes it infinite.
+            The figures of `waveform_utility`; ``correlation``, the mean over beats and leads,
+            greater is better; ``prd``, the median over beats and leads in percent about the
+            original's mean (PRDN), smaller is better. It is a median because the PRD of a
+            flat original is infinite.
 
         Raises
         ------

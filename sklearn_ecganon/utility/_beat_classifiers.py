@@ -1,4 +1,4 @@
-"""Who tells beat classes apart: a small convolutional net, or a forest on features."""
+"""Classifiers of beats: a small convolutional net, and a forest on features."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from sklearn_ecganon.training import (
 )
 
 
-class Judge(Protocol):
-    """Learns classes ``0 .. n_classes - 1`` from described beats, and names them."""
+class BeatClassifier(Protocol):
+    """Learns classes ``0 .. n_classes - 1`` from the features of beats, and predicts them."""
 
     def fit(self, shapes: NDArray, numbers: NDArray, y: NDArray, weight: NDArray) -> Self: ...
 
     def predict(self, shapes: NDArray, numbers: NDArray) -> NDArray[np.intp]: ...
 
 
-class ForestJudge:
+class ForestBeatClassifier:
     """A random forest on the numbers of a beat."""
 
     def __init__(self, *, seed: int) -> None:
@@ -41,7 +41,7 @@ class ForestJudge:
             60,
             min_samples_leaf=5,
             max_features=0.3,
-            # Neighbouring beats are alike: a third of them says as much in a third of the time.
+            # Neighboring beats are alike: a third of them suffices, in a third of the time.
             max_samples=0.3,
             random_state=self.seed,
         ).fit(numbers, y, sample_weight=weight)
@@ -51,18 +51,18 @@ class ForestJudge:
         return self.forest_.predict(numbers)
 
 
-class ConvJudge:
-    """Three convolutions on the shape of a beat, its numbers beside them.
+class ConvBeatClassifier:
+    """Three convolutions on the shape of a beat, with its numbers as further inputs.
 
     Parameters
     ----------
     device : str
-        Where to train.
+        Device of the training.
     seed : int
-        For the draw of beats, weights, order and dropout.
+        Seeds the sample of beats, weights, order and dropout.
     """
 
-    n_drawn, max_epochs, batch_size, lr = 20_000, 5, 128, 2e-3
+    n_sampled, max_epochs, batch_size, lr = 20_000, 5, 128, 2e-3
 
     def __init__(self, *, device: str, seed: int) -> None:
         self.device = device
@@ -71,9 +71,9 @@ class ConvJudge:
     def fit(self, shapes: NDArray, numbers: NDArray, y: NDArray, weight: NDArray) -> Self:
         self.scaler_ = StandardScaler().fit(numbers)
         device = resolve_device(self.device)
-        # Beats are drawn by their weight once, so that an epoch is a plain pass.
-        drawn = np.random.default_rng(self.seed).choice(
-            len(y), self.n_drawn, p=weight / weight.sum()
+        # Beats are sampled once by their weight, so that an epoch is a plain pass.
+        sample = np.random.default_rng(self.seed).choice(
+            len(y), self.n_sampled, p=weight / weight.sum()
         )
         with seeded(self.seed):
             self.net_ = NeuralNet(
@@ -91,31 +91,33 @@ class ConvJudge:
                 optimizer__weight_decay=0.1,
                 lr=self.lr,
                 callbacks=[
-                    one_cycle(self.lr, self.max_epochs * -(-self.n_drawn // self.batch_size))
+                    one_cycle(self.lr, self.max_epochs * -(-self.n_sampled // self.batch_size))
                 ],
                 max_epochs=self.max_epochs,
                 batch_size=self.batch_size,
                 device=device,
                 **FIXED,
             ).initialize()
-            rows = torch.as_tensor(self._rows(shapes[drawn], numbers[drawn])).to(device)
-            train(self.net_, rows, torch.as_tensor(y[drawn]).to(device))
+            rows = torch.as_tensor(self._rows(shapes[sample], numbers[sample])).to(device)
+            train(self.net_, rows, torch.as_tensor(y[sample]).to(device))
         return self
 
     def predict(self, shapes: NDArray, numbers: NDArray) -> NDArray[np.intp]:
         self.net_.module_.eval()
         with torch.no_grad(), single_thread():
             rows = torch.as_tensor(self._rows(shapes, numbers)).to(self.net_.device).split(256)
-            found = torch.cat([self.net_.module_(part).argmax(dim=1) for part in rows])
-        return found.cpu().numpy()
+            classes = [self.net_.module_(batch).argmax(dim=1) for batch in rows]
+        return torch.cat(classes).cpu().numpy()
 
     def _rows(self, shapes: NDArray, numbers: NDArray) -> NDArray[np.float32]:
-        # Artefacts reach hundreds of standard deviations and would decide alone.
+        # Artifacts reach hundreds of standard deviations and would dominate the scores.
         flat = shapes.reshape(len(shapes), -1).clip(-10, 10)
         scaled = self.scaler_.transform(numbers).clip(-5, 5)
         return np.concatenate([flat, scaled], axis=1).astype(np.float32)
 
 
-def make_judge(name: str, *, device: str, seed: int) -> Judge:
-    """Return an untrained judge, ``"conv"`` or ``"forest"``."""
-    return ForestJudge(seed=seed) if name == "forest" else ConvJudge(device=device, seed=seed)
+def make_classifier(name: str, *, device: str, seed: int) -> BeatClassifier:
+    """Return an untrained classifier, ``"conv"`` or ``"forest"``."""
+    if name == "forest":
+        return ForestBeatClassifier(seed=seed)
+    return ConvBeatClassifier(device=device, seed=seed)

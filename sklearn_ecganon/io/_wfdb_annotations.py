@@ -1,7 +1,7 @@
-"""WFDB annotation files: words of 16 bits, six for a kind of mark, ten for the time since.
+"""WFDB annotation files: words of 16 bits, six for the type of annotation, ten for a time step.
 
-wfdb reads them into one Python list a field and takes files that end early. Two weeks of beats
-must fit, and a file that was cut must not pass.
+wfdb is not used here: it reads each field into a Python list, and accepts truncated files. This
+module must read two weeks of beats in little memory, and refuse truncated files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from sklearn_ecganon.io._annotations import RHYTHMS, Annotations
 from sklearn_ecganon.io._errors import ECGReadError
 
-#: Kinds of marks, by the number that stands for them. Numbers beyond are a file's own.
+#: Symbols by the code in the file. Files may define further codes, which are not read.
 _SYMBOLS = {
     **dict(enumerate("NLRaVFJASEj/Q~", start=1)),
     **{16: "|", 18: "s", 19: "T", 20: "*", 21: "D", 22: '"', 23: "=", 24: "p", 25: "B"},
@@ -34,15 +34,15 @@ def _swapped(words: array[int]) -> array[int]:
     return words
 
 
-def decode_marks(content: bytes, sampling_rate: float) -> Annotations:
-    """Return the marks in an annotation file, those with a place in `Annotations`.
+def decode_annotations(content: bytes, sampling_rate: float) -> Annotations:
+    """Return the annotations in a file that `Annotations` can hold.
 
     Parameters
     ----------
     content : bytes
-        Of the file.
+        Content of the file.
     sampling_rate : float
-        Of the signal, in Hz; times are brought to it where the file counts in others.
+        Rate of the signal in Hz. If the file has another time resolution, times are converted.
     """
     if len(content) % 2:
         raise ECGReadError("bad_annotations", "they are cut off")
@@ -77,7 +77,7 @@ def decode_marks(content: bytes, sampling_rate: float) -> Annotations:
             times.append(time)
             codes.append(code)
     if any(words[place:]):
-        raise ECGReadError("bad_annotations", "they go on behind their end")
+        raise ECGReadError("bad_annotations", "there is data after their end")
     if not resolution > 0:
         raise ECGReadError("bad_annotations", "their time resolution is 0")
     names = np.array([_SYMBOLS.get(code, "") for code in range(64)])
@@ -90,17 +90,17 @@ def decode_marks(content: bytes, sampling_rate: float) -> Annotations:
     return Annotations(samples, names[np.frombuffer(bytes(codes), np.uint8)], texts)
 
 
-def encode_marks(marks: Annotations) -> bytes:
-    """Return an annotation file with marks, and rhythms in its notes.
+def encode_annotations(annotations: Annotations) -> bytes:
+    """Return the content of an annotation file, with rhythms in its notes.
 
     Parameters
     ----------
-    marks : Annotations
-        In order of time.
+    annotations : Annotations
+        Annotations in order of time.
     """
     words = array("H")
     time = 0
-    for sample, symbol, note in _each(marks):
+    for sample, symbol, note in _each(annotations):
         step, code = sample - time, _CODES[symbol]
         if not 0 <= step < 2**10:
             words.extend((_SKIP << 10, step >> 16 & 0xFFFF, step & 0xFFFF))
@@ -115,8 +115,8 @@ def encode_marks(marks: Annotations) -> bytes:
     return _swapped(words).tobytes()
 
 
-def _each(marks: Annotations, n_marks: int = 2**16) -> Iterator[tuple[int, str, str]]:
-    """Yield one mark after the other; as Python's objects all of them would take much room."""
-    for start in range(0, len(marks), n_marks):
-        rows = (marks.samples, marks.symbols, marks.notes)
-        yield from zip(*(row[start : start + n_marks].tolist() for row in rows), strict=True)
+def _each(annotations: Annotations, n_chunk: int = 2**16) -> Iterator[tuple[int, str, str]]:
+    """Yield one annotation after the other, because all as Python objects need much memory."""
+    fields = (annotations.samples, annotations.symbols, annotations.notes)
+    for start in range(0, len(annotations), n_chunk):
+        yield from zip(*(f[start : start + n_chunk].tolist() for f in fields), strict=True)
