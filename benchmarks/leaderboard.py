@@ -66,14 +66,14 @@ HEADER = (
     "utility, diagnostic",
     "utility, measurement",
 )
-QUICK_METHODS = ("originals", "noise, one a record")
+QUICK_METHODS = ("originals", "noise per record")
 
 
 def methods(seed: int, epochs: int) -> Iterator[tuple[str, Any]]:
     """Yield the name and the unfitted anonymizer of each row; None stands for originals."""
     yield "originals", None
-    yield "noise, one a beat", NoiseAnonymizer(per="beat", random_state=seed)
-    yield "noise, one a record", NoiseAnonymizer(per="record", random_state=seed)
+    yield "noise per beat", NoiseAnonymizer(per="beat", random_state=seed)
+    yield "noise per record", NoiseAnonymizer(per="record", random_state=seed)
     yield "low-pass", LowPassAnonymizer(random_state=seed)
     yield "time warp", TimeWarpAnonymizer(random_state=seed)
     yield "block average (DP-Pix)", BlockAverageAnonymizer(random_state=seed)
