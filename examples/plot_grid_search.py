@@ -2,16 +2,15 @@
 Choose how much identity to remove
 ==================================
 
-An anonymizer has a strength. What is the right one? The question is one for
-:class:`~sklearn.model_selection.GridSearchCV`, with two scores that pull in opposite
-directions, and a rule that picks among the candidates.
+An anonymizer has a strength. :class:`~sklearn.model_selection.GridSearchCV` finds a suitable
+one, with two scores, privacy and utility, and a rule that picks one of the candidates.
 """
 
 # %%
 # Recordings
 # ----------
-# Two sessions of each subject: the anonymizer is fitted on the first and judged on the
-# second.
+# There are two sessions of each subject. The anonymizer is fitted on the first and evaluated
+# on the second.
 import os
 import warnings
 
@@ -42,8 +41,8 @@ subjects = np.array([record.subject for record in records])
 # %%
 # The candidates
 # --------------
-# The pipeline goes from records to beats and, by ``inverse_transform``, back. Every strength
-# is a candidate.
+# The pipeline turns records into beats and, with ``inverse_transform``, beats into records.
+# Each strength is a candidate.
 anonymize = Pipeline(
     [
         ("segment", QRSSegmenter(leads=[0], sampling_rate=250.0)),
@@ -54,12 +53,12 @@ anonymize = Pipeline(
 # %%
 # Two scores and a rule
 # ---------------------
-# :class:`~sklearn_ecganon.model_selection.PrivacyUtilityScorer` lets attackers try on the
-# held-out session, an ignorant one and one who retrains, and asks how much of the diagnostic
-# contract is kept: would a cardiologist conclude the same?
+# :class:`~sklearn_ecganon.model_selection.PrivacyUtilityScorer` runs an ignorant attacker and a
+# retrained one on the held-out session. It also measures how much of the diagnostic contract is
+# kept: whether a cardiologist would conclude the same.
 # :func:`~sklearn_ecganon.model_selection.max_utility` picks the most useful candidate whose
-# risk is low enough. Where there is none it warns and takes the most useful of the most
-# private ones. We print that warning: it is the result.
+# risk is low enough. If there is none, it warns and picks the most useful of the most private
+# candidates. The example prints this warning, because it is the result.
 search = GridSearchCV(
     anonymize,
     {"identity__strength": [0.0, 0.25, 0.5, 0.75, 1.0]},
@@ -74,26 +73,25 @@ for warning in caught:
     print(warning.message)
 
 # %%
-# What was found
-# --------------
-# Risk is ``1 - privacy``: how far the worst attacker gets from guessing (0) to certainty (1).
-found = search.cv_results_
+# Results
+# -------
+# Risk is ``1 - privacy``: 0 if the worst attacker guesses, 1 if they always succeed.
+results = search.cv_results_
 print("strength  utility  risk")
 for strength, utility, privacy in zip(
-    found["param_identity__strength"],
-    found["mean_test_utility"],
-    found["mean_test_privacy"],
+    results["param_identity__strength"],
+    results["mean_test_utility"],
+    results["mean_test_privacy"],
     strict=True,
 ):
     print(f"{strength:8.2f}  {utility:7.3f}  {1 - privacy:4.2f}")
 print("refitted:", search.best_params_)
 
 # %%
-# ``search`` is now that anonymizer: ``search.transform(records)`` gives beats, and
-# ``search.inverse_transform`` records.
+# ``search`` now is the anonymizer with this strength: ``search.transform(records)`` gives
+# beats, and ``search.inverse_transform`` gives records.
 #
-# Good candidates are low and to the right. The line is the Pareto front: for so much utility
-# no candidate has less risk. If the front stays high up on its whole length, no strength of
-# this method hides the person, however much of the contract it gives away. That is a reason
-# to take another method, and no reason to take another attacker.
-PrivacyUtilityDisplay.from_cv_results(found, best_index=search.best_index_)
+# Good candidates are low and to the right. The line is the Pareto front: no candidate with as
+# much utility has less risk. If the whole front is high, no strength of this method protects
+# people, however much utility it costs. Then use another method.
+PrivacyUtilityDisplay.from_cv_results(results, best_index=search.best_index_)

@@ -1,18 +1,19 @@
 """
-Reproduce a published figure, then refute it
+Reproduce a published result, then refute it
 ============================================
 
-"Keep the QRS complex, let a variational autoencoder redraw the rest of the beat, and a
-classifier that named nearly everybody names nearly nobody": that is the published result
-behind :class:`~sklearn_ecganon.NonQRSVAEAnonymizer`. Here we measure as it was measured
-there, and then ask the question that was left out: what if the attacker knows?
+A published method keeps the QRS complex and replaces the rest of each beat with the output of
+a variational autoencoder. A classifier that identified nearly everybody then identifies
+nearly nobody. :class:`~sklearn_ecganon.NonQRSVAEAnonymizer` is this method. This example
+first measures as in the publication. Then it measures again with an attacker who knows the
+method.
 """
 
 # %%
 # Recordings
 # ----------
-# The attacker holds the beginning of everybody's recording, with the name on it. The end is
-# what gets anonymized and what he wants to name.
+# The attacker holds the identified beginning of each person's recording. The end is
+# anonymized, and the attacker tries to identify it.
 import os
 
 import numpy as np
@@ -42,8 +43,8 @@ sessions = np.array([record.session for record in records])
 # Anonymize
 # ---------
 # Beats are cut around their R peaks, at 250 Hz as in the publication. The autoencoder learns
-# from the early records and then redraws all of the beat but 200 ms around the R peak. It
-# has seen these people, though not these recordings of them.
+# from the early records. It then replaces each beat except for 200 ms around the R peak. It was
+# trained on these people, but not on these recordings of them.
 segmenter = QRSSegmenter(leads=[0], sampling_rate=250.0)
 beats = segmenter.fit_transform(records)
 early = sessions == "1 early"
@@ -52,22 +53,22 @@ anonymizer.fit(beats[early])
 released = anonymizer.transform(beats)
 
 # %%
-# The QRS complexes stay, P and T waves are the model's:
+# The QRS complexes are kept. P and T waves come from the model:
 late = int(np.flatnonzero(~early)[0])
 BeatOverlayDisplay.from_beats(beats, released, record=late)
 
 # %%
-# and so it looks as a record, stitched together again. The original stays in grey.
+# The same in a stitched record, with the original in gray:
 [stitched] = segmenter.inverse_transform(released[late])
 BeatOverlayDisplay.from_records(records[late], stitched, start=10, duration=5)
 
 # %%
-# As it was published
-# -------------------
-# Beats are dealt at random to the attacker and to the release, so that neighbouring beats of
-# one recording are on both sides, and the attacker is *ignorant*: he has learnt from
-# originals and does not know that anything was done. (The published attacker was a
-# convolutional net; ``attackers="conv"`` is that net, and takes minutes.)
+# Measure as published
+# --------------------
+# Beats are split at random between gallery and probes, so neighboring beats of one recording
+# are in both. The attacker is *ignorant*: they trained on originals, and do not know that the
+# beats were changed. (The published attacker was a convolutional net; ``attackers="conv"`` is
+# that net, and takes minutes.)
 evidence = [1, 5, 20]
 as_published = ReidentificationScorer(
     "lda", knowledge=["ignorant"], evidence=evidence, split="random"
@@ -77,40 +78,40 @@ ReidentificationDisplay.from_result(published)
 
 
 # %%
-# In words, with the most evidence:
+# The same in numbers, with the most evidence:
 def rank1(result, knowledge):
-    """Return what the best attacker with this knowledge achieves with the most beats."""
+    """Return the rank-1 of the best attacker with this knowledge and the most beats."""
     most = max(row.evidence for row in result.rows)
     return result.best_of_panel()[knowledge, most].rank1
 
 
-print(f"originals: {rank1(published, 'original'):.0%} of the subjects are recognised")
+print(f"originals: {rank1(published, 'original'):.0%} of the subjects are identified")
 print(f"release, ignorant attacker: {rank1(published, 'ignorant'):.0%}")
 
 # %%
-# A drop like this is what a paper reports as protection. How deep it is depends on the
-# attacker and the database: the publication, with its net on another one, saw a deeper fall.
+# A publication reports such a fall as protection. Its size depends on the attacker and on the
+# database; the published fall, with another net on another database, was larger.
 #
-# The same release, an attacker who knows
-# ---------------------------------------
-# Now the gallery is early and the probes are late. And the attacker does what anybody would
-# do: he takes the same software, with a secret of his own, and anonymizes the recordings he
-# holds. *Lazy*, he only compares with them. *Semi-informed*, he learns again from them.
+# Measure with an attacker who knows the method
+# ---------------------------------------------
+# Now the gallery is recorded earlier than the probes, and the attacker has the same software.
+# They anonymize the recordings that they hold, with a secret of their own. The
+# *lazy-informed* attacker only compares with the result. The *semi-informed* attacker also
+# retrains on it.
 attack = ReidentificationScorer("lda", evidence=evidence)
-honest = attack.evaluate(anonymizer, beats, subjects, sessions=sessions)
-print(honest)
+informed = attack.evaluate(anonymizer, beats, subjects, sessions=sessions)
+print(informed)
 
 # %%
-original, ignorant = rank1(honest, "original"), rank1(honest, "ignorant")
-retrained = rank1(honest, "semi-informed")
-print(f"recognised without anonymization: {original:.0%}")
+original, ignorant = rank1(informed, "original"), rank1(informed, "ignorant")
+retrained = rank1(informed, "semi-informed")
+print(f"identified without anonymization: {original:.0%}")
 print(f"lost by the ignorant attacker:  {100 * (original - ignorant):.0f} points")
 print(f"lost by the retrained attacker: {100 * (original - retrained):.0f} points")
 
 # %%
-# The person was in the QRS complex all the time. What was redrawn had only confused a model
-# that had never seen it redrawn. So a figure from an ignorant attacker tells how odd a
-# release looks, and not how private it is; the line to read is the uppermost one that is
-# not grey.
-# sphinx_gallery_thumbnail_number = 4
-ReidentificationDisplay.from_result(honest)
+# The QRS complex identifies people, and it was kept. The new P and T waves only confused a
+# model that was not trained on them. So the figure of an ignorant attacker shows how unusual
+# a release looks, not how private it is. In the figure, read the highest line that is not
+# gray. sphinx_gallery_thumbnail_number = 4
+ReidentificationDisplay.from_result(informed)

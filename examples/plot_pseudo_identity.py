@@ -57,11 +57,11 @@ figure, axes = plt.subplots(3, 2, figsize=(10, 6), sharex=True, layout="constrai
 for row, name in zip(axes, shown, strict=True):
     place = list(beats.names).index(name)
     pair = (beats, "original", "#8c8c8c"), (released, "released", "#0072B2")
-    for ax, (stage, title, colour) in zip(row, pair, strict=True):
+    for ax, (stage, title, color) in zip(row, pair, strict=True):
         [strip] = segmenter.inverse_transform(stage[place])
         strip = strip.crop(0, round(8 * strip.sampling_rate))
         time = np.arange(strip.n_times) / strip.sampling_rate
-        ax.plot(time, strip.signal[:, 0], color=colour, linewidth=0.9)
+        ax.plot(time, strip.signal[:, 0], color=color, linewidth=0.9)
         for peak in strip.r_peaks[strip.beat_labels == "V"]:
             top = np.nanmax(strip.signal[:, 0])
             ax.text(peak / strip.sampling_rate, top, "V", ha="center", color="#D55E00")
