@@ -26,8 +26,8 @@ from sklearn_ecganon.releases import Release
 from sklearn_ecganon.segmentation import QRSSegmenter
 
 # The demonstration should take a few minutes on two busy cores. Therefore it leaves out the
-# attackers that train a network, searches few strengths, trains for fewer epochs than published,
-# and uses every fourth minute of MIT-BIH. Its output says so.
+# attackers that train a network, searches few strengths, trains for fewer epochs than
+# published, and uses every fourth minute of MIT-BIH. Its output says so.
 ATTACKERS = ("lda", "trees")
 STRENGTHS = (0.0, 0.5, 1.0)
 MAX_EPOCHS = 10
@@ -72,11 +72,11 @@ def run_demo(data: str | None, data_home: Path | None, out: Path, seed: int) -> 
         )
     console.print(
         f"[bold]Plan:[/bold] cut {len(records)} records of {len(set(y))} subjects into beats; "
-        f"train a VAE for {MAX_EPOCHS} epochs on the first sessions and replace everything but "
-        f"the QRS; let {len(ATTACKERS)} attackers identify the later sessions; search "
-        f"{len(STRENGTHS)} strengths with {MAX_EPOCHS_IN_SEARCH} epochs each; write 3 figures to "
-        f"{out}/. This takes 1 to 5 minutes on 2 cores. To save time, attackers that train a "
-        "network are left out: the attackers of an audit are stronger.\n"
+        f"train a VAE for {MAX_EPOCHS} epochs on the first sessions and replace everything "
+        f"but the QRS; let {len(ATTACKERS)} attackers identify the later sessions; search "
+        f"{len(STRENGTHS)} strengths with {MAX_EPOCHS_IN_SEARCH} epochs each; write 3 figures "
+        f"to {out}/. This takes 1 to 5 minutes on 2 cores. To save time, attackers that train "
+        "a network are left out: the attackers of an audit are stronger.\n"
     )
 
     with _step(console, "cut records into beats"):
