@@ -20,6 +20,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m numpydoc lint $$(find sklearn_ecganon -name '*.py')
 
 test: lint
 	$(BIN)/pytest
