@@ -14,7 +14,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: install
-	OMP_NUM_THREADS=2 $(BIN)/ecganon demo
+	$(BIN)/ecganon demo
 
 lint: install
 	$(BIN)/ruff check .

@@ -29,7 +29,13 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
 
 
 class Refusal(Exception):
-    """A recording that cannot be anonymized; `reason` is a key of `REASONS`."""
+    """A recording that cannot be anonymized.
+
+    Parameters
+    ----------
+    reason : str
+        A key of `REASONS`.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -93,7 +99,13 @@ class Outcome:
         return self.n_records * self.n_times / self.sampling_rate / 3600
 
     def to_json(self) -> str:
-        """Return the outcome as one line of the manifest."""
+        """Return the outcome as one line of the manifest.
+
+        Returns
+        -------
+        line : str
+            JSON without a line break. A refused recording has its name and the reason only.
+        """
         fields = asdict(self)
         if self.outcome == "refused":
             fields = {key: fields[key] for key in ("record", "outcome", "reason")}
@@ -103,7 +115,18 @@ class Outcome:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """Return the outcome in a line of the manifest."""
+        """Return the outcome in a line of the manifest.
+
+        Parameters
+        ----------
+        fields : dict
+            The parsed line.
+
+        Returns
+        -------
+        outcome : Outcome
+            The same outcome as an object.
+        """
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in fields.items()

@@ -71,6 +71,11 @@ class Plan:
         format : str or None
             Format of all releases; by default each recording keeps its own, where that can be
             written.
+
+        Returns
+        -------
+        conversions : list of (str, str, int)
+            Format of the recordings, format of their releases, and number of files.
         """
         return [
             (name, format or FORMATS[name].release_format, n)
@@ -83,7 +88,20 @@ class Plan:
         return sum(job.size for job in self.jobs)
 
     def place(self, job: Job, format: str | None) -> str:
-        """Return the path of a release in the output folder."""
+        """Return the path of a release in the output folder.
+
+        Parameters
+        ----------
+        job : Job
+            The recording.
+        format : str or None
+            Format of all releases; None keeps that of each recording.
+
+        Returns
+        -------
+        path : str
+            Relative to the output folder.
+        """
         target = format or FORMATS[job.format].release_format
         suffixes = FORMATS[target].suffixes
         suffix = Path(job.path).suffix.lower()

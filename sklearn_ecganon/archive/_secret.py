@@ -99,6 +99,11 @@ class Secret:
         ----------
         path : str
             Path of the original, relative to the input folder.
+
+        Returns
+        -------
+        name : str
+            The same for the same secret and path.
         """
         return self._digest(b"name", os.fsencode(path), 8).hex()
 
@@ -113,7 +118,13 @@ class Secret:
         return self._digest(b"sign", b"", 8).hex()
 
     def hasher(self) -> Any:
-        """Return a hash object whose digests cannot be recomputed without the secret."""
+        """Return a hash object whose digests cannot be recomputed without the secret.
+
+        Returns
+        -------
+        hasher : hashlib.blake2b
+            Takes the samples of a recording with ``update``.
+        """
         return hashlib.blake2b(digest_size=16, key=self.key, person=b"input")
 
     def _digest(self, purpose: bytes, content: bytes, size: int) -> bytes:

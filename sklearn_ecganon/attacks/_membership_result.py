@@ -99,7 +99,13 @@ class MembershipResult(ResultMixin):
         return not self.blind.low <= 0.5 <= self.blind.high
 
     def to_records(self) -> list[dict[str, Any]]:
-        """Return the rows as dictionaries, ready for ``pandas.DataFrame``."""
+        """Return the rows as dictionaries.
+
+        Returns
+        -------
+        records : list of dict
+            One dictionary for each row, ready for ``pandas.DataFrame``.
+        """
         return [row._asdict() for row in (*self.rows, self.blind)]
 
     def to_dict(self) -> dict[str, Any]:

@@ -110,7 +110,13 @@ class Measurements:
     labels: NDArray[np.str_] | None = None
 
     def bounds(self) -> NDArray[np.intp]:
-        """Return the index of each record's first beat, and n_beats: (n_records + 1,)."""
+        """Return where the beats of each record start and end.
+
+        Returns
+        -------
+        bounds : ndarray of int of shape (n_records + 1,)
+            Index of the first beat of each record, and the number of beats at the end.
+        """
         return np.searchsorted(self.record, np.arange(self.n_records + 1))
 
     def medians(self) -> dict[str, NDArray[np.float64]]:
@@ -353,6 +359,11 @@ def st_levels(
         Edges of each QRS in samples, NaN where unknown.
     per_ms : float
         Number of samples per millisecond.
+
+    Returns
+    -------
+    levels : ndarray of shape (n_beats,)
+        NaN where a beat has no edges.
     """
     levels = np.full(len(onset), np.nan)
     reach = max(1, round(_BASELINE_MS * per_ms))

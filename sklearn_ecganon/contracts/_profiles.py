@@ -44,7 +44,13 @@ class ProfileAnonymity(NamedTuple):
     class_sizes: NDArray[np.intp]
 
     def to_dict(self) -> dict[str, float]:
-        """Return the figures, ready for JSON; ``"below_2"`` is the fraction for k = 2."""
+        """Return the figures, ready for JSON.
+
+        Returns
+        -------
+        figures : dict of str to float
+            ``"below_2"`` is the fraction of subjects for k = 2.
+        """
         figures: dict[str, float] = {
             "minimum": self.minimum,
             "n_subjects": self.n_subjects,

@@ -45,9 +45,12 @@ WAVE_SYMBOLS = {"P": "p", "QRS": "N", "T": "t"}
 class WaveAnnotations(NamedTuple):
     """The waves that cardiologists annotated in one lead.
 
-    Each wave has an array of shape (n_waves, 3): onset, peak and offset in samples, NaN where
-    an edge was not annotated. `extent` is the first and the last annotated sample; waves
-    outside of it were not annotated.
+    Attributes
+    ----------
+    P, QRS, T : ndarray of shape (n_waves, 3)
+        Onset, peak and offset of each wave in samples, NaN where an edge was not annotated.
+    extent : tuple of (int, int)
+        The first and the last annotated sample. Waves outside it were not annotated.
     """
 
     P: NDArray[np.float64]

@@ -98,7 +98,13 @@ class VerificationResult:
         return float(np.clip(2 - 2 * self.worst[2], 0, 1))
 
     def to_records(self) -> list[dict[str, Any]]:
-        """Return the rows as dictionaries, ready for ``pandas.DataFrame``."""
+        """Return the rows as dictionaries.
+
+        Returns
+        -------
+        records : list of dict
+            One dictionary for each row, ready for ``pandas.DataFrame``.
+        """
         return [row._asdict() for row in self.rows]
 
     def __str__(self) -> str:

@@ -115,7 +115,30 @@ class RecordReader:
         warnings: tuple[str, ...] = (),
         n_records: int = 1,
     ) -> RecordReader:
-        """Return a reader for a format that can only be read as a whole."""
+        """Return a reader for a format that can only be read as a whole.
+
+        Parameters
+        ----------
+        layout : Layout
+            Leads, sampling rate and length.
+        signal : ndarray of shape (n_times, n_leads)
+            In mV.
+        limits : Limits
+            What is accepted.
+        annotations : Annotations, optional
+            Beats and rhythms.
+        gain : tuple of float, default=()
+            Steps of each lead in a mV.
+        warnings : tuple of str, default=()
+            What was unusual about the file.
+        n_records : int, default=1
+            Recordings in the file.
+
+        Returns
+        -------
+        reader : RecordReader
+            Reads from the array.
+        """
         return cls(
             layout,
             lambda start, stop: signal[start:stop],

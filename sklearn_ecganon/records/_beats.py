@@ -122,7 +122,13 @@ class BeatSet:
         return rr
 
     def bounds(self) -> NDArray[np.intp]:
-        """Return the index of each record's first beat, and n_beats: (n_records + 1,)."""
+        """Return where the beats of each record start and end.
+
+        Returns
+        -------
+        bounds : ndarray of int of shape (n_records + 1,)
+            Index of the first beat of each record, and the number of beats at the end.
+        """
         return np.searchsorted(self.record, np.arange(len(self) + 1))
 
     def with_beats(self, beats: ArrayLike) -> BeatSet:

@@ -259,13 +259,30 @@ class Release:
         return take(self.original, ~self.in_gallery), take(self.released, ~self.in_gallery)
 
     def probe_subjects(self) -> NDArray:
-        """Return the subject of each sample of `probes`."""
+        """Return the subject of each sample of `probes`.
+
+        Returns
+        -------
+        subjects : ndarray of shape (n_probes,)
+            In the order of `probes`.
+        """
         return self.subjects if self.in_gallery is None else self.subjects[~self.in_gallery]
 
     def attack_random_state(
         self, random_state: int | np.random.RandomState | None = None
     ) -> np.random.RandomState:
-        """Return the random sequence for attackers: a given one, or a copy of the release's."""
+        """Return the random sequence for attackers.
+
+        Parameters
+        ----------
+        random_state : int, RandomState instance or None, default=None
+            None continues a copy of the sequence of the release.
+
+        Returns
+        -------
+        random_state : RandomState
+            The release's own sequence is not advanced.
+        """
         if random_state is None and self.random_state is not None:
             return copy.deepcopy(self.random_state)
         return check_random_state(random_state)

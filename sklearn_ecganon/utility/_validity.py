@@ -54,13 +54,27 @@ class ValidityRow(NamedTuple):
 
 
 class Validity(NamedTuple):
-    """All checks of a release; ``print(validity)`` shows them as a table."""
+    """All checks of a release; ``print(validity)`` shows them as a table.
+
+    Attributes
+    ----------
+    rows : tuple of ValidityRow
+        One row for each check.
+    n_records : int
+        Number of records.
+    """
 
     rows: tuple[ValidityRow, ...]
     n_records: int
 
     def to_dict(self) -> dict[str, float]:
-        """Return the figures by name, the original's with ``before_`` in front."""
+        """Return the figures by name.
+
+        Returns
+        -------
+        figures : dict of str to float
+            Figures of the release, and with the prefix ``before_`` those of the original.
+        """
         after = {row.name: row.after for row in self.rows}
         return after | {f"before_{row.name}": row.before for row in self.rows}
 

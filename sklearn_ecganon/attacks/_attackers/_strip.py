@@ -54,7 +54,20 @@ class StripAttacker:
         self.seed = seed
 
     def fit(self, X: NDArray, y: NDArray) -> Self:
-        """Learn from strips (n_strips, n_leads, n_times) and subject numbers from 0 upwards."""
+        """Learn who is who.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_strips, n_leads, n_times)
+            Strips of the gallery.
+        y : ndarray of int of shape (n_strips,)
+            Subject numbers from 0 upwards.
+
+        Returns
+        -------
+        self : object
+            The fitted attacker.
+        """
         self.net_ = fit_strip_net(
             X,
             y,
@@ -69,15 +82,50 @@ class StripAttacker:
         return self
 
     def enroll(self, X: NDArray, y: NDArray) -> _Enrolled:
-        """Return an attacker who compares strips with those of another gallery."""
+        """Return an attacker who compares strips with those of another gallery.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_strips, n_leads, n_times)
+            Strips of the other gallery, of the same people.
+        y : ndarray of int of shape (n_strips,)
+            Their subject numbers.
+
+        Returns
+        -------
+        attacker : object
+            Has `log_proba`.
+        """
         return _Enrolled(self, self.templates_.enroll(self.embed(X), y))
 
     def log_proba(self, X: NDArray) -> NDArray:
-        """Return the log-probability of each subject: (n_strips, n_subjects)."""
+        """Return the log-probability of each subject.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_strips, n_leads, n_times)
+            Strips of probes.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_strips, n_subjects)
+            Columns follow the subject numbers.
+        """
         return log_softmax(apply_strip_net(self.net_, X), axis=1)
 
     def embed(self, X: NDArray) -> NDArray[np.float32]:
-        """Return the pooled channels of the net, one row a strip."""
+        """Return the pooled channels of the net.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_strips, n_leads, n_times)
+            Strips.
+
+        Returns
+        -------
+        points : ndarray of shape (n_strips, n_dims)
+            One row for each strip.
+        """
         return apply_strip_net(self.net_, X, embed=True)
 
 
@@ -132,7 +180,20 @@ class StripEmbedder:
         self.seed = seed
 
     def fit(self, X: NDArray, y: NDArray) -> Self:
-        """Learn from strips (n_strips, n_leads, n_times) and subject numbers from 0 upwards."""
+        """Learn who is who.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_strips, n_leads, n_times)
+            Strips of the gallery.
+        y : ndarray of int of shape (n_strips,)
+            Subject numbers from 0 upwards.
+
+        Returns
+        -------
+        self : object
+            The fitted attacker.
+        """
         self.net_ = fit_strip_net(
             X,
             y,
@@ -146,11 +207,35 @@ class StripEmbedder:
         return self
 
     def embed(self, X: NDArray) -> NDArray[np.float32]:
-        """Return points of length 1, (n_strips, 128)."""
+        """Return the embedding of each strip.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_strips, n_leads, n_times)
+            Strips.
+
+        Returns
+        -------
+        points : ndarray of shape (n_strips, 128)
+            Each of length 1.
+        """
         return apply_strip_net(self.net_, X, embed=True)
 
     def templates(self, X: NDArray, y: NDArray) -> NDArray[np.float32]:
-        """Return the direction of everybody's mean point, (n_subjects, 128)."""
+        """Return the direction of the mean point of each subject.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_strips, n_leads, n_times)
+            Strips.
+        y : ndarray of int of shape (n_strips,)
+            Subject numbers from 0 upwards.
+
+        Returns
+        -------
+        templates : ndarray of shape (n_subjects, 128)
+            Each of length 1.
+        """
         points = self.embed(X)
         means = np.array([points[y == subject].mean(axis=0) for subject in range(y.max() + 1)])
         return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
@@ -193,7 +278,20 @@ class StripEmbeddingAttacker:
         self.seed = seed
 
     def fit(self, X: NDArray, y: NDArray) -> Self:
-        """Learn from strips (n_strips, n_leads, n_times) and subject numbers from 0 upwards."""
+        """Learn who is who.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_strips, n_leads, n_times)
+            Strips of the gallery.
+        y : ndarray of int of shape (n_strips,)
+            Subject numbers from 0 upwards.
+
+        Returns
+        -------
+        self : object
+            The fitted attacker.
+        """
         n_subjects = int(y.max()) + 1
         order = np.random.default_rng(self.seed).permutation(n_subjects)
         self.fold_ = np.empty(n_subjects, dtype=np.intp)
@@ -207,11 +305,35 @@ class StripEmbeddingAttacker:
         return self._set_templates(X, y)
 
     def enroll(self, X: NDArray, y: NDArray) -> Self:
-        """Return an attacker who compares strips with those of another gallery."""
+        """Return an attacker who compares strips with those of another gallery.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_strips, n_leads, n_times)
+            Strips of the other gallery, of the same people.
+        y : ndarray of int of shape (n_strips,)
+            Their subject numbers.
+
+        Returns
+        -------
+        attacker : object
+            Has `log_proba`.
+        """
         return copy.copy(self)._set_templates(X, y)
 
     def log_proba(self, X: NDArray) -> NDArray:
-        """Return the log-probability of each subject: (n_strips, n_subjects)."""
+        """Return the log-probability of each subject.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_strips, n_leads, n_times)
+            Strips of probes.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_strips, n_subjects)
+            Columns follow the subject numbers.
+        """
         cosines = np.empty((len(X), len(self.fold_)), dtype=np.float32)
         for fold, net in enumerate(self.nets_):
             members = self.fold_ == fold
