@@ -293,17 +293,12 @@ class SiameseVerifier(ImageLearner):
             The person in each.
         released : array-like of the shape of X, optional
             The same images after an anonymizer, from which the right sides then come. A
-<<<<<<< HEAD
             pair is never an image and its release.
-        match, max_per_subject, random_state
-=======
-            pair is never an image and its own release.
         match : array-like of shape (n,), optional
             As in :func:`verification_pairs`.
         max_per_subject : int or None, default=10
             As in :func:`verification_pairs`.
         random_state : int, RandomState instance or None, default=0
->>>>>>> 1e6d906 (Public docstrings are complete, and a test validates them; the demo runs on one thread)
             As in :func:`verification_pairs`.
 
         Returns
