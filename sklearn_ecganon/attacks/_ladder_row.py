@@ -68,7 +68,13 @@ class LadderRow(NamedTuple):
         return Estimate(self.rank1, self.low, self.high)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the row for JSON: with its panel, without the figures of single subjects."""
+        """Return the row, ready for JSON.
+
+        Returns
+        -------
+        figures : dict
+            With its panel, and without the figures of single subjects.
+        """
         figures = {"panel": self.panel, **self._asdict()}
         figures.pop("subject_rank1")
         return {name: json_number(value) for name, value in figures.items()}

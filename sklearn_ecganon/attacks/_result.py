@@ -140,7 +140,13 @@ class Evaluation(ResultMixin):
         return sort_evidence(row.evidence for row in self.rows)
 
     def best_of_panel(self) -> dict[tuple[str, int | str], LadderRow]:
-        """Return the row of the most successful attacker for each (knowledge, evidence)."""
+        """Return the most successful attacker for each knowledge and evidence.
+
+        Returns
+        -------
+        best : dict
+            Keys are pairs of knowledge and evidence, values are rows.
+        """
         best: dict[tuple[str, int | str], LadderRow] = {}
         for row in self.rows:
             key = (row.knowledge, row.evidence)
