@@ -149,6 +149,15 @@ class TestTheDiagnosisIsKept:
             followed = beats[beats < len(new) - 1] + 1
             assert (ratios(new, followed) > 1.05).all()
 
+    def test_runs_of_ectopic_beats_keep_their_length(self):
+        """A beat of class V that is not early may be part of a slow run."""
+        r_peaks, labels = ectopic((1,) * 16, "N" * 12 + "V" * 4)
+        for seed in SEEDS:
+            source = retime(r_peaks, labels, DURATION, rng(seed)).source
+            np.testing.assert_array_equal(
+                source[labels[source] == "V"], np.flatnonzero(labels == "V")
+            )
+
     def test_no_pause_is_made_up_after_an_interpolated_beat(self):
         r_peaks, labels = ectopic((1,) * 8 + (0.6, 0.95), "N" * 8 + "SN")
         new, source = retime(r_peaks, labels, DURATION, rng())
@@ -196,6 +205,85 @@ class TestTheDiagnosisIsKept:
         new = retime(r_peaks, None, DURATION, rng()).r_peaks
         assert 0 < abs(new[0] - r_peaks[0]) < 0.8
         assert 0 < abs(new[-1] - r_peaks[-1]) < 0.8
+
+
+def with_pauses(mean_rr, lengths, *, duration=180.0, seed=0):
+    """Return the R peaks of a sinus rhythm that pauses of these lengths interrupt."""
+    rr = mean_rr * (1 + 0.03 * rng(seed).standard_normal(1000))
+    for number, length in enumerate(lengths):
+        rr[12 * (number + 1)] = length
+    r_peaks = 0.3 + np.cumsum(rr)
+    return r_peaks[r_peaks < duration - 0.3]
+
+
+def pauses_of(r_peaks):
+    rr = np.diff(r_peaks)
+    return rr[rr >= 3.0]
+
+
+class TestPauses:
+    @pytest.mark.parametrize(
+        ("length", "low", "high"),
+        [(3.0, 3.0, 5.0), (4.9, 3.0, 5.0), (6.0, 5.0, 10.0), (20.0, 18.0, 22.0)],
+    )
+    @pytest.mark.parametrize("strength", [0.5, 1.0])
+    def test_a_pause_stays_in_its_class(self, length, low, high, strength):
+        r_peaks = with_pauses(0.85, [length])
+        lengths = []
+        for seed in SEEDS:
+            new, source = retime(r_peaks, None, 180.0, rng(seed), strength=strength)
+            rounded = np.diff(np.rint(new * 100)) / 100  # as samples at 100 Hz
+            (pause,) = rounded[rounded >= 3.0]
+            assert low <= pause <= high
+            assert source[1 + rounded.argmax()] == np.diff(r_peaks).argmax() + 1
+            lengths.append(pause)
+        assert np.ptp(lengths) > 0.2 * (high - low) * strength
+
+    def test_the_rhythm_around_pauses_is_another(self):
+        r_peaks = with_pauses(0.85, [4.0, 7.0, 3.5])
+        rates = []
+        for seed in SEEDS:
+            new = retime(r_peaks, None, 180.0, rng(seed)).r_peaks
+            assert len(pauses_of(new)) == 3
+            assert classes_of(new) == classes_of(r_peaks)
+            rates.append(60 / np.median(np.diff(new)))
+        assert np.std(rates) > 3
+
+    def test_pauses_between_single_beats_and_ectopic_pairs(self):
+        """Not one beat of this record can be left out or repeated."""
+        labels = np.array(["N", *["V", "N"] * 14])
+        rr = np.tile([0.5, 1.1], 14)
+        rr[[5, 6, 19]] = 3.4, 4.1, 12.0
+        r_peaks = 0.4 + np.r_[0, np.cumsum(rr)]
+        for seed in SEEDS:
+            new, _ = retime(r_peaks, labels, r_peaks[-1] + 0.4, rng(seed))
+            assert (np.diff(new) > 0.1).all()
+            assert len(pauses_of(new)) == 3
+            assert sum(pauses_of(new) > 10) == 1
+
+    def test_nothing_but_pauses_stays_as_it_was(self):
+        r_peaks = np.array([1.0, 5.0, 12.0])
+        np.testing.assert_array_equal(retime(r_peaks, None, 15.0, rng()).r_peaks, r_peaks)
+
+    def test_no_pause_is_made_up(self):
+        slow = np.cumsum(np.full(40, 1.4))
+        missed = np.delete(slow, [10, 20, 30])  # 2.8 s, which is no pause yet
+        for seed in SEEDS:
+            assert not len(pauses_of(retime(missed, None, 60.0, rng(seed)).r_peaks))
+
+    def test_a_silent_end_stays_silent(self):
+        r_peaks = with_pauses(0.9, [], duration=100.0)
+        for seed in SEEDS:
+            new = retime(r_peaks, None, r_peaks[-1] + 3.1, rng(seed)).r_peaks
+            assert r_peaks[-1] + 3.1 - new[-1] >= 3.0
+
+    def test_a_pause_does_not_make_a_long_record_irregular(self):
+        r_peaks = with_pauses(0.85, [3.2], duration=1800.0)
+        r_peaks = 0.3 + np.r_[0, np.cumsum(np.r_[np.diff(r_peaks), np.full(1500, 0.85)])]
+        for seed in range(5):
+            new = retime(r_peaks, None, r_peaks[-1] + 0.3, rng(seed)).r_peaks
+            assert len(pauses_of(new)) == 1
+            assert classes_of(new) == classes_of(r_peaks)
 
 
 class TestStrength:

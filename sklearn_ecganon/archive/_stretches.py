@@ -30,6 +30,7 @@ MIN_RATE = 100.0
 SAME_BEAT_MS = 150.0  # the match window of ANSI/AAMI EC57
 MIN_COVERED = 0.8  # of the detected beats, so that annotations are taken for all beats
 MAX_DISAGREEMENT = 0.5
+LONGEST_SEAM_S = 2.5  # RR interval in which a stretch may end
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def stretches_of(reader: RecordReader, detector: str) -> Iterator[Stretch]:
         peaks = detected.r_peaks[detected.r_peaks >= start - low] + low
         after = np.searchsorted(peaks, planned)
         if planned < n_times and 0 < after < len(peaks):
+            after = _outside_of_pauses(peaks, after, LONGEST_SEAM_S * rate)
             stop = int(peaks[after - 1 : after + 1].sum() // 2 + 1)
         inside = (detected.r_peaks >= start - low) & (detected.r_peaks < stop - low)
         beats = cut_windows(
@@ -104,6 +106,17 @@ def stretches_of(reader: RecordReader, detector: str) -> Iterator[Stretch]:
             is_ecg=bool(screened.voters or np.isnan(screened.record.signal).all()),
         )
         start = stop
+
+
+def _outside_of_pauses(peaks: NDArray[np.intp], after: int, longest: float) -> int:
+    """Return the beat at or before `after` that follows the beat before it without a pause.
+
+    A pause that is cut in two would no longer be kept as a pause.
+    """
+    for position in range(after, 0, -1):
+        if peaks[position] - peaks[position - 1] < longest:
+            return position
+    return after
 
 
 def _search(

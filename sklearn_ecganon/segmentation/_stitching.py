@@ -1,4 +1,4 @@
-"""Stitch beats into a signal by cross-fading neighbors."""
+"""Stitch beats into a signal by cross-fading neighbors, and add noise to long pauses."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_ecganon.records import BeatSet, ECGRecord
+from sklearn_ecganon.segmentation._line_noise import add_line_noise
 from sklearn_ecganon.segmentation._signals import between
 
 _TAIL_MS = 20.0  # the end of a window from which the level beyond the window is estimated
@@ -37,6 +38,9 @@ def stitch_signal(beats: BeatSet, i: int) -> NDArray[np.float64]:
         a, b = np.searchsorted(r_peaks, [start, stop])
         if a < b:
             _stitch(signal[:, start:stop], windows[a:b], r_peaks[a:b] - start, n_tail)
+            add_line_noise(
+                signal[:, start:stop], windows[a:b], r_peaks[a:b] - start, beats.sampling_rate
+            )
     if beats.lead_gaps is not None:
         for _, lead, start, stop in beats.lead_gaps[beats.lead_gaps[:, 0] == i]:
             signal[lead, start:stop] = np.nan

@@ -1,4 +1,4 @@
-"""When another heart would have beaten: same diagnosis, other numbers."""
+"""Resynthesize the rhythm of a record: same diagnosis, other numbers."""
 
 from __future__ import annotations
 
@@ -6,32 +6,36 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
+from sklearn_ecganon.anonymizers._pseudo_identity._pauses import (
+    MARGIN_S,
+    PAUSE_S,
+    cap,
+    draw_pauses,
+    shortest_pauses,
+)
+from sklearn_ecganon.anonymizers._pseudo_identity._rhythm import (
+    ASYSTOLE,
+    CHAOTIC,
+    EARLY,
+    IRREGULAR,
+    Rhythm,
+    choose_beats,
+    read_rhythm,
+)
 from sklearn_ecganon.contracts import CATEGORIES, category
 
 ZONES = CATEGORIES["rate_zone"]  # beats a minute
-(IRREGULAR,) = CATEGORIES["irregularity"]  # RMSSD over mean RR
 # Mean, spread, lowest and highest heart rate that is drawn in each zone, beats a minute.
 RATES = ((55.0, 3.5, 42.0, 59.5), (76.0, 9.0, 60.7, 98.5), (110.0, 10.0, 101.0, 150.0))
-# N-N variability above this has no order that we could name, as in atrial fibrillation.
-CHAOTIC = 0.15
-# RR over the sinus RR around it: below, between and above which a beat is early, follows
-# its neighbour as usual, or ends a pause; a pause after an early beat may be shorter.
-EARLY, COMPENSATED, PAUSE, ASYSTOLE = 0.85, 1.1, 1.3, 2.5
-LONG_RR = 1.5  # s, more than what makes good for an early beat, or occurs in fibrillation
-EARLY_SINUS = 0.8  # the same for beats that are not labelled S or V
-MEDIAN_OF_NORMAL = 0.6745  # median absolute value of a standard normal number
 # Mean and spread over people of the RR before an early beat, as a share of the sinus RR:
 # of beats of class V, and of all others.
 COUPLING = {True: (0.66, 0.08), False: (0.70, 0.09)}
 COUPLING_LIMITS = (0.45, 0.82)
 EDGE = 0.06  # s, closer to the end of a record no beat can be cut out
 MIN_RR = 0.3  # of the mean RR
-PIECE = 12  # beats on average before a bigeminy that has to last longer goes on elsewhere
-LOCAL = 11  # intervals that tell the sinus RR around a beat
 
 
 class Retimed(NamedTuple):
@@ -49,21 +53,6 @@ class Retimed(NamedTuple):
     source: NDArray[np.intp]
 
 
-class _Rhythm(NamedTuple):
-    """What of a rhythm is kept. One entry a beat; the first beat has no RR, so is plain."""
-
-    early: NDArray[np.bool_]
-    compensated: NDArray[np.bool_]
-    paused: NDArray[np.bool_]
-    relative: NDArray[np.float64]  # RR over the sinus RR around it
-    labels: NDArray[np.str_]
-    variation: float  # RMSSD of sinus intervals over their mean, outliers left aside
-
-    @property
-    def plain(self) -> NDArray[np.bool_]:
-        return ~(self.early | self.compensated | self.paused)
-
-
 def retime(
     r_peaks: ArrayLike,
     labels: ArrayLike | None,
@@ -77,8 +66,10 @@ def retime(
     Kept are what the diagnostic contract names: the length of the record, its rate zone
     (below 60, 60 to 100, above 100 a minute), whether RMSSD is above a tenth of the mean
     RR, and every S, V, F and Q with its neighbours: what came early comes early, with a
-    pause after it or none. Mean rate, variability, respiration, prematurity, and the
-    length of pauses are drawn anew.
+    pause after it or none. Every interval of 3 s or more stays one, with a length drawn
+    between the same two limits of 3, 5 and 10 s, or within 10 % of its length beyond 10 s;
+    no other interval becomes that long. Mean rate, variability, respiration, prematurity
+    and the length of shorter pauses are drawn.
 
     Parameters
     ----------
@@ -116,8 +107,9 @@ def retime(
     the same number of beats gives the old rate away whatever is done to the intervals and
     to the length. So the length is kept, and there are as many beats as the drawn rate
     makes: within runs of like beats some are left out or stand twice, while ectopic beats
-    and their neighbours all stay. Where such runs are too few, as in bigeminy, the end of
-    the record is left out, or it goes on with pieces of itself. An old beat that stands
+    and their neighbors all stay. Where such runs are too few, runs of ectopic beats change
+    their lengths, too; and where these are too few as well, as in bigeminy, the end of the
+    record is left out, or it goes on with pieces of itself. An old beat that stands
     twice must be given other deviations each time, or counting copies tells the old number.
 
     **Model.** RR is a drawn mean times one plus a slow part (1/f, 0.005 to 0.15 Hz), a
@@ -152,15 +144,31 @@ def retime(
         place = rng.uniform(edge, duration - edge)
         return Retimed((1 - strength) * old + strength * place, np.arange(1))
     rr = np.diff(old)
-    rhythm = _read(rr, classes)
-    start, span, n_new = _draw_rate(old, duration, rng, strength)
-    source = _choose_beats(rhythm, n_new, rng)
-    new = _draw_intervals(rhythm, source, span / (n_new - 1), rng)
-    deviation = (1 - strength) * _deviation(np.r_[rr.mean(), rr][source[1:]])
+    rhythm = read_rhythm(rr, classes)
+    between = rr[~rhythm.arrested[1:]]
+    if not len(between):  # nothing but pauses: there is no rhythm to resynthesize
+        return Retimed(old.copy(), np.arange(len(old)))
+    start, span, n_new, pauses = _draw_rate(old, duration, rng, strength)
+    source = choose_beats(rhythm, n_new, rng)
+    is_pause = rhythm.arrested[source][1:]
+    mean_rr = (span - pauses.sum()) / (~is_pause).sum()
+    new = _draw_intervals(rhythm, source, mean_rr, rng)[~is_pause]
+    before = np.r_[between.mean(), rr][source[1:]][~is_pause]
+    deviation = (1 - strength) * _deviation(before)
     deviation = deviation + strength * _deviation(new)
-    deviation = _on_the_same_side(deviation, _variation(rr) >= IRREGULAR, rng)
-    new = start + span / (n_new - 1) * np.r_[0, np.cumsum(1 + deviation)]
-    return Retimed(new, source)
+
+    def intervals(deviation: NDArray) -> NDArray[np.float64]:
+        all_intervals = np.empty(len(is_pause))
+        all_intervals[is_pause] = pauses
+        all_intervals[~is_pause] = cap(mean_rr * (1 + deviation))
+        return all_intervals
+
+    irregular = _variation(rr) >= IRREGULAR
+    if len(pauses):
+        deviation = _on_the_same_side_with_pauses(deviation, irregular, intervals)
+    else:
+        deviation = _on_the_same_side(deviation, irregular, rng)
+    return Retimed(start + np.r_[0, np.cumsum(intervals(deviation))], source)
 
 
 def _check(
@@ -185,103 +193,56 @@ def _check(
     return peaks, classes
 
 
-def _read(rr: NDArray, labels: NDArray[np.str_] | None) -> _Rhythm:
-    """Return what is kept of the intervals and classes of a record."""
-    labelled = labels is not None
-    if labels is None:
-        early = rr < EARLY_SINUS * _running(np.minimum(rr, 2 * np.median(rr)), np.mean)
-        labels = np.where(np.r_[False, early], "V", "N")
-    ectopic = np.isin(labels, ("S", "V"))
-    sinus = ~(ectopic[1:] | ectopic[:-1])
-    steps = np.diff(rr)[sinus[1:] & sinus[:-1]]
-    if len(steps) < 3:  # bigeminy: two intervals together are two sinus intervals
-        around = _running(np.minimum(rr, 2 * np.median(rr)), np.mean)
-        variation = 0.0
-    else:
-        at = np.flatnonzero(sinus)
-        around = np.interp(np.arange(len(rr)), at, _running(rr[at], np.median))
-        # By the median step: one pause or one missed beat makes no irregular rhythm.
-        variation = float(np.median(np.abs(steps)) / MEDIAN_OF_NORMAL / rr[at].mean())
-    relative = np.r_[1.0, rr / around]
-    early = relative < np.where(ectopic, EARLY, EARLY_SINUS)
-    paused = relative > PAUSE
-    compensated = np.r_[False, early[:-1]] & (relative > COMPENSATED)
-    long = np.r_[0, rr] >= LONG_RR
-    compensated &= ~(paused & long)
-    if variation >= IRREGULAR:
-        # An irregular rhythm is early and late all the time: only classes stand out.
-        early, compensated = early & ectopic & labelled, np.zeros_like(early)
-        paused = long & (relative > ASYSTOLE)
-    return _Rhythm(early, compensated, paused & ~compensated, relative, labels, variation)
-
-
 def _draw_rate(
     old: NDArray, duration: float, rng: np.random.Generator, strength: float
-) -> tuple[float, float, int]:
-    """Return the first R peak, the time from it to the last one, and the number of beats."""
-    mean_rr = (old[-1] - old[0]) / (len(old) - 1)
+) -> tuple[float, float, int, NDArray[np.float64]]:
+    """Return the first R peak, the time from it to the last one, and the number of beats.
+
+    The last value holds the lengths of the pauses in that time.
+    """
+    rr = np.diff(old)
+    is_pause = rr >= PAUSE_S
+    n_pauses = int(is_pause.sum())
+    mean_rr = rr[~is_pause].mean()
     zone = int(category("rate_zone", 60 / mean_rr))
     center, spread, lowest, highest = RATES[zone]
     low, high = ndtr((np.array([lowest, highest]) - center) / spread)
-    drawn = 60 / (center + spread * ndtri(rng.uniform(low, high)))
-    wanted = mean_rr ** (1 - strength) * drawn**strength
+    rate = 60 / (center + spread * ndtri(rng.uniform(low, high)))
+    new_rr = mean_rr ** (1 - strength) * rate**strength
     ends = []
     for end in (old[0], duration - old[-1]):
-        place = rng.uniform(EDGE, wanted)
-        if end > 2 * mean_rr:  # nothing was found for long: there was nothing to be found
-            place += end - wanted / 2
+        place = rng.uniform(EDGE, new_rr)
+        if end > 2 * mean_rr:  # no beat was found for long, and none must appear
+            place += end - new_rr / 2
+            if end >= PAUSE_S:
+                place = max(place, PAUSE_S + MARGIN_S)
         ends.append((1 - strength) * end + strength * place)
     span = duration - sum(ends)
     # A little inside of the zone, as R peaks are going to be rounded to samples.
-    borders = np.array([0, *ZONES, np.inf]) * span / 60
-    fewest = max(1, np.ceil(1.002 * borders[zone]))
-    most = np.floor(0.998 * borders[zone + 1])
-    if fewest > most:
-        return float(old[0]), float(old[-1] - old[0]), len(old)
-    return float(ends[0]), float(span), 1 + int(np.clip(round(span / wanted), fewest, most))
-
-
-def _choose_beats(rhythm: _Rhythm, n_new: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return which old beats make the new record, in order."""
-    # However many draws this takes, what is drawn later must not tell the old number.
-    rng = np.random.default_rng(rng.integers(2**63))
-    n_old = len(rhythm.labels)
-    plain, labels = rhythm.plain, rhythm.labels
-    like = plain[1:] & plain[:-1] & (labels[1:] == labels[:-1])
-    within_run = 1 + np.flatnonzero(like[1:] & like[:-1])
-    times = np.ones(n_old, dtype=np.intp)
-    if n_old - len(within_run) <= n_new <= n_old:
-        times[rng.choice(within_run, n_old - n_new, replace=False)] = 0
-    elif n_old < n_new <= n_old + 2 * len(within_run):
-        again = rng.choice(np.repeat(within_run, 2), n_new - n_old, replace=False)
-        times += np.bincount(again, minlength=n_old)
-    else:
-        return _in_pieces(labels, n_new, rng)
-    return np.repeat(np.arange(n_old), times)
-
-
-def _in_pieces(
-    labels: NDArray[np.str_], n_new: int, rng: np.random.Generator
-) -> NDArray[np.intp]:
-    """Return a way through a record that is too regular to be made longer or shorter.
-
-    It goes on elsewhere now and then, after a beat of the same class: the record over again
-    would tell by its period how many beats there were.
-    """
-    n_old = len(labels)
-    if n_new <= n_old:
-        return np.arange(n_new)
-    source = [int(rng.integers(n_old))]
-    while len(source) < n_new:
-        now = source[-1]
-        if now == n_old - 1 or rng.random() < 1 / PIECE:
-            now = int(rng.choice(np.flatnonzero(labels == labels[now])))
-        source.append((now + 1) % n_old)
-    return np.array(source)
+    borders = np.array([0, *ZONES, np.inf]) / 60
+    # The rate zone of a record with pauses is lower than that of its rhythm; both are kept.
+    overall = int(category("rate_zone", 60 / rr.mean()))
+    pauses = rr[is_pause]
+    regular = _variation(rr) < IRREGULAR
+    for lengths in (draw_pauses(pauses, strength, rng), pauses, shortest_pauses(pauses)):
+        time = span - lengths.sum()
+        # Longer pauses than there were can make a regular record irregular by themselves.
+        steps = np.sqrt(2 * np.sum((lengths - new_rr) ** 2) * new_rr / max(time, new_rr))
+        if n_pauses and regular and steps > 0.9 * IRREGULAR * new_rr:
+            continue
+        at_least, below = borders[zone] * time, borders[zone + 1] * time
+        if n_pauses:
+            at_least = max(at_least, borders[overall] * span - n_pauses / 1.002)
+            below = min(below, borders[overall + 1] * span - n_pauses / 0.998)
+        fewest, most = max(1, np.ceil(1.002 * at_least)), np.floor(0.998 * below)
+        if fewest <= most:
+            n_intervals = int(np.clip(round(time / new_rr), fewest, most))
+            return float(ends[0]), float(span), 1 + n_intervals + n_pauses, lengths
+    return float(old[0]), float(old[-1] - old[0]), len(old), pauses
 
 
 def _draw_intervals(
-    rhythm: _Rhythm, source: NDArray[np.intp], mean_rr: float, rng: np.random.Generator
+    rhythm: Rhythm, source: NDArray[np.intp], mean_rr: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Return the RR before each new beat but the first, in no unit."""
     n = len(source)
@@ -345,6 +306,20 @@ def _on_the_same_side(
     return deviation * min(1, (1 - MIN_RR) / max(-deviation.min(), 1e-9))
 
 
+def _on_the_same_side_with_pauses(
+    deviation: NDArray, irregular: bool, intervals: Callable[[NDArray], NDArray]
+) -> NDArray[np.float64]:
+    """Do what `_on_the_same_side` does where pauses, which must not change, count too."""
+    deviation = deviation * min(1, (1 - MIN_RR) / max(-deviation.min(), 1e-9))
+    # More spread may be needed than there is, and it is limited by the shortest interval.
+    widest = (1 - MIN_RR) / max(-deviation.min(), 1e-9)
+    for factor in np.geomspace(1, min(4.0, widest) if irregular else 0.02, 25):
+        variation = _variation(intervals(factor * deviation)) / IRREGULAR
+        if variation >= 1.01 if irregular else variation <= 0.99:
+            return factor * deviation
+    return deviation
+
+
 def _deviation(rr: NDArray) -> NDArray[np.float64]:
     return rr / rr.mean() - 1
 
@@ -352,9 +327,3 @@ def _deviation(rr: NDArray) -> NDArray[np.float64]:
 def _variation(rr: NDArray) -> float:
     """RMSSD over mean RR; 0 for a single interval."""
     return float(np.sqrt(np.mean(np.diff(rr) ** 2)) / rr.mean()) if len(rr) > 1 else 0.0
-
-
-def _running(values: NDArray, average: Callable[..., NDArray]) -> NDArray[np.float64]:
-    """Return the average of `LOCAL` values around each, fewer where there are fewer."""
-    padded = np.pad(values, LOCAL // 2, mode="reflect" if len(values) > LOCAL else "edge")
-    return average(sliding_window_view(padded, LOCAL), axis=1)
