@@ -84,6 +84,8 @@ class Display:
         """
         if progress.to_do is None:
             self._show_plan(progress.plan)
+            for note in progress.notes:
+                self._print(note)
             return
         n_files = len(progress.to_do)
         if self._bar is None:
@@ -127,6 +129,11 @@ class Display:
             f"{name} {value}" for name, value in self._parameters.items() if value is not None
         ]
         self._print(f"{method.replace(' ', ' ' * 7, 1)}, {', '.join(others)}")
+        if self._parameters.get("identity") == "per-subject":
+            self._print(
+                f"identity     one for each of {plan.n_subjects} people: whoever recognizes "
+                "one recording of a person has recognized all of them"
+            )
 
     def _begin(self, progress: Progress, n_files: int) -> ProgressBar:
         if self._resume:
@@ -150,3 +157,48 @@ class Display:
         self.outcomes.append(outcome)
         if outcome.outcome == "refused":
             bar.console.print(f"refused      {outcome.record}: {outcome.reason}", markup=False)
+
+
+class FitDisplay:
+    """Shows how many recordings `fit_archive` has read.
+
+    Use it in a ``with`` block, as the `on_progress` of `fit_archive`. On a terminal it draws a
+    bar; elsewhere it prints one line.
+
+    Parameters
+    ----------
+    console : rich.console.Console, optional
+        Standard output by default.
+    """
+
+    def __init__(self, *, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._bar = ProgressBar(
+            TextColumn("{task.description} {task.completed} of {task.total}"),
+            BarColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task("reading", total=None)
+
+    def __enter__(self) -> FitDisplay:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, n_done: int, n_files: int) -> None:
+        """Show how many recordings have been read.
+
+        Parameters
+        ----------
+        n_done, n_files : int
+            Number of recordings that were read, and of all.
+        """
+        self._bar.update(self._task, completed=n_done, total=n_files)
+        if n_done == n_files:
+            self._bar.stop()
+            self._console.print(f"read         {n_files} recordings; training", markup=False)

@@ -6,18 +6,21 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sklearn_ecganon.archive import METHODS
-from sklearn_ecganon.io import FORMATS, Limits, open_record
+from sklearn_ecganon._cli_anonymize import add_anonymize
+from sklearn_ecganon._cli_fit import add_fit
+from sklearn_ecganon._cli_options import (
+    CONTRACTS,
+    add_accept_bad_checksums,
+    add_reading,
+    limits_of,
+)
+from sklearn_ecganon.io import Limits, open_record
 
 DATA = ("mitdb", "ecgid", "synthetic")
-# `contracts` takes seconds to import; a test compares the two.
-CONTRACTS = ("diagnostic", "measurement")
-WRITABLE = tuple(name for name, format in FORMATS.items() if format.writer is not None)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,103 +61,12 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"ecganon {version('sklearn-ecganon')}"
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_anonymize(commands)
+    add_anonymize(commands)
     _add_info(commands)
-    _add_fit(commands)
+    add_fit(commands)
     _add_audit(commands)
     _add_demo(commands)
     return parser
-
-
-def _add_anonymize(commands: Any) -> None:
-    anonymize = commands.add_parser(
-        "anonymize",
-        help="anonymize all recordings of a folder",
-        description="Anonymize all recordings of IN, whatever their format, into OUT under "
-        "opaque names: waveforms, annotations, headers. OUT/manifest.jsonl lists the outcomes. "
-        "Ends with 0 if all recordings were done, 1 if some were refused, 2 after an error.",
-    )
-    anonymize.add_argument("source", type=Path, metavar="IN", help="folder, or one recording")
-    anonymize.add_argument("out", type=Path, metavar="OUT", help="new or empty folder")
-    anonymize.add_argument(
-        "--method",
-        choices=METHODS,
-        default="pseudo-identity",
-        help="%(default)s, or one of the baselines, which remove little",
-    )
-    anonymize.add_argument(
-        "--strength",
-        type=float,
-        default=1.0,
-        help="from 0, which changes nothing, to 1, which removes the most (%(default)s)",
-    )
-    anonymize.add_argument(
-        "--contract", choices=CONTRACTS, help="what must survive (default: diagnostic)"
-    )
-    anonymize.add_argument(
-        "--model", type=Path, metavar="FILE", help="weights written by `ecganon fit`"
-    )
-    anonymize.add_argument(
-        "--seed-file",
-        type=Path,
-        metavar="FILE",
-        help="the secret that names and pseudo-identities are derived from; created if it "
-        "does not exist. Needed to --resume. Never share it",
-    )
-    anonymize.add_argument(
-        "--key-file",
-        type=Path,
-        metavar="FILE",
-        help="write which recording became which. Never share it",
-    )
-    anonymize.add_argument("--resume", action="store_true", help="continue an interrupted run")
-    anonymize.add_argument(
-        "--dry-run", action="store_true", help="show what would be done, but write nothing"
-    )
-    anonymize.add_argument(
-        "--format", choices=WRITABLE, help="format to write; default: that of each recording"
-    )
-    anonymize.add_argument(
-        "--leads", nargs="+", metavar="LEAD", help="leads to keep; default: all"
-    )
-    _add_reading(anonymize)
-    anonymize.add_argument(
-        "--detector",
-        choices=("sleepecg", "neurokit", "xqrs", "gqrs", "annotated"),
-        default="sleepecg",
-        help="method that finds the beats (%(default)s)",
-    )
-    _add_accept_bad_checksums(anonymize, "accept", "; the manifest notes it")
-    anonymize.add_argument("--n-jobs", type=int, help="number of recordings at the same time")
-    anonymize.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="Dask scheduler, for example tcp://host:8786. Its workers must see IN and OUT "
-        "under the same paths",
-    )
-    anonymize.set_defaults(run=_anonymize)
-
-
-def _add_reading(command: Any) -> None:
-    command.add_argument(
-        "--sampling-rate",
-        type=float,
-        metavar="HZ",
-        help="sampling rate of tables and MATLAB files that do not state theirs",
-    )
-    command.add_argument(
-        "--units",
-        choices=("V", "mV", "uV", "nV"),
-        help="units of tables and MATLAB files that do not state theirs (mV)",
-    )
-
-
-def _add_accept_bad_checksums(command: Any, verb: str, more: str) -> None:
-    command.add_argument(
-        "--accept-bad-checksums",
-        action="store_true",
-        help=f"{verb} WFDB recordings that disagree with their checksum{more}",
-    )
 
 
 def _add_info(commands: Any) -> None:
@@ -166,31 +78,6 @@ def _add_info(commands: Any) -> None:
     )
     info.add_argument("file", type=Path, metavar="FILE", help="for WFDB the header, NAME.hea")
     info.set_defaults(run=_info)
-
-
-def _add_fit(commands: Any) -> None:
-    fit = commands.add_parser(
-        "fit",
-        help="train the anonymizer on your own archive",
-        description="Learn pseudo-identities from the recordings of FOLDER. The model file "
-        "holds weights and statistics, no recording.",
-    )
-    fit.add_argument("source", type=Path, metavar="FOLDER", help="folder to learn from")
-    fit.add_argument(
-        "-o", "--out", type=Path, required=True, metavar="MODEL", help="file to write"
-    )
-    fit.add_argument(
-        "--leads", nargs="+", metavar="LEAD", help="default: those of the first recording"
-    )
-    fit.add_argument(
-        "--minutes",
-        type=float,
-        default=5.0,
-        help="minutes of each recording to use (%(default)s)",
-    )
-    fit.add_argument("--epochs", type=int, default=8, help="epochs of training (%(default)s)")
-    _add_accept_bad_checksums(fit, "learn from", " too")
-    fit.set_defaults(run=_fit)
 
 
 def _add_demo(commands: Any) -> None:
@@ -235,8 +122,8 @@ def _add_audit(commands: Any) -> None:
         "and 'released' (path in AFTER), for example that of `ecganon anonymize --key-file`; "
         "by default the subject is the folder of a recording, and the session its date",
     )
-    _add_reading(audit)
-    _add_accept_bad_checksums(audit, "compare", " too")
+    add_reading(audit)
+    add_accept_bad_checksums(audit, "compare", " too")
     audit.add_argument(
         "--contract",
         choices=CONTRACTS,
@@ -267,53 +154,6 @@ def _add_audit(commands: Any) -> None:
     audit.set_defaults(run=_audit)
 
 
-def _anonymize(arguments: argparse.Namespace) -> int:
-    if arguments.resume and arguments.seed_file is None:
-        raise ValueError("--resume needs the --seed-file of the run that was cut off.")
-    from sklearn_ecganon._display import Display
-    from sklearn_ecganon.archive import RecordAnonymizer, make_anonymizer
-
-    method, strength, contract = arguments.method, arguments.strength, arguments.contract
-    release = RecordAnonymizer(
-        partial(make_anonymizer, method, strength, contract=contract, weights=arguments.model),
-        detector=arguments.detector,
-        format=arguments.format,
-        leads=arguments.leads,
-        sampling_rate=arguments.sampling_rate,
-        units=arguments.units,
-        limits=_limits(arguments),
-    )
-    has_contract = method == "pseudo-identity"
-    parameters = {
-        "method": method,
-        "strength": f"{strength:g}",
-        "contract": (contract or "diagnostic") if has_contract else None,
-    }
-    try:
-        with Display(parameters, format=arguments.format, resume=arguments.resume) as display:
-            release.anonymize_folder(
-                arguments.source,
-                arguments.out,
-                resume=arguments.resume,
-                dry_run=arguments.dry_run,
-                n_jobs=arguments.n_jobs,
-                scheduler=arguments.scheduler,
-                seed_file=arguments.seed_file,
-                key_file=arguments.key_file,
-                on_progress=display,
-            )
-    except OSError as error:  # its own message may hold a path
-        raise ValueError(f"stopped: {error.strerror or 'cannot write'}.") from None
-    if arguments.dry_run:
-        return 0
-    display.show_result()
-    return int(any(outcome.outcome == "refused" for outcome in display.outcomes))
-
-
-def _limits(arguments: argparse.Namespace) -> Limits:
-    return Limits(checksum="warn" if arguments.accept_bad_checksums else "refuse")
-
-
 def _info(arguments: argparse.Namespace) -> int:
     with open_record(arguments.file, limits=Limits(checksum="warn")) as reader:
         annotations = reader.annotations
@@ -338,22 +178,6 @@ def _info(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _fit(arguments: argparse.Namespace) -> int:
-    from sklearn_ecganon.archive import fit_archive
-
-    n_used, left_out = fit_archive(
-        arguments.source,
-        arguments.out,
-        leads=arguments.leads,
-        minutes=arguments.minutes,
-        max_epochs=arguments.epochs,
-        limits=_limits(arguments),
-    )
-    reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(left_out.items()))
-    print(f"trained on {n_used} recordings" + (f"; left out: {reasons}" if left_out else ""))
-    return 0
-
-
 def _audit(arguments: argparse.Namespace) -> int:
     from sklearn_ecganon.report import audit_folders
 
@@ -367,7 +191,7 @@ def _audit(arguments: argparse.Namespace) -> int:
         key=arguments.key,
         sampling_rate=arguments.sampling_rate,
         units=arguments.units,
-        limits=_limits(arguments),
+        limits=limits_of(arguments),
         contract=arguments.contract,
         attackers=names[0] if len(names) == 1 else names,
         random_state=arguments.seed,

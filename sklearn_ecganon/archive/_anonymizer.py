@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from sklearn_ecganon.archive._cluster import connected
+from sklearn_ecganon.archive._metadata import Metadata
 from sklearn_ecganon.archive._methods import make_anonymizer
 from sklearn_ecganon.archive._outcome import Outcome
 from sklearn_ecganon.archive._plan import check_places, plan_archive
 from sklearn_ecganon.archive._release import Settings, deterministic, release_file
-from sklearn_ecganon.archive._run import Progress, Run
+from sklearn_ecganon.archive._run import Progress, Run, check_n_jobs
 from sklearn_ecganon.archive._secret import Secret
+from sklearn_ecganon.archive._subjects import Subjects
+from sklearn_ecganon.archive._table import ReleaseTable
 from sklearn_ecganon.io import Limits
 
 __all__ = ["RecordAnonymizer"]
@@ -170,6 +173,9 @@ class RecordAnonymizer:
         scheduler: str | None = None,
         seed_file: PathLike | None = None,
         key_file: PathLike | None = None,
+        subjects: Subjects | None = None,
+        metadata: Metadata | None = None,
+        shift_dates: bool = False,
         on_progress: Callable[[Progress], object] = lambda progress: None,
     ) -> list[Outcome]:
         """Anonymize all recordings of a folder into another folder, under opaque names.
@@ -200,6 +206,19 @@ class RecordAnonymizer:
         key_file : str or path-like, optional
             File to write which recording became which, mode 0600, outside of both folders.
             `audit_folders` reads it.
+        subjects : Subjects, optional
+            Who is who; by default the recordings of a folder are those of one person. The
+            key file then has a column for the person. An anonymizer whose `identity` is a
+            function gets an opaque key of the person as the name of each record, so that
+            ``identity=str`` gives every person one pseudo-identity. Whoever recognizes one
+            recording of a person then has recognized all of them.
+        metadata : Metadata, optional
+            Columns that ``metadata.csv`` in the output folder gets, after a check for direct
+            identifiers. A value that only one person has is left out.
+        shift_dates : bool, default=False
+            Give ``metadata.csv`` a column of the dates of acquisition, moved by a secret
+            number of days for each person. The time between two recordings of one person
+            stays, which links them. Headers hold no date in any case.
         on_progress : callable, optional
             Called with a `Progress`: after the search, at the begin of the run, while it
             goes on, and with the outcome of each recording.
@@ -213,9 +232,13 @@ class RecordAnonymizer:
         Raises
         ------
         ValueError
-            If the folders cannot be used, if there is no recording, or if a parameter is
-            wrong. Nothing has been written then.
+            If the folders cannot be used, if there is no recording, if the person of a
+            recording is not known, if a column of `metadata` identifies people, or if a
+            parameter is wrong. Nothing has been written then.
+        ImportError
+            If a library that a format needs is not installed.
         """
+        check_n_jobs(n_jobs, scheduler)
         source, out = Path(source), Path(out)
         seed_path = None if seed_file is None else Path(seed_file)
         key_path = None if key_file is None else Path(key_file)
@@ -228,10 +251,12 @@ class RecordAnonymizer:
             raise ValueError(
                 "the seed file does not exist; give the one of the run that was cut off."
             )
-        plan = plan_archive(source, secret)
-        on_progress(Progress(plan))
+        plan = plan_archive(source, secret, subjects)
+        table = ReleaseTable(metadata, shift_dates=shift_dates)
+        on_progress(Progress(plan, notes=table.check(plan)))
         if not plan.jobs and not plan.refused:
             raise ValueError("the input folder holds no recording.")
+        plan.check_libraries(self._format)
         if dry_run:
             return []
         with connected(scheduler):
@@ -239,7 +264,14 @@ class RecordAnonymizer:
             if seed_path is not None and is_new:
                 secret.save(seed_path)  # only now, when no parameter can be wrong any more
             run = Run(
-                settings, plan, out, resume=resume, key_file=key_path, on_progress=on_progress
+                settings,
+                plan,
+                out,
+                resume=resume,
+                key_file=key_path,
+                name_subjects=subjects is not None,
+                table=table,
+                on_progress=on_progress,
             )
             run.carry_out(-1 if scheduler and not n_jobs else n_jobs)
         return [run.manifest.outcomes[name] for name in sorted(run.manifest.outcomes)]

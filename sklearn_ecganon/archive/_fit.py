@@ -4,17 +4,39 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
+from sklearn_ecganon.archive._subjects import Subjects
 from sklearn_ecganon.io import ECGReadError, Limits, find_recordings, open_record
 from sklearn_ecganon.records import BeatSet, ECGRecord
 from sklearn_ecganon.segmentation import NotAnECGError, QRSSegmenter
 
-__all__ = ["fit_archive"]
+__all__ = ["FitResult", "fit_archive"]
 
+#: Fewest people that a model may be trained on. From 100 on there is no warning.
+FEWEST_SUBJECTS = 20
 #: Hz; the trained model expects beats at this rate.
 MODEL_RATE = 250.0
+
+
+class FitResult(NamedTuple):
+    """What a model was trained on.
+
+    Attributes
+    ----------
+    n_records : int
+        Number of recordings that were used.
+    n_subjects : int
+        Number of people they are of.
+    left_out : dict of str to int
+        Number of recordings that were left out, by reason.
+    """
+
+    n_records: int
+    n_subjects: int
+    left_out: dict[str, int]
 
 
 def fit_archive(
@@ -25,14 +47,15 @@ def fit_archive(
     minutes: float = 5.0,
     max_epochs: int = 8,
     limits: Limits | None = None,
-) -> tuple[int, dict[str, int]]:
+    subjects: Subjects | None = None,
+    on_progress: Callable[[int, int], object] = lambda n_done, n_files: None,
+) -> FitResult:
     """Train a `PseudoIdentityAnonymizer` on the recordings of a folder, and save its weights.
 
     Parameters
     ----------
     source : str or path-like
-        A folder, which is searched together with all folders inside it. The recordings of
-        one folder count as those of one person, unless they lie in `source` itself.
+        A folder, which is searched together with all folders inside it.
     target : str or path-like
         File to write. It holds weights and statistics, no recording and no salt.
     leads : sequence of str, optional
@@ -44,24 +67,34 @@ def fit_archive(
         Passes over 60,000 beats.
     limits : Limits, optional
         How much one file may ask for, and whether a wrong checksum is an error.
+    subjects : Subjects, optional
+        Who is who; by default the recordings of one folder are those of one person, unless
+        they lie in `source` itself.
+    on_progress : callable, optional
+        Called with the number of recordings that have been read, and the number of all.
 
     Returns
     -------
-    n_used : int
-        Number of recordings that were used.
-    left_out : dict of str to int
-        Number of recordings that were left out, by reason.
+    result : FitResult
+        How many recordings of how many people were used.
 
     Raises
     ------
     ValueError
-        If the folders do not exist, or if no recording could be used.
+        If the folders do not exist, if the person of a recording is not known, or if fewer
+        than `FEWEST_SUBJECTS` (20) people could be used: a model of a few people draws
+        those people again.
+
+    Warns
+    -----
+    FewSubjectsWarning
+        If fewer than 100 people could be used.
 
     Examples
     --------
     >>> from sklearn_ecganon.archive import fit_archive
     >>> fit_archive("ward", "ward.model")  # doctest: +SKIP
-    (412, {'truncated': 2})
+    FitResult(n_records=412, n_subjects=388, left_out={'truncated': 2})
     """
     source, target = Path(source), Path(target)
     if not target.absolute().parent.is_dir():
@@ -75,8 +108,14 @@ def fit_archive(
     limits = limits or Limits()
     lead_names = None if leads is None else tuple(leads)
     beat_sets: list[BeatSet] = []
-    subjects: list[str] = []
-    for file in contents.recordings:
+    used_persons: list[str] = []
+    files = contents.recordings
+    persons = (subjects or Subjects()).of([file.path for file in files])
+    n_persons = len(set(persons))
+    if n_persons < FEWEST_SUBJECTS:
+        raise _too_few(n_persons)
+    for n_read, (file, person) in enumerate(zip(files, persons, strict=True)):
+        on_progress(n_read, len(files))
         try:
             record = _beginning(contents.root, file.path, lead_names, limits, minutes)
             lead_names = lead_names or record.lead_names
@@ -92,13 +131,22 @@ def fit_archive(
             continue
         assert isinstance(beats, BeatSet)
         beat_sets.append(beats)
-        folder = PurePosixPath(file.path).parent.as_posix()
-        subjects.append(file.path if folder == "." else folder)
-    if not beat_sets:
-        raise ValueError("none of the recordings could be used for training.")
+        used_persons.append(person)
+    on_progress(len(files), len(files))
+    n_persons = len(set(used_persons))
+    if n_persons < FEWEST_SUBJECTS:
+        raise _too_few(n_persons)
     model = PseudoIdentityAnonymizer(max_epochs=max_epochs)
-    model.fit(BeatSet.concatenate(beat_sets), subjects).save_weights(target)
-    return len(beat_sets), dict(left_out)
+    model.fit(BeatSet.concatenate(beat_sets), used_persons).save_weights(target)
+    return FitResult(len(beat_sets), n_persons, dict(left_out))
+
+
+def _too_few(n_subjects: int) -> ValueError:
+    return ValueError(
+        f"there are usable recordings of {n_subjects} people; training needs "
+        f"{FEWEST_SUBJECTS} or more, as a model of a few people draws these people again. "
+        "If the folders are not people, say who is who."
+    )
 
 
 def _beginning(

@@ -114,14 +114,16 @@ def _complete_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1]]
 
 
-def _usual_name(path: str) -> str:
+def usual_name(path: str) -> str:
     """Return the path of a recording as users of its format write it."""
     suffix = PurePosixPath(path).suffix
     bare = any(f.named_without_suffix and suffix in f.suffixes for f in FORMATS.values())
     return path.removesuffix(suffix) if bare else path
 
 
-def write_key(path: Path, plan: Plan, places: dict[str, str]) -> None:
+def write_key(
+    path: Path, plan: Plan, places: dict[str, str], subjects: dict[str, str] | None = None
+) -> None:
     """Write which recording became which, to a file of mode 0600.
 
     Parameters
@@ -133,11 +135,17 @@ def write_key(path: Path, plan: Plan, places: dict[str, str]) -> None:
         The recordings.
     places : dict of str to str
         Path of each release in the output folder, by the name of its job.
+    subjects : dict of str to str, optional
+        Person of each recording by its path, for a column ``subject``.
     """
-    rows = [(_usual_name(job.path), _usual_name(places[job.name])) for job in plan.jobs]
-    rows += [(path, outcome.record) for path, outcome in plan.refused]
+    rows = [
+        (usual_name(job.path), usual_name(places[job.name]), (subjects or {}).get(job.path, ""))
+        for job in plan.jobs
+    ]
+    rows += [(path, outcome.record, "") for path, outcome in plan.refused]
+    n_columns = 2 if subjects is None else 3
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("record", "released"))
-    writer.writerows(sorted(rows))
+    writer.writerow(("record", "released", "subject")[:n_columns])
+    writer.writerows(row[:n_columns] for row in sorted(rows))
     write_privately(path, text.getvalue())

@@ -22,6 +22,7 @@ def make_anonymizer(
     *,
     contract: str | None = None,
     weights: str | os.PathLike[str] | None = None,
+    identity: str = "per-record",
 ) -> Any:
     """Return an anonymizer by the name of its method.
 
@@ -36,6 +37,9 @@ def make_anonymizer(
     weights : str or path-like, optional
         File written by `fit_archive`; by default the weights that come with the package.
         For pseudo-identities only.
+    identity : {"per-record", "per-subject"}, default="per-record"
+        Whether each recording or each person gets a pseudo-identity of its own. For
+        pseudo-identities only.
 
     Returns
     -------
@@ -60,10 +64,17 @@ def make_anonymizer(
     anonymizer_class = getattr(anonymizers, METHODS[method])
     if method == "pseudo-identity":
         return anonymizer_class.from_pretrained(
-            strength, weights=weights, contract=contract or "diagnostic"
+            strength,
+            weights=weights,
+            contract=contract or "diagnostic",
+            # The archive gives each record the key of its person as a name.
+            identity=str if identity == "per-subject" else "per_record",
         )
-    if contract is not None or weights is not None:
-        raise ValueError("a contract and weights go with the method pseudo-identity only.")
+    if contract is not None or weights is not None or identity != "per-record":
+        raise ValueError(
+            "a contract, weights and an identity for each person go with the method "
+            "pseudo-identity only."
+        )
     anonymizer = anonymizer_class(strength=strength)
     anonymizer._validate_params()  # a wrong strength must be found before anything is written
     return anonymizer

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from sklearn_ecganon.archive._outcome import Outcome
 from sklearn_ecganon.archive._secret import Secret
+from sklearn_ecganon.archive._subjects import Subjects
 from sklearn_ecganon.io import FORMATS, find_recordings
 
 #: If there are more recordings, they go into 256 folders by the first letters of their names.
@@ -28,12 +30,15 @@ class Job:
         Format of the original, recognized by its content.
     size : int
         Bytes, including those of the other files that its header names.
+    subject : str
+        Opaque key of the person.
     """
 
     name: str
     path: str
     format: str
     size: int
+    subject: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,20 @@ class Plan:
         Path and outcome of each recording that cannot be opened at all.
     n_other : int
         Number of files that are not recordings. They are not copied.
+    subjects : dict of str to str
+        Person of each recording to be anonymized, by its path.
     """
 
     root: Path
     jobs: list[Job]
     refused: list[tuple[str, Outcome]]
     n_other: int
+    subjects: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def n_subjects(self) -> int:
+        """Number of persons."""
+        return len(set(self.subjects.values()))
 
     @property
     def formats(self) -> dict[str, int]:
@@ -81,6 +94,29 @@ class Plan:
             (name, format or FORMATS[name].release_format, n)
             for name, n in self.formats.items()
         ]
+
+    def check_libraries(self, format: str | None) -> None:
+        """Find out whether all libraries that reading and writing need are installed.
+
+        Parameters
+        ----------
+        format : str or None
+            Format of all releases, as in `conversions`.
+
+        Raises
+        ------
+        ImportError
+            If one is missing.
+        """
+        for source, target, n in self.conversions(format):
+            for name, verb in ((source, "read"), (target, "written")):
+                library = FORMATS[name].library
+                if library is not None and find_spec(library[0]) is None:
+                    module, extra = library
+                    raise ImportError(
+                        f"{n} recording(s) in the format {name!r} cannot be {verb} without "
+                        f"{module}; run pip install 'sklearn-ecganon[{extra}]'."
+                    )
 
     @property
     def size(self) -> int:
@@ -111,7 +147,7 @@ class Plan:
         return f"{folder}{job.name}{suffix}"
 
 
-def plan_archive(source: Path, secret: Secret) -> Plan:
+def plan_archive(source: Path, secret: Secret, subjects: Subjects | None = None) -> Plan:
     """Find the recordings of a folder, and choose the names of their releases.
 
     Parameters
@@ -121,17 +157,28 @@ def plan_archive(source: Path, secret: Secret) -> Plan:
         are, as long as they lead to a file inside the folder.
     secret : Secret
         Makes the names.
+    subjects : Subjects, optional
+        Gives the person of each recording; by default that is its folder.
 
     Raises
     ------
     ValueError
-        If there is no such folder, or if two recordings would get the same name.
+        If there is no such folder, if two recordings would get the same name, or if the
+        person of a recording is not known.
     """
     if not source.exists():
         raise ValueError("the input does not exist; give a folder or a recording.")
     contents = find_recordings(source)
+    paths = [file.path for file in contents.recordings]
+    persons = dict(zip(paths, (subjects or Subjects()).of(paths), strict=True))
     jobs = [
-        Job(secret.name(file.path), file.path, file.format, file.size)
+        Job(
+            secret.name(file.path),
+            file.path,
+            file.format,
+            file.size,
+            secret.key_of_subject(persons[file.path]),
+        )
         for file in contents.recordings
     ]
     refused = [
@@ -141,7 +188,7 @@ def plan_archive(source: Path, secret: Secret) -> Plan:
     if len({job.name for job in jobs}) < len(jobs):
         raise ValueError("two recordings would get the same name; use another secret.")
     jobs.sort(key=lambda job: job.name)
-    return Plan(contents.root, jobs, refused, contents.n_other)
+    return Plan(contents.root, jobs, refused, contents.n_other, persons)
 
 
 def check_places(source: Path, out: Path, *others: Path | None, resume: bool = False) -> None:

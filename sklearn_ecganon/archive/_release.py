@@ -48,7 +48,7 @@ Tell = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """The parameters that are the same for all recordings of a run."""
+    """The parameters of a run, and of one recording its person."""
 
     anonymizer: Any
     secret: Secret
@@ -59,6 +59,12 @@ class Settings:
     sampling_rate: float | None = None
     units: str | None = None
     limits: Limits = field(default_factory=Limits)
+    subject: str = ""
+
+    @property
+    def per_subject(self) -> bool:
+        """Whether all recordings of one person get the same pseudo-identity."""
+        return callable(getattr(self.anonymizer, "identity", None))
 
 
 @contextmanager
@@ -79,6 +85,7 @@ def release_file(
     root: Path,
     target: Path,
     tell: Tell = lambda fraction: None,
+    subject: str = "",
 ) -> Outcome:
     """Anonymize one file.
 
@@ -92,6 +99,9 @@ def release_file(
         The file to write; an existing one is replaced.
     tell : callable
         Called with the fraction that is done, from 0 to 1.
+    subject : str
+        Opaque key of the person. Only an anonymizer whose `identity` is a function of the
+        name of a record uses it, as that name.
 
     Returns
     -------
@@ -116,6 +126,7 @@ def release_file(
             index=index,
         )
 
+    settings = replace(settings, subject=subject)
     digest = settings.secret.hasher()
     with opened() as reader:
         release_format = FORMATS[reader.layout.format].release_format
@@ -237,6 +248,8 @@ def _stream(
     tell: Tell,
 ) -> tuple[Annotations | None, int]:
     """Write the samples of one recording; return its marks and how many beats it has."""
+    if settings.anonymizer.strength == 0:
+        return _copy(reader, write, digest, tell)
     pseudonym: Pseudonym | None = None
     stitcher: Stitcher | None = None
     old = reader.annotations
@@ -253,7 +266,10 @@ def _stream(
             for lead in stretch.signal.T:
                 digest.update(np.ascontiguousarray(lead))
             if pseudonym is None and len(stretch.beats.beats):
-                pseudonym = pseudonym_of(settings.anonymizer, settings.secret, stretch.beats)
+                first = stretch.beats
+                if settings.per_subject and settings.subject:
+                    first = replace(first, names=(settings.subject,))
+                pseudonym = pseudonym_of(settings.anonymizer, settings.secret, first)
             yield partial(_released, pseudonym, stretch)
 
     for stretch, released in in_order(tasks(), N_THREADS):
@@ -280,6 +296,21 @@ def _stream(
         np.frombuffer(peaks, np.int64), np.frombuffer(labels, "S1").astype("U1")
     )
     return joined(beats, begun), len(peaks)
+
+
+def _copy(
+    reader: RecordReader, write: Write, digest: Any, tell: Tell
+) -> tuple[Annotations | None, int]:
+    """Write the samples as they are: strength 0 changes nothing, and needs no beats."""
+    n_read = 0
+    for chunk in reader.chunks():
+        for lead in chunk.T:
+            digest.update(np.ascontiguousarray(lead))
+        write(chunk)
+        n_read += len(chunk)
+        tell(n_read / reader.n_times)
+    old = reader.annotations
+    return old, 0 if old is None else len(old.r_peaks)
 
 
 def _released(pseudonym: Pseudonym | None, stretch: Stretch) -> tuple[Stretch, BeatSet]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,11 +20,14 @@ from sklearn_ecganon.archive._manifest import Manifest, write_key
 from sklearn_ecganon.archive._outcome import Outcome, reason_of
 from sklearn_ecganon.archive._plan import Job, Plan
 from sklearn_ecganon.archive._release import Settings, Tell, deterministic, release_file
+from sklearn_ecganon.archive._table import ReleaseTable
 
 __all__ = ["Progress"]
 
-# Every task of a worker carries the model with it, so a task must be large enough to pay.
-TASK_FILES, TASK_BYTES = 64, 2**26
+# Every task of a worker carries the model with it, so a task must be large enough to pay, and
+# small enough for the progress to be seen.
+TASK_FILES, TASK_BYTES = 8, 2**26
+MOST_JOBS = 4  # workers for each processor
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,15 @@ class Progress:
         Bytes of the input of this run that are done.
     outcome : Outcome or None
         What became of the recording that was finished or refused just now.
+    notes : tuple of str
+        What the user should know about ``metadata.csv``.
     """
 
     plan: Plan
     to_do: tuple[Job, ...] | None = None
     n_bytes: float = 0.0
     outcome: Outcome | None = None
+    notes: tuple[str, ...] = ()
 
 
 OnProgress = Callable[[Progress], object]
@@ -66,6 +74,10 @@ class Run:
         Whether an earlier run into the same folder is continued.
     key_file : Path or None
         Where to write which recording became which.
+    name_subjects : bool
+        Whether the key file has a column for the person.
+    table : ReleaseTable
+        What else is known about each recording and goes into the release.
     on_progress : callable
         Takes a `Progress`.
     """
@@ -78,14 +90,17 @@ class Run:
         *,
         resume: bool,
         key_file: Path | None,
+        name_subjects: bool,
+        table: ReleaseTable,
         on_progress: OnProgress,
     ) -> None:
         self.settings, self.plan, self.out = settings, plan, out
         self.places = {job.name: plan.place(job, settings.format) for job in plan.jobs}
-        self.manifest = Manifest(out, manifest_head(settings))
+        self._table = table
+        self.manifest = Manifest(out, manifest_head(settings, plan))
         self.manifest.begin(resume=resume)
         if key_file is not None:
-            write_key(key_file, plan, self.places)
+            write_key(key_file, plan, self.places, plan.subjects if name_subjects else None)
         to_do = (job for job in plan.jobs if job.name not in self.manifest.outcomes)
         self.progress = Progress(plan, tuple(to_do))
         self._on_progress = on_progress
@@ -107,9 +122,15 @@ class Run:
             with deterministic():
                 for outcome in self._outcomes(n_jobs):
                     self._add(outcome)
+            self._table.write(self.out, self.settings, self.plan, self._released_places())
         finally:
             self.manifest.close()
         self.manifest.finish()
+
+    def _released_places(self) -> dict[str, str]:
+        """Return the path of each release that exists, by the path of its original."""
+        done = {n for n, o in self.manifest.outcomes.items() if o.outcome == "done"}
+        return {job.path: self.places[job.name] for job in self.plan.jobs if job.name in done}
 
     def _add(self, outcome: Outcome) -> None:
         self.manifest.add(outcome)
@@ -170,13 +191,34 @@ def outcome_of(
 ) -> Outcome:
     """Anonymize one recording of a run. Every error becomes a reason."""
     try:
-        outcome = release_file(settings, root / job.path, root, out / place, tell)
+        outcome = release_file(settings, root / job.path, root, out / place, tell, job.subject)
     except Exception as error:
         return Outcome(job.name, "refused", reason=reason_of(error))
     return replace(outcome, output=place)
 
 
-def manifest_head(settings: Settings) -> dict[str, Any]:
+def check_n_jobs(n_jobs: int | None, scheduler: str | None) -> None:
+    """Refuse a number of workers that cannot be meant.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        Number of recordings at the same time; negative numbers count down from the number
+        of processors.
+    scheduler : str or None
+        Address of a cluster, whose processors are not counted.
+    """
+    n_processors = os.cpu_count() or 1
+    if n_jobs == 0:
+        raise ValueError("n_jobs is 0; give 1 or more, or -1 for all processors.")
+    if n_jobs is not None and not scheduler and n_jobs > MOST_JOBS * n_processors:
+        raise ValueError(
+            f"n_jobs is {n_jobs}, but this machine has {n_processors} processors; give at most "
+            f"{MOST_JOBS} for each, or -1 for as many as there are."
+        )
+
+
+def manifest_head(settings: Settings, plan: Plan) -> dict[str, Any]:
     """Return the first line of a manifest: what is the same for all recordings."""
     anonymizer = settings.anonymizer
     head = {"method": type(anonymizer).__name__, "strength": float(anonymizer.strength)}
@@ -185,6 +227,7 @@ def manifest_head(settings: Settings) -> dict[str, Any]:
     return {
         "ecganon": __version__,
         **head,
+        **_identity_of(settings, plan),
         "model": _model_hash(anonymizer),
         "secret": settings.secret.fingerprint,
         "detector": settings.detector,
@@ -193,6 +236,15 @@ def manifest_head(settings: Settings) -> dict[str, Any]:
         "sampling_rate": settings.sampling_rate,
         "units": settings.units,
     }
+
+
+def _identity_of(settings: Settings, plan: Plan) -> dict[str, str]:
+    """Return whether people keep one pseudo-identity, and a keyed digest of who is who."""
+    if not settings.per_subject:
+        return {}
+    digest = settings.secret.hasher()
+    digest.update(json.dumps(sorted(plan.subjects.items())).encode())
+    return {"identity": "per-subject", "subjects": digest.hexdigest()}
 
 
 def _model_hash(anonymizer: Any) -> str | None:

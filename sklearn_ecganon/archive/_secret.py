@@ -107,6 +107,26 @@ class Secret:
         """
         return self._digest(b"name", os.fsencode(path), 8).hex()
 
+    def key_of_subject(self, subject: str) -> str:
+        """Return an opaque key for a person, which the pseudonym of that person is drawn from.
+
+        Parameters
+        ----------
+        subject : str
+            The person, as the archive calls them.
+        """
+        return self._digest(b"subject", os.fsencode(subject), 16).hex()
+
+    def number_of_subject(self, subject: str) -> int:
+        """Return a large secret number of a person.
+
+        Parameters
+        ----------
+        subject : str
+            The person, as the archive calls them.
+        """
+        return int.from_bytes(self._digest(b"offset", os.fsencode(subject), 8), "big")
+
     @property
     def salt(self) -> NDArray[np.uint8]:
         """The salt for anonymizers, an array of 16 bytes."""

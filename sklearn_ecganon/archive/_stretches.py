@@ -88,7 +88,7 @@ def stretches_of(reader: RecordReader, detector: str) -> Iterator[Stretch]:
         detected, screened, labeled = _search(record, detector, n_window)
         stop = planned
         peaks = detected.r_peaks[detected.r_peaks >= start - low] + low
-        after = np.searchsorted(peaks, planned)
+        after = int(np.searchsorted(peaks, planned))
         if planned < n_times and 0 < after < len(peaks):
             after = _outside_of_pauses(peaks, after, LONGEST_SEAM_S * rate)
             stop = int(peaks[after - 1 : after + 1].sum() // 2 + 1)

@@ -225,6 +225,7 @@ class DICOM(Format):
 
     name = "dicom"
     suffixes = (".dcm",)
+    library = ("pydicom", "dicom")
     writer = DICOMWriter
 
     def sniff(self, head: bytes) -> bool:

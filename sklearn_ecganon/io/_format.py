@@ -49,6 +49,8 @@ class Format(ABC):
         Whether users call a recording by its path without the extension, as in WFDB.
     annotations_first : bool, default=False
         Whether the writer needs all annotations before the first sample.
+    library : tuple of (str, str) or None
+        Module that reading and writing needs, and the extra of this package that brings it.
     """
 
     name: ClassVar[str]
@@ -62,6 +64,7 @@ class Format(ABC):
     claims_stem: ClassVar[bool] = False
     named_without_suffix: ClassVar[bool] = False
     annotations_first: ClassVar[bool] = False
+    library: ClassVar[tuple[str, str] | None] = None
 
     @property
     def release_format(self) -> str:

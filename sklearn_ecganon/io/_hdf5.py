@@ -75,6 +75,7 @@ class HDF5(Format):
 
     name = "hdf5"
     suffixes = (".h5", ".hdf5")
+    library = ("h5py", "hdf5")
     writer = HDF5Writer
 
     def sniff(self, head: bytes) -> bool:

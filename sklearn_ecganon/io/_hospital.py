@@ -52,6 +52,7 @@ class HospitalFormat(Format):
     """
 
     writer = None
+    library = ("ecgdatakit", "hospital")
     parser: ClassVar[tuple[str, str]]
     max_bytes: ClassVar[int]
 

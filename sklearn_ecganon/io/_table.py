@@ -209,6 +209,7 @@ class Parquet(Format):
 
     name = "parquet"
     suffixes = (".parquet",)
+    library = ("pyarrow", "parquet")
     writer = ParquetWriter
 
     def sniff(self, head: bytes) -> bool:

@@ -63,7 +63,7 @@ def _bridges(
     starts = r_peaks - n_times // 2
     begin, end = np.r_[0, starts + n_times], np.r_[starts, n_samples]
     for i in np.flatnonzero(end - begin >= n_shortest):
-        beats = [max(i - 1, 0), min(i, len(r_peaks) - 1)]
+        beats = [max(int(i) - 1, 0), min(int(i), len(r_peaks) - 1)]
         yield int(begin[i]), int(end[i]), beats
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
@@ -50,6 +51,10 @@ from sklearn_ecganon.anonymizers._pseudo_identity._population import (
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._retiming import retime
 from sklearn_ecganon.anonymizers._pseudo_identity._sources import SourcesMixin
+from sklearn_ecganon.anonymizers._pseudo_identity._weights import (
+    read_weights,
+    warn_of_few_subjects,
+)
 from sklearn_ecganon.contracts import CONTRACTS, TOLERANCES, category, measure
 from sklearn_ecganon.core import BaseAnonymizer, Draws
 from sklearn_ecganon.metrics import detection_scores
@@ -294,10 +299,16 @@ class PseudoIdentityAnonymizer(SourcesMixin, NetStateMixin, BaseAnonymizer):
         -------
         model : PseudoIdentityAnonymizer
             Fitted; `models/pseudo_identity.md` in the package is its model card.
+
+        Raises
+        ------
+        ValueError
+            If `weights` is not a file that :meth:`save_weights` wrote, or if a parameter is
+            wrong.
         """
-        stored = load_file(SHIPPED if weights is None else weights)
         model = cls(strength, **parameters)
         model._validate_params()
+        stored = read_weights(SHIPPED if weights is None else weights)
         arrays = {
             name.partition(".")[2]: value.astype(np.float64)
             for name, value in stored.items()
@@ -311,7 +322,7 @@ class PseudoIdentityAnonymizer(SourcesMixin, NetStateMixin, BaseAnonymizer):
         model.population_ = arrays
         model.basis_ = state["basis"]
         model.times_ = stored["times"]
-        model.channels_ = tuple(bytes(stored["channels"]).decode().split(" "))
+        model.channels_ = tuple(json.loads(bytes(stored["channels"])))
         model.n_latent = len(arrays["mean"])
         model.n_hidden = state["encoder.0.bias"].size
         model.n_leads_ = model.n_times_ = model.sampling_rate_ = None  # type: ignore[assignment]
@@ -342,10 +353,13 @@ class PseudoIdentityAnonymizer(SourcesMixin, NetStateMixin, BaseAnonymizer):
             for name, value in self.population_.items()
         }
         arrays["times"] = self.times_
-        arrays["channels"] = np.frombuffer(" ".join(self.channels_).encode(), dtype=np.uint8)
+        # Names of leads may hold blanks, as "lead 1" does.
+        names = json.dumps(list(self.channels_)).encode()
+        arrays["channels"] = np.frombuffer(names, dtype=np.uint8)
         save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, path)
 
     def _learn(self, beats: BeatSet, y: Any, seed: int, context: Any) -> None:
+        warn_of_few_subjects(len(beats) if y is None else len(np.unique(np.asarray(y))))
         rate = min(beats.sampling_rate, cycles.MODEL_RATE)
         n_samples = max(2, round(beats.n_times * rate / beats.sampling_rate))
         self.times_ = cycles.window_times(n_samples, rate)
