@@ -26,8 +26,9 @@ def rhythms_of(annotations: Annotations) -> Annotations:
 def moved_rhythms(rhythms: Annotations, stretch: Stretch, released: BeatSet) -> Annotations:
     """Return the rhythms of one stretch of a release whose beats have moved.
 
-    A rhythm begins at a beat. All ectopic beats are kept; between two of them, time is scaled
-    linearly to find that beat. The moment at which the rhythm began in the input is lost.
+    A rhythm begins at a beat. Between two ectopic beats, time is scaled linearly to find that
+    beat; if the release has another number of ectopic beats, between the ends of the stretch.
+    The moment at which the rhythm began in the input is lost.
 
     Parameters
     ----------
