@@ -3,9 +3,15 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sklearn_ecganon.records import BeatSet, ECGRecord
+from sklearn_ecganon.records import (
+    BeatSet,
+    ECGRecord,
+    records_from_array,
+    records_to_array,
+)
 
 if TYPE_CHECKING:
+    from sklearn_ecganon._anonymize import anonymize
     from sklearn_ecganon.anonymizers import (
         GANImageAnonymizer,
         NonQRSVAEAnonymizer,
@@ -28,7 +34,10 @@ __all__ = [
     "QRSSegmenter",
     "ReidentificationScorer",
     "WeakAttackWarning",
+    "anonymize",
     "make_ecg_records",
+    "records_from_array",
+    "records_to_array",
 ]
 
 # Importing torch takes seconds, so each room is imported when it is first used.
@@ -40,6 +49,7 @@ _ROOMS = {
     "QRSSegmenter": "segmentation",
     "ReidentificationScorer": "attacks",
     "WeakAttackWarning": "attacks",
+    "anonymize": "_anonymize",
     "make_ecg_records": "datasets",
 }
 

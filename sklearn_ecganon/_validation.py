@@ -15,10 +15,18 @@ from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
-from sklearn_ecganon.records import BeatSet, ECGRecord
+from sklearn_ecganon.records import BeatSet, ECGRecord, looks_like_recordings
+
+#: s; longer than any RR interval, except in a pause.
+LONGEST_BEAT = 3.0
 
 # Records, and types that users pass by mistake instead of a list of records.
 _NO_ROW = (ECGRecord, BeatSet, str, PathLike, dict, NoneType)
+
+_FOR_ARRAYS = (
+    "call sklearn_ecganon.anonymize(X, sampling_rate=...), or make records of it with "
+    "sklearn_ecganon.records_from_array(X, sampling_rate=...) and put a QRSSegmenter first"
+)
 
 
 def _knows_columns(estimator: Any) -> bool:
@@ -119,7 +127,14 @@ def validate_beats(
             forget_columns(estimator)
         beats = X
     else:
-        beats = _beats_of_rows(_check_array(estimator, X, reset=reset), rate)
+        values = _check_array(estimator, X, reset=reset)
+        if rate is not None and values.shape[2] > LONGEST_BEAT * rate:
+            raise ValueError(
+                f"X has rows of {values.shape[2] / rate:.1f} s at {rate:g} Hz, which is "
+                "longer than a beat; correct sampling_rate. If the rows are recordings, "
+                f"{_FOR_ARRAYS}."
+            )
+        beats = _beats_of_rows(values, rate)
     if labels is None:
         return beats
     labels = np.asarray(labels)
@@ -148,6 +163,12 @@ def _check_array(estimator: Any, X: Any, *, reset: bool) -> NDArray:
             allow_nd=True,
             dtype=[np.float64, np.float32],
             ensure_min_features=2 if reset else 1,
+        )
+    if looks_like_recordings(X.shape):
+        raise ValueError(
+            f"X has shape {X.shape}, which looks like whole recordings, (n, n_times, n_leads), "
+            f"but {type(estimator).__name__} works on beats, (n_beats, n_leads, n_times); "
+            f"{_FOR_ARRAYS}."
         )
     if X.ndim > 3 or 0 in X.shape:
         raise ValueError(

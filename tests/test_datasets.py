@@ -23,7 +23,6 @@ from sklearn_ecganon.datasets import (
     load_records,
     make_ecg_records,
 )
-from sklearn_ecganon.datasets._leads import STANDARD_LEADS
 from sklearn_ecganon.datasets._synthetic import _leak
 from sklearn_ecganon.io import (
     FORMATS,
@@ -34,6 +33,7 @@ from sklearn_ecganon.io import (
     read_identity,
     write_record,
 )
+from sklearn_ecganon.records import STANDARD_LEADS
 
 WRITABLE = [name for name, format in FORMATS.items() if format.writer is not None]
 

@@ -77,4 +77,4 @@ def test_invalid_input_is_refused(bunch, beats):
     with pytest.raises(ValueError, match="method"):
         QRSRegion("wavelet").predict(beats)
     with pytest.raises(ValueError, match="too slow"):
-        QRSRegion("delineated", sampling_rate=50).predict(beats.beats)
+        QRSRegion("delineated", sampling_rate=80).predict(beats.beats)

@@ -3,6 +3,8 @@
 import logging
 import os
 import pickle
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_ecganon import BeatSet, ECGRecord, QRSSegmenter
-from sklearn_ecganon.segmentation import BeatCountWarning
+from sklearn_ecganon.segmentation import BeatCountWarning, stitch_record
 
 RATE = 250.0
 
@@ -107,7 +109,28 @@ def test_clone_pickle_and_cached_pipeline(tmp_path):
     second = clone(pipeline).fit_transform(records, ["a", "b"])
     assert_same(first, second)
     assert_same(first, QRSSegmenter().fit_transform(records))
-    assert [r.name for r in pipeline.inverse_transform(first)] == ["A12", "B7"]
+    assert list(first.names) == ["A12", "B7"]
+
+
+def test_stitched_records_have_opaque_names():
+    records = [make_record(name="A12"), make_record(name="Jane Doe", sign=2.0)]
+    segmenter = QRSSegmenter().fit(records)
+    beats = segmenter.transform(records)
+    names = [record.name for record in segmenter.inverse_transform(beats)]
+    assert len(set(names)) == 2
+    assert all(re.fullmatch("[0-9a-f]{16}", name) for name in names)
+    # Neither the original's name nor the order or choice of records has an influence.
+    renamed = segmenter.transform([replace(record, name="x") for record in records[::-1]])
+    assert [r.name for r in segmenter.inverse_transform(renamed)] == names[::-1]
+    assert segmenter.inverse_transform(beats[1])[0].name == names[1]
+    assert [stitch_record(beats, i).name for i in range(2)] == ["A12", "Jane Doe"]
+
+
+def test_records_of_the_same_content_get_different_opaque_names():
+    record = make_record()
+    segmenter = QRSSegmenter().fit([record])
+    first, second = segmenter.inverse_transform(segmenter.transform([record, record]))
+    assert second.name == f"{first.name}_2"
 
 
 def test_transform_changes_nothing_in_the_estimator_or_the_records():
@@ -370,7 +393,7 @@ def test_indexed_beats_keep_their_gaps():
     segmenter = QRSSegmenter().fit(records)
     chosen = segmenter.transform(records)[[2, 0]]
     back = segmenter.inverse_transform(chosen)
-    assert [r.name for r in back] == ["2", "0"]
+    assert chosen.names == ("2", "0")
     assert all(np.isnan(r.signal[2000:2100]).all() for r in back)
 
 
@@ -477,7 +500,6 @@ def test_stitched_records_keep_names_leads_peaks_and_labels():
     segmenter = QRSSegmenter().fit([record])
     beats = segmenter.transform([record])
     back = segmenter.inverse_transform(beats)[0]
-    assert back.name == "A12"
     assert back.lead_names == ("II", "V1")
     assert back.sampling_rate == RATE
     assert back.n_times == record.n_times

@@ -15,8 +15,8 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from sklearn_ecganon.datasets._fetch import bunch_of
-from sklearn_ecganon.datasets._leads import DOWER, STANDARD_LEADS, with_derived_leads
-from sklearn_ecganon.records import ECGRecord
+from sklearn_ecganon.datasets._leads import DOWER, with_derived_leads
+from sklearn_ecganon.records import STANDARD_LEADS, ECGRecord
 
 Array = NDArray[np.float64]
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_ecganon.io._errors import ECGReadError
-from sklearn_ecganon.io._layout import MILLIVOLTS, allowed_leads
+from sklearn_ecganon.io._layout import allowed_leads
+from sklearn_ecganon.records import millivolts_in
 
 #: Labels of channels that are no ECG, wherever they stand in the label.
 _OTHER_SIGNALS = re.compile(
@@ -58,11 +59,6 @@ def is_other_signal(label: str) -> bool:
     if re.match(r"(?:mdc_)?(?:ecg|ekg)", label, re.IGNORECASE):
         return False
     return bool(_EEG.fullmatch(label) or _OTHER_SIGNALS.search(label.replace("_", " ")))
-
-
-def millivolts_in(units: Sequence[str]) -> NDArray[np.float64]:
-    """Return the value of each unit in mV, NaN for units that are not voltages."""
-    return np.array([MILLIVOLTS.get(unit.strip().lower(), np.nan) for unit in units])
 
 
 def select_channels(

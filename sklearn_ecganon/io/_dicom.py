@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_ecganon.io._channels import millivolts_in, select_channels
+from sklearn_ecganon.io._channels import select_channels
 from sklearn_ecganon.io._dicom_writer import CLASSES, LEAD_OF, NO_DATE, DICOMWriter
 from sklearn_ecganon.io._errors import ECGReadError, load_extra
 from sklearn_ecganon.io._files import Source
@@ -18,6 +18,7 @@ from sklearn_ecganon.io._identity import IdentityFacts, date_or_none
 from sklearn_ecganon.io._layout import Layout, allowed_leads
 from sklearn_ecganon.io._limits import Limits
 from sklearn_ecganon.io._reader import RecordReader
+from sklearn_ecganon.records import millivolts_in
 
 #: Little endian, not compressed, because deflated data may unpack to any size.
 _PLAIN_SYNTAXES = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")

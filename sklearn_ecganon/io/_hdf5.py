@@ -11,9 +11,10 @@ from sklearn_ecganon.io._channels import select_channels
 from sklearn_ecganon.io._errors import ECGReadError, load_extra
 from sklearn_ecganon.io._files import Source
 from sklearn_ecganon.io._format import Format
-from sklearn_ecganon.io._layout import STANDARD_LEADS, Layout
+from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._reader import RecordReader
 from sklearn_ecganon.io._writer import RecordWriter
+from sklearn_ecganon.records import STANDARD_LEADS
 
 #: Samples at 400 Hz; recordings of 7 and 10 s lie in the middle of zeros.
 _CODE15_SHAPE = (4096, 12)

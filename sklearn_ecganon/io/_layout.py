@@ -6,11 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sklearn_ecganon.records import ECGRecord
+from sklearn_ecganon.records import STANDARD_LEADS, ECGRecord
 
 __all__ = ["Layout"]
-
-STANDARD_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 
 #: Names that a lead may have in a release. Others become "lead 1", "lead 2" ..., because lead
 #: names are free text in most formats, and free text may name the patient.
@@ -30,14 +28,6 @@ _PREFIX = re.compile(
     r"^(?:(?:mdc_)?ecg_lead_|mdc_ecg_elec_potl_|(?:ecg|ekg|lead|channel)[ _:-]+)+",
     re.IGNORECASE,
 )
-
-#: Value of each unit in mV.
-MILLIVOLTS = {
-    **{"mv": 1.0, "millivolt": 1.0, "millivolts": 1.0},
-    **{"uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "microvolt": 1e-3, "microvolts": 1e-3},
-    **{"nv": 1e-6, "nanovolt": 1e-6, "nanovolts": 1e-6},
-    **{"v": 1e3, "volt": 1e3, "volts": 1e3},
-}
 
 #: Rates of 250 Hz or more are rounded to whole Hz, lower ones to steps of 0.5 Hz or 0.1 Hz. No
 #: rate changes by more than 0.25 %.

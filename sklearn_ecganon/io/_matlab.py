@@ -20,9 +20,10 @@ from sklearn_ecganon.io._channels import select_channels
 from sklearn_ecganon.io._errors import ECGReadError, load_extra
 from sklearn_ecganon.io._files import Source
 from sklearn_ecganon.io._format import Format
-from sklearn_ecganon.io._layout import STANDARD_LEADS, Layout
+from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._limits import Limits
 from sklearn_ecganon.io._reader import RecordReader
+from sklearn_ecganon.records import STANDARD_LEADS
 
 #: Names of the signal, the most common first: in the challenges of PhysioNet ``val``, in
 #: that of the China Physiological Signal Challenge ``ECG.data``.

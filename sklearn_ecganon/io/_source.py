@@ -8,9 +8,9 @@ from pathlib import Path
 from sklearn_ecganon.io._errors import ECGReadError, sanitized
 from sklearn_ecganon.io._files import PathLike, Source, regular_file
 from sklearn_ecganon.io._format import Format
-from sklearn_ecganon.io._layout import MILLIVOLTS
 from sklearn_ecganon.io._limits import Limits
 from sklearn_ecganon.io._registry import HEAD, recognize
+from sklearn_ecganon.records import MILLIVOLTS
 
 
 def check_source(

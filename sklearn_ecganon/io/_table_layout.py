@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sklearn_ecganon.io._channels import is_other_signal
-from sklearn_ecganon.io._layout import MILLIVOLTS, allowed_leads
+from sklearn_ecganon.io._layout import allowed_leads
+from sklearn_ecganon.records import MILLIVOLTS
 
 #: Delimiter and decimal separator, the least ambiguous first. An empty delimiter means one
 #: column.

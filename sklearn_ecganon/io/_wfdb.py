@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_ecganon.io._annotations import Annotations
-from sklearn_ecganon.io._channels import millivolts_in, select_channels
+from sklearn_ecganon.io._channels import select_channels
 from sklearn_ecganon.io._errors import ECGReadError
 from sklearn_ecganon.io._files import Source
 from sklearn_ecganon.io._format import Format
@@ -23,6 +23,7 @@ from sklearn_ecganon.io._wfdb_annotations import decode_annotations
 from sklearn_ecganon.io._wfdb_header import Header, named_files, parse_header, parse_identity
 from sklearn_ecganon.io._wfdb_segment import Segment, open_segment
 from sklearn_ecganon.io._wfdb_writer import WFDBWriter
+from sklearn_ecganon.records import millivolts_in
 
 #: A first line that looks like a record line; the strict parser decides.
 _FIRST_LINE = re.compile(rb"[-A-Za-z0-9_]+(?:/\d+)?[ \t]+\d+(?:[ \t]+[-+.\w/()]+.*)?[ \t\r]*")

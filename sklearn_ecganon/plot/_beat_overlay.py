@@ -7,28 +7,19 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearn_ecganon.plot._style import (
-    ORIGINAL,
-    PAPER_MAJOR,
-    PAPER_MINOR,
-    RELEASED,
+from sklearn_ecganon.plot._style import ORIGINAL, RELEASED
+from sklearn_ecganon.records import (
+    UNITS_PER_S,
+    BeatSet,
+    ECGRecord,
     axes_for,
+    rule_ecg_paper,
 )
-from sklearn_ecganon.records import BeatSet, ECGRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
-
-# On paper 1 s is 25 mm long and 1 mV is 10 mm high.
-MM_PER_S = 25.0
-MM_PER_MV = 10.0
-UNITS_PER_S = {"ms": 1000.0, "s": 1.0}
-# With more small squares than this their lines would merge, so they are not drawn. The
-# height of the paper over its width is limited as well.
-MOST_SMALL_SQUARES = 300
-BOX_RATIOS = (0.12, 1.6)
 
 
 class BeatOverlayDisplay:
@@ -287,7 +278,7 @@ class BeatOverlayDisplay:
             xlabel="time from the R peak (ms)" if self.unit == "ms" else "time (s)",
             ylabel=f"{lead} (mV)",
         )
-        ratio = _ecg_paper(ax, self.unit)
+        ratio = rule_ecg_paper(ax, self.unit)
         if is_new_figure:  # fit it to the paper, labels and legend
             ax.figure.set_size_inches(width, (width - 2.2) * ratio + 1.0)  # type: ignore[union-attr]
         ax.legend(
@@ -309,32 +300,3 @@ def _lead_column(lead: int | str, names: tuple[str, ...]) -> int:
     elif 0 <= lead < len(names):
         return int(lead)
     raise ValueError(f"lead={lead!r} does not exist; the leads are {', '.join(names)}.")
-
-
-def _ecg_paper(ax: Axes, unit: str) -> float:
-    """Draw the lines of ECG paper to scale, and return height over width of the axes."""
-    from matplotlib.ticker import FuncFormatter, MultipleLocator, NullLocator
-
-    per_s = UNITS_PER_S[unit]
-    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
-    seconds, millivolts = (right - left) / per_s, top - bottom
-    for axis, squares, small in (
-        (ax.xaxis, seconds / 0.04, 0.04 * per_s),
-        (ax.yaxis, millivolts / 0.1, 0.1),
-    ):
-        few = squares <= MOST_SMALL_SQUARES
-        axis.set_minor_locator(MultipleLocator(small) if few else NullLocator())
-        if few:
-            axis.set_major_locator(MultipleLocator(5 * small))
-    if seconds > 3 and unit == "s":
-        # The large squares stay, but only whole seconds have a number.
-        whole = FuncFormatter(lambda s, _: f"{s:.0f}" if abs(s - round(s)) < 1e-6 else "")
-        ax.xaxis.set_major_formatter(whole)
-    ax.grid(which="minor", color=PAPER_MINOR, linewidth=0.5)
-    ax.grid(which="major", color=PAPER_MAJOR, linewidth=0.7)
-    ax.tick_params(which="both", length=0)
-    ax.spines[:].set_color(PAPER_MAJOR)
-    ax.set_axisbelow(True)
-    ratio = float(np.clip(millivolts * MM_PER_MV / (seconds * MM_PER_S), *BOX_RATIOS))
-    ax.set_box_aspect(ratio)
-    return ratio

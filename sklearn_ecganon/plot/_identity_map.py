@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from sklearn_ecganon.attacks import IdentityMap
-from sklearn_ecganon.plot._style import ORIGINAL, RELEASED, TEXT, axes_for
+from sklearn_ecganon.plot._style import ORIGINAL, RELEASED, TEXT
+from sklearn_ecganon.records import axes_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_ecganon.model_selection import pareto_front
-from sklearn_ecganon.plot._style import ORIGINAL, RELEASED, WARNING, axes_for
+from sklearn_ecganon.plot._style import ORIGINAL, RELEASED, WARNING
+from sklearn_ecganon.records import axes_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

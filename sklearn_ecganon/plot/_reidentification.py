@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_ecganon.attacks import Evaluation, LadderRow, ReidentificationScorer
-from sklearn_ecganon.plot._style import KNOWLEDGE_STYLE, TEXT, WARNING, axes_for
+from sklearn_ecganon.plot._style import KNOWLEDGE_STYLE, TEXT, WARNING
+from sklearn_ecganon.records import axes_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

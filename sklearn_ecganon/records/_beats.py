@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from sklearn_ecganon.records._paper import draw_beats, html_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,11 +216,71 @@ class BeatSet:
             lead_gaps=lead_gaps,
         )
 
+    def plot(
+        self, record: int = 0, *, lead: str | int = 0, ax: Axes | None = None, **kwargs: Any
+    ) -> Axes:
+        """Draw the beats of one record over each other, with their median, on ECG paper.
+
+        Parameters
+        ----------
+        record : int, default=0
+            Position of the record.
+        lead : str or int, default=0
+            Name or position of the lead.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **kwargs
+            For `matplotlib.axes.Axes.plot`, for the single beats.
+
+        Returns
+        -------
+        ax : matplotlib Axes
+            Its x axis is in ms from the R peak, its y axis in mV.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If the record has no beats, or no such lead.
+
+        Examples
+        --------
+        >>> from sklearn_ecganon import QRSSegmenter, make_ecg_records
+        >>> bunch = make_ecg_records(n_subjects=1, duration=10.0, random_state=0)
+        >>> QRSSegmenter().fit_transform(bunch.data).plot(1).get_xlabel()
+        'time from the R peak (ms)'
+        """
+        return draw_beats(self, record, lead, ax, kwargs)
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        counts = self.n_beats
+        per_record = f"{counts.min()} to {counts.max()}" if len(counts) else "none"
+        return html_table(
+            "BeatSet",
+            [
+                ("records", len(self)),
+                ("beats", len(self.beats)),
+                ("beats of a record", per_record),
+                ("leads", self.n_leads),
+                ("window", f"{1000 * self.n_times / self.sampling_rate:.0f} ms"),
+                ("sampling rate", f"{self.sampling_rate:g} Hz"),
+                ("classes", "not known" if self.labels is None else _counts(self.labels)),
+            ],
+        )
+
     def __repr__(self) -> str:
         return (
             f"BeatSet({len(self)} records, {len(self.beats)} beats, {self.n_leads} leads, "
             f"{self.n_times} samples at {self.sampling_rate:g} Hz)"
         )
+
+
+def _counts(labels: NDArray[np.str_]) -> str:
+    """Return how many beats each class has, in words."""
+    classes, counts = np.unique(labels, return_counts=True)
+    return ", ".join(f"{n} {label}" for label, n in zip(classes, counts, strict=True))
 
 
 def _rows_of_records(table: NDArray | None, chosen: NDArray) -> NDArray | None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn_ecganon.records._conversions import ConversionsMixin
+from sklearn_ecganon.records._paper import draw_record, html_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 @dataclass(frozen=True, eq=False)
-class ECGRecord:
+class ECGRecord(ConversionsMixin):
     """One continuous acquisition of one subject.
 
     Parameters
@@ -37,8 +45,14 @@ class ECGRecord:
     Raises
     ------
     ValueError
-        If the signal is not a real, non-empty array of one or two dimensions, if the rate
-        is not a positive finite number, or if names, R peaks or labels do not match it.
+        If the signal is not a real, non-empty array of one or two dimensions, if it has more
+        leads than samples, if the rate is not a positive finite number, or if names, R peaks
+        or labels do not match it.
+
+    See Also
+    --------
+    records_from_array : Records of an array of recordings.
+    sklearn_ecganon.io.read_record : A record of a file.
 
     Examples
     --------
@@ -69,6 +83,11 @@ class ECGRecord:
             raise ValueError(
                 f"{where}: signal has shape {np.shape(self.signal)}; "
                 "give a non-empty array of shape (n_times, n_leads)."
+            )
+        if signal.shape[1] > signal.shape[0]:
+            raise ValueError(
+                f"{where}: signal has {signal.shape[1]} leads of {signal.shape[0]} samples, so "
+                "that it is probably transposed; give shape (n_times, n_leads): signal.T."
             )
         if signal.dtype.kind not in "fiub":
             raise ValueError(
@@ -164,6 +183,69 @@ class ECGRecord:
             peaks = peaks[first:last] - start
             labels = None if labels is None else labels[first:last]
         return replace(self, signal=self.signal[start:stop], r_peaks=peaks, beat_labels=labels)
+
+    def plot(
+        self,
+        *,
+        start: float = 0.0,
+        duration: float | None = None,
+        leads: Sequence[str | int] | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Axes:
+        """Draw the record on ECG paper: 1 s is as long as 2.5 mV are high.
+
+        A small square is 40 ms by 0.1 mV, a large one 200 ms by 0.5 mV. Several leads are
+        drawn below each other, each with its median on a heavy line.
+
+        Parameters
+        ----------
+        start : float, default=0.0
+            Where the strip begins, in s from the record's start.
+        duration : float, optional
+            Its length in s; by default it reaches to the end. More than 12 s are drawn
+            without the small squares.
+        leads : sequence of str or int, optional
+            Names or positions of the leads; all by default.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **kwargs
+            For `matplotlib.axes.Axes.plot`, for all leads.
+
+        Returns
+        -------
+        ax : matplotlib Axes
+            Its x axis is in s, its y axis in mV. Gaps stay open.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If the strip is not inside the record, or there is no such lead.
+
+        Examples
+        --------
+        >>> from sklearn_ecganon import make_ecg_records
+        >>> record = make_ecg_records(n_subjects=1, random_state=0).data[0]
+        >>> record.plot(start=2, duration=5).get_xlabel()
+        'time (s)'
+        """
+        return draw_record(self, start, duration, leads, ax, kwargs)
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks. Subject and session are not shown."""
+        missing = float(np.isnan(self.signal).mean())
+        return html_table(
+            f"ECGRecord {self.name}",
+            [
+                ("duration", f"{self.duration:.1f} s ({self.n_times} samples)"),
+                ("sampling rate", f"{self.sampling_rate:g} Hz"),
+                ("leads", " ".join(self.lead_names)),
+                ("R peaks", "not annotated" if self.r_peaks is None else len(self.r_peaks)),
+                ("not recorded", f"{missing:.1%}"),
+            ],
+        )
 
     def __repr__(self) -> str:
         return (

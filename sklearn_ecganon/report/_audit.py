@@ -43,7 +43,8 @@ def audit(
         Originals in mV. Those of one subject are in order of time.
     after : same type as `before`
         Their releases. Records are matched by name; if no name occurs in both and there
-        are as many, they are matched in order. Beats are found on each side separately,
+        are as many, they are matched in order, as those with the opaque names of
+        `QRSSegmenter.inverse_transform`. Beats are found on each side separately,
         unless all records of that side carry R peaks. Rates may differ (the lowest one is
         used), and so may lengths. Leads that all records have are compared; if there is
         none, the first lead of each.

@@ -130,13 +130,42 @@ def check_beats_found(record: ECGRecord, beats: FoundBeats, detector: str) -> No
         )
 
 
-def check_some_accepted(records: list[ECGRecord], accepted: Sequence[FoundBeats]) -> None:
-    """Refuse a list without any accepted record."""
+def accepted_beats(
+    records: list[ECGRecord],
+    segmented: Sequence[tuple[FoundBeats, Screened]],
+    detector: str,
+    on_error: str,
+) -> list[FoundBeats]:
+    """Return the beats of all records but those to skip, or refuse what is no ECG.
+
+    Parameters
+    ----------
+    records : list of ECGRecord
+        The records.
+    segmented : sequence of (FoundBeats, Screened)
+        The beats of each record, and what of it was searched.
+    detector : str
+        The detector that was asked for.
+    on_error : {"raise", "skip", "mask"}
+        As in `QRSSegmenter`. What is masked has no beats.
+    """
+    accepted = []
+    for record, (beats, screened) in zip(records, segmented, strict=True):
+        try:
+            check_screened(record, screened)
+            check_beats_found(record, beats, detector)
+        except NotAnECGError:
+            if on_error == "raise":
+                raise
+            if on_error == "skip":
+                continue
+        accepted.append(beats)
     if not accepted:
         raise NotAnECGError(
             f"none of {len(records)} record(s) shows an ECG, so that no record remains; look "
             "at segmentation.signal_quality(record)."
         )
+    return accepted
 
 
 def is_plausible_rate(heart_rate: float) -> bool:

@@ -28,9 +28,9 @@ from sklearn_ecganon.records import BeatSet, ECGRecord
 from sklearn_ecganon.segmentation import _checks as checks
 from sklearn_ecganon.segmentation._detectors import DETECTORS, find_beats, recenter
 from sklearn_ecganon.segmentation._leads import kept_leads, used_leads
-from sklearn_ecganon.segmentation._screening import NotAnECGError, Screened, screen
+from sklearn_ecganon.segmentation._screening import Screened, screen
 from sklearn_ecganon.segmentation._signals import bandpass, resample, select_leads
-from sklearn_ecganon.segmentation._stitching import stitch_record
+from sklearn_ecganon.segmentation._stitching import stitch_record, under_opaque_names
 from sklearn_ecganon.segmentation._windows import FoundBeats, cut_windows
 
 
@@ -148,7 +148,7 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
     >>> float(beats.rr[1:].mean())
     800.0
     >>> segmenter.inverse_transform(beats)
-    [ECGRecord('A12': 10.0 s, 250 Hz, II)]
+    [ECGRecord('...': 10.0 s, 250 Hz, II)]
     """
 
     _parameter_constraints: dict = {
@@ -295,14 +295,19 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
         -------
         records : list of ECGRecord
             One record of the original length for each entry of X, in mV at the rate of the
-            beats, NaN in its gaps, with R peaks, labels, lead names and name, but without
-            subject and session. A record without beats is all NaN. An array is returned
-            unchanged.
+            beats, NaN in its gaps, with R peaks, labels and lead names, but without subject
+            and session. Its name is opaque: 16 hexadecimal digits that follow from what the
+            record holds, and not from the name of the original, which is ``X.names[i]`` for
+            record ``i``. A record without beats is all NaN. An array is returned unchanged.
+
+        See Also
+        --------
+        stitch_record : Stitches one record under the name of its original.
         """
         check_is_fitted(self)
         if not isinstance(X, BeatSet):
             return X
-        return [stitch_record(X, i) for i in range(len(X))]
+        return under_opaque_names(stitch_record(X, i) for i in range(len(X)))
 
     def describe(self, X: list[ECGRecord]) -> dict[str, NDArray]:
         """Count what :meth:`transform` does with each record.
@@ -358,19 +363,7 @@ class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
     def _find_all(self, records: list[ECGRecord]) -> list[FoundBeats]:
         """Find the beats of all records that are not skipped."""
         results = Parallel(n_jobs=self.n_jobs)(delayed(self._find)(one) for one in records)
-        accepted = []
-        for record, (beats, screened) in zip(records, results, strict=True):
-            try:
-                checks.check_screened(record, screened)
-                checks.check_beats_found(record, beats, self.detector)
-            except NotAnECGError:
-                if self.on_error == "raise":
-                    raise
-                if self.on_error == "skip":
-                    continue
-            accepted.append(beats)
-        checks.check_some_accepted(records, accepted)
-        return accepted
+        return checks.accepted_beats(records, results, self.detector, self.on_error)
 
     def _find(self, record: ECGRecord) -> tuple[FoundBeats, Screened]:
         """Screen one record and find its beats."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +18,22 @@ _BLOCK = 128  # beats stitched at once, few enough for the processor's cache
 
 
 def stitch_record(beats: BeatSet, i: int) -> ECGRecord:
-    """Return the record stitched from the beats of record i, with NaN in its gaps."""
+    """Return the record stitched from the beats of record i, with NaN in its gaps.
+
+    Parameters
+    ----------
+    beats : BeatSet
+        Beats of one or more records.
+    i : int
+        Position of the record.
+
+    Returns
+    -------
+    record : ECGRecord
+        It has the name of its original, so that releases can be compared with their
+        originals. `QRSSegmenter.inverse_transform` returns records to share instead, which
+        are named otherwise.
+    """
     first, last = np.searchsorted(beats.record, [i, i + 1])
     return ECGRecord(
         stitch_signal(beats, i).T,
@@ -24,6 +43,26 @@ def stitch_record(beats: BeatSet, i: int) -> ECGRecord:
         beat_labels=None if beats.labels is None else beats.labels[first:last],
         name=beats.names[i],
     )
+
+
+def under_opaque_names(records: Iterable[ECGRecord]) -> list[ECGRecord]:
+    """Return records whose names do not follow from the names of their originals.
+
+    A name is a digest of what the record itself holds. It reveals nothing that the record
+    does not, it is the same in every order and selection of records, and it differs from the
+    names of all originals. Records with the same content are numbered.
+    """
+    renamed = []
+    n_alike: dict[str, int] = {}
+    for record in records:
+        digest = hashlib.blake2b(record.signal.tobytes(order="F"), digest_size=8)
+        digest.update(repr((record.signal.shape, record.sampling_rate)).encode())
+        name = digest.hexdigest()
+        n_alike[name] = n_alike.get(name, 0) + 1
+        if n_alike[name] > 1:
+            name = f"{name}_{n_alike[name]}"
+        renamed.append(replace(record, name=name))
+    return renamed
 
 
 def stitch_signal(beats: BeatSet, i: int) -> NDArray[np.float64]:
