@@ -33,7 +33,7 @@ def test_check_estimator(estimator, check):
 @pytest.fixture(scope="module")
 def people():
     """Thirty-six subjects with two sessions of 6 s: the first twelve are the members."""
-    bunch = make_ecg_records(n_subjects=36, n_sessions=2, duration=6.0, random_state=1)
+    bunch = make_ecg_records(n_subjects=36, n_sessions=2, duration=6.0, random_state=5)
     beats = QRSSegmenter().fit_transform(bunch.data)
     member = np.isin(bunch.subject, np.unique(bunch.subject)[:12])
     early = bunch.session == np.sort(np.unique(bunch.session))[0]
