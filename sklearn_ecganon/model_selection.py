@@ -97,7 +97,7 @@ class PrivacyUtilityScorer:
         Returns
         -------
         scores : dict of str to float
-            ``privacy`` and ``utility`` in [0, 1]; ``neg_rank1_<knowledge>_<evidence>``; the
+            ``privacy`` and ``utility`` in [0, 1]; ``is_chance``, 0 or 1; ``neg_rank1_<knowledge>_<evidence>``; the
             figures of :meth:`UtilityScorer.evaluate
             <sklearn_ecganon.utility.UtilityScorer.evaluate>`, errors with their sign changed
             and named ``neg_error_QT``, ``neg_rmse_qrs``, ``neg_prd``; NaN, with a warning of
@@ -136,7 +136,8 @@ def max_utility(risk: float = 0.05) -> Callable[[dict[str, Any]], int]:
     ----------
     risk : float, default=0.05
         Largest accepted ``1 - privacy``, mean over folds: 0 if the worst attacker guesses, 1
-        if it always succeeds.
+        if it always succeeds. A candidate is also accepted if its ``is_chance`` is 1 in all
+        folds: no attacker could be told from guessing.
 
     Returns
     -------
@@ -160,6 +161,12 @@ def max_utility(risk: float = 0.05) -> Callable[[dict[str, Any]], int]:
 
     Notes
     -----
+    The worst attacker is the highest of many figures. With 20 people and 60 figures the
+    highest is near 0.25 if everybody guesses, so that pure noise would have a risk of 0.2.
+    ``is_chance`` (see :class:`~sklearn_ecganon.attacks.Evaluation`) corrects for that by a
+    permutation test. It has little power with few people: of candidates that pass by it
+    alone, measure the chosen one again on more people.
+
     A candidate changes nothing if its ``neg_prd`` is 0, or if its utility is 1 and the
     results have no ``neg_prd``. The rule may take it if it is private enough.
 
@@ -182,7 +189,8 @@ def _most_useful(cv_results: dict[str, Any], risk: float) -> int:
     scored = np.isfinite(privacy) & np.isfinite(utility)
     if not scored.any():
         raise ValueError("no candidate has finite privacy and utility; see cv_results_.")
-    accepted = scored & (privacy >= 1 - risk)
+    is_chance = np.asarray(cv_results.get("mean_test_is_chance", np.zeros(len(privacy)))) == 1
+    accepted = scored & ((privacy >= 1 - risk) | is_chance)
     if accepted.any():
         return _best(accepted, utility, privacy)
     alike = scored & (privacy >= privacy[scored].max() - _SAME_PRIVACY)

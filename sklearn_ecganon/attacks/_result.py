@@ -12,6 +12,10 @@ from sklearn_ecganon.attacks._trials import Trials
 from sklearn_ecganon.contracts import ProfileAnonymity
 from sklearn_ecganon.metrics import Estimate, paired_difference
 
+# Below, guessing and identifying one person in ten look alike.
+FEWEST_SUBJECTS = 20
+SIGNIFICANCE = 0.05
+
 
 @dataclass(frozen=True, repr=False)
 class Evaluation(ResultMixin):
@@ -107,6 +111,18 @@ class Evaluation(ResultMixin):
         return min(1.0, 1 - (self.worst.rank1 - self.chance) / (1 - self.chance))
 
     @property
+    def is_chance(self) -> bool:
+        """Whether the attackers cannot be told from attackers who guess.
+
+        True if at least 20 subjects were probed and the p-value of the highest of all figures
+        is above 0.05. With few people a small leak remains undetected: this says that the
+        figures are compatible with guessing, not that the release gives nothing away.
+        """
+        if self.p_value is None or self.n_probe_subjects < FEWEST_SUBJECTS:
+            return False
+        return self.p_value > SIGNIFICANCE
+
+    @property
     def floor(self) -> LadderRow | None:
         """The floor of the contract, or None without a contract.
 
@@ -160,11 +176,11 @@ class Evaluation(ResultMixin):
         Returns
         -------
         scores : dict of str to float
-            ``privacy`` in [0, 1], ``neg_rank1_<knowledge>_<evidence>`` of the best attacker,
-            and the figures of utility: errors with their sign changed, as ``neg_<name>``,
+            ``privacy`` in [0, 1], ``is_chance`` as 0 or 1,
+            ``neg_rank1_<knowledge>_<evidence>`` of the best attacker, and the figures of utility: errors with their sign changed, as ``neg_<name>``,
             without counts, signed errors and figures of the originals.
         """
-        scores = {"privacy": self.privacy}
+        scores = {"privacy": self.privacy, "is_chance": float(self.is_chance)}
         for (knowledge, evidence), row in self.best_of_panel().items():
             scores[f"neg_rank1_{knowledge.replace('-', '_')}_{evidence}"] = -row.rank1
         for name, value in self.utility_figures.items():
