@@ -97,8 +97,8 @@ class PrivacyUtilityScorer:
         Returns
         -------
         scores : dict of str to float
-            ``privacy`` and ``utility`` in [0, 1]; ``is_chance``, 0 or 1; ``neg_rank1_<knowledge>_<evidence>``; the
-            figures of :meth:`UtilityScorer.evaluate
+            ``privacy`` and ``utility`` in [0, 1]; ``is_chance``, 0 or 1;
+            ``neg_rank1_<knowledge>_<evidence>``; the figures of :meth:`UtilityScorer.evaluate
             <sklearn_ecganon.utility.UtilityScorer.evaluate>`, errors with their sign changed
             and named ``neg_error_QT``, ``neg_rmse_qrs``, ``neg_prd``; NaN, with a warning of
             GridSearchCV, if no released record has the wave. Counts, signed errors and

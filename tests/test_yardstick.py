@@ -186,3 +186,26 @@ def test_controls_do_not_look_private_to_attackers_who_retrain(same_day):
         ]
         figures = retrained(same_day, changed, attackers)
         assert max(figures.values()) >= max(original.values()) - 0.03, name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_noise_of_each_beat_does_not_fool_strips(data_home):
+    protocol = load_protocol("mitdb-time", data_home=data_home)
+    thirds = np.arange(0, len(protocol.records), 3)
+    beats = QRSSegmenter(**protocol.segmenter).fit_transform(protocol.records)[thirds]
+    noise = NoiseAnonymizer(per="beat", random_state=0).fit(beats)
+    scorer = ReidentificationScorer(
+        "small-strip",
+        knowledge=["semi-informed"],
+        n_views=2,
+        split="session",
+        contract=None,
+        min_original=0,
+        evidence=["recording"],
+    )
+    evaluation = scorer.evaluate(
+        noise, beats, protocol.subjects[thirds], sessions=protocol.sessions[thirds]
+    )
+    rank1 = {row.knowledge: row.rank1 for row in evaluation.rows}
+    assert rank1["semi-informed"] >= 0.9 * rank1["original"], rank1

@@ -177,8 +177,9 @@ class Evaluation(ResultMixin):
         -------
         scores : dict of str to float
             ``privacy`` in [0, 1], ``is_chance`` as 0 or 1,
-            ``neg_rank1_<knowledge>_<evidence>`` of the best attacker, and the figures of utility: errors with their sign changed, as ``neg_<name>``,
-            without counts, signed errors and figures of the originals.
+            ``neg_rank1_<knowledge>_<evidence>`` of the best attacker, and the figures of
+            utility: errors with their sign changed, as ``neg_<name>``, without counts, signed
+            errors and figures of the originals.
         """
         scores = {"privacy": self.privacy, "is_chance": float(self.is_chance)}
         for (knowledge, evidence), row in self.best_of_panel().items():
