@@ -28,7 +28,7 @@ EVIDENCE: dict[str, tuple[int | str, ...]] = {
     "ecgid-across-day": (1, 5, "recording"),
     "synthetic": (1, 5, "recording"),
 }
-DEFAULT = ["template", "lda", "trees", "small-conv", "cross-fitted", "session"]
+DEFAULT = ["template", "lda", "averaged-lda", "trees", "small-conv", "cross-fitted", "session"]
 
 
 def resampled_there_and_back(beats: NDArray) -> NDArray:

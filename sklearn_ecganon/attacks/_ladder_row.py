@@ -9,6 +9,8 @@ from sklearn_ecganon.metrics import Estimate
 
 KNOWLEDGE = ("ignorant", "lazy-informed", "semi-informed")
 PANEL_NAMES = ("waveform", "full")
+# Modalities that use nothing but beat windows.
+BEAT_WINDOWS = ("waveform", "averages")
 
 
 class LadderRow(NamedTuple):
@@ -38,8 +40,9 @@ class LadderRow(NamedTuple):
     n_short : int
         Number of probes with fewer beats than `evidence`; all their beats were used.
     modality : str
-        What the attacker looks at: ``"waveform"``, ``"rhythm"``, ``"intervals"``,
-        ``"categories"``, or ``"all"`` for the fusion of attackers on several.
+        What the attacker looks at: ``"waveform"``, ``"averages"``, ``"rhythm"``,
+        ``"intervals"``, ``"categories"``, ``"strip"``, or ``"all"`` for the fusion of
+        attackers on several.
     subject_rank1 : tuple of float
         Fraction of probes identified, for each probed subject in order.
     """
@@ -60,7 +63,7 @@ class LadderRow(NamedTuple):
     @property
     def panel(self) -> str:
         """``"waveform"`` if the attacker looks at beat windows only, else ``"full"``."""
-        return PANEL_NAMES[self.modality != "waveform"]
+        return PANEL_NAMES[self.modality not in BEAT_WINDOWS]
 
     @property
     def estimate(self) -> Estimate:

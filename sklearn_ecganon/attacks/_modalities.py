@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from sklearn_ecganon.attacks._average_features import N_AVERAGED, averaged_features
 from sklearn_ecganon.attacks._strip_features import strips_of_beats
 from sklearn_ecganon.contracts import CATEGORIES, TOLERANCES, Measurements, measure
 from sklearn_ecganon.records import BeatSet, ECGRecord
@@ -118,6 +119,26 @@ def beat_features(beats: NDArray) -> NDArray[np.float32]:
     return np.concatenate([shape, extras], axis=1).astype(np.float32)
 
 
+def beat_averages(windows: NDArray, beats: BeatSet) -> NDArray[np.float32]:
+    """Return `averaged_features` of the shapes of beats.
+
+    Parameters
+    ----------
+    windows : ndarray of shape (n_beats, n_leads, n_times)
+        In mV.
+    beats : BeatSet
+        Gives the record of each beat.
+
+    Returns
+    -------
+    features : ndarray of shape (n_beats, n_features)
+        Baseline and amplitude, which electrodes change between days, are left out.
+    """
+    n_leads = windows.shape[1]
+    shapes = beat_features(windows)[:, : -EXTRAS_PER_LEAD * n_leads]
+    return averaged_features(shapes.reshape(len(windows), n_leads, -1), beats.bounds())
+
+
 def rhythm_features(beats: BeatSet) -> NDArray[np.float32]:
     """Return features of the RR intervals around each beat.
 
@@ -220,6 +241,9 @@ def _one_hot(beats: BeatSet) -> NDArray[np.float32]:
 #: All modalities. `measure` remembers records, so two modalities do not measure twice.
 MODALITIES: dict[str, Modality] = {
     "waveform": Modality(lambda s: Features(beat_features(s.windows)), needs_records=False),
+    "averages": Modality(
+        lambda s: Features(beat_averages(s.windows, s.beats)), min_evidence=2 * N_AVERAGED
+    ),
     "rhythm": Modality(lambda s: Features(rhythm_features(s.beats))),
     "intervals": Modality(lambda s: Features(interval_features(s.beats, measure(s.beats)))),
     "categories": Modality(lambda s: Features(category_features(s.beats, measure(s.beats)))),

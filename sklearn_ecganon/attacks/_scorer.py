@@ -45,22 +45,21 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
     ----------
     attackers : str, Attacker, classifier, or sequence of them, default="default"
         Attackers on the waveform: ``"template"``: cosine similarity with everybody's mean
-        beat. ``"lda"``: linear discriminant analysis with shrinkage, a second on 47 subjects.
-        ``"trees"``: fifty extremely randomized trees, seconds. ``"small-conv"``: three
-        convolutions, about half a minute. ``"conv"``: the six convolutions of the non-QRS
-        work, about a minute. ``"session"``: an embedding trained with a margin on beats
-        changed as another day would change them, a minute or two. ``"cross-fitted"``: the same,
-        but the template of each subject comes from a net that was not trained on them. Others:
-        ``"rhythm"``: trees on the RR intervals alone. ``"intervals"``: trees on RR, beat
-        classes, PR, QRS, QT and ST. ``"categories"``: trees on what the diagnostic contract
-        keeps. A scikit-learn classifier with `predict_proba` looks at the waveform; wrapped in
-        an :class:`~sklearn_ecganon.attacks.Attacker` it looks at any modality. ``"strip"``,
-        ``"small-strip"``: a net on strips of 10 s of the stitched recording.
-        ``"strip-embedding"``: two with a margin, each for people it was not trained on.
-        ``"default"``: lda, trees, small-conv, rhythm and intervals. ``"strongest"``: all but
+        beat. ``"lda"``: linear discriminant analysis with shrinkage. ``"averaged-lda"``: the
+        same on log-compressed averages of ten beats and their slopes, the strongest across
+        days. ``"trees"``: fifty extremely randomized trees. ``"small-conv"``: three
+        convolutions. ``"conv"``: the six of the non-QRS work. ``"session"``: an embedding
+        trained with a margin on beats changed as another day would change them.
+        ``"cross-fitted"``: the same, but the template of each subject comes from a net that was not
+        trained on them. Others: ``"rhythm"``: trees on the RR intervals alone.
+        ``"intervals"``: trees on RR, beat classes, PR, QRS, QT and ST. ``"categories"``: trees
+        on what the diagnostic contract keeps. ``"strip"``, ``"small-strip"``: a net on strips
+        of 10 s of the stitched recording. ``"strip-embedding"``: two with a margin, each for
+        people it was not trained on. A classifier with `predict_proba` looks at the waveform, in an
+        :class:`~sklearn_ecganon.attacks.Attacker` at any modality. ``"default"``: lda,
+        averaged-lda, trees, small-conv, rhythm and intervals. ``"strongest"``: all but
         small-strip and categories. For arrays, those on the waveform. The ladder reports each
-        attacker, ``"fusion"``, the sum of all, and ``"waveform-fusion"``, the sum on the
-        waveform.
+        attacker, ``"fusion"``, the sum of all, and ``"waveform-fusion"``.
     knowledge : sequence of str, optional
         ``"ignorant"``: trained on originals, compares the release with originals.
         ``"lazy-informed"``: compares with a gallery that the attacker anonymized (same
@@ -113,12 +112,9 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
     -----
     The ladder follows the knowledge levels of the VoicePrivacy challenge. ``"conv"`` is the
     classifier of "Using conditional generative models to protect patient's privacy" with
-    AdamW, label smoothing and a one-cycle learning rate; the beat is z-scored, with its
-    baseline and amplitude beside it.
-
-    PR, QRS, QT and ST come from :func:`sklearn_ecganon.contracts.measure`, which reads them
-    from the median of five neighboring beats: with few beats as evidence, ``"intervals"``
-    knows a little more than they hold.
+    AdamW, label smoothing and a one-cycle learning rate. ``"intervals"`` reads PR, QRS, QT
+    and ST from the median of five neighboring beats: with few beats, it knows a little more
+    than they hold.
 
     Examples
     --------
@@ -303,14 +299,8 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        anonymizer : estimator
+        anonymizer, X, y, sessions : object
             As in `evaluate`.
-        X : list of ECGRecord, BeatSet, or array-like of shape (n_beats, [n_leads,] n_times)
-            Original recordings of all subjects.
-        y : array-like of shape (n_samples,)
-            Subject of each sample.
-        sessions : array-like of shape (n_samples,), optional
-            Session of each sample.
 
         Returns
         -------

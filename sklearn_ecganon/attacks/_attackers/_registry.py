@@ -91,6 +91,7 @@ def _conv(name: str) -> Callable[[Training], TrainableAttacker]:
 ATTACKERS: dict[str, Entry] = {
     "template": Entry(lambda t: TemplateAttacker(t.n_leads), panels=("strongest",)),
     "lda": Entry(lambda _: LDAAttacker(), panels=("default", "strongest")),
+    "averaged-lda": Entry(lambda _: LDAAttacker(), "averages", ("default", "strongest")),
     "trees": Entry(_beat_trees, panels=("default", "strongest")),
     "conv": Entry(_conv("conv"), panels=("strongest",)),
     "small-conv": Entry(_conv("small-conv"), panels=("default", "strongest")),
