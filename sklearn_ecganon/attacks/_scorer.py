@@ -50,13 +50,13 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         days. ``"trees"``: fifty extremely randomized trees. ``"small-conv"``: three
         convolutions. ``"conv"``: the six of the non-QRS work. ``"session"``: an embedding
         trained with a margin on beats changed as another day would change them.
-        ``"cross-fitted"``: the same, but the template of each subject comes from a net that was not
-        trained on them. Others: ``"rhythm"``: trees on the RR intervals alone.
+        ``"cross-fitted"``: the same, but the template of each subject comes from a net that
+        was not trained on them. Others: ``"rhythm"``: trees on the RR intervals alone.
         ``"intervals"``: trees on RR, beat classes, PR, QRS, QT and ST. ``"categories"``: trees
         on what the diagnostic contract keeps. ``"strip"``, ``"small-strip"``: a net on strips
         of 10 s of the stitched recording. ``"strip-embedding"``: two with a margin, each for
-        people it was not trained on. A classifier with `predict_proba` looks at the waveform, in an
-        :class:`~sklearn_ecganon.attacks.Attacker` at any modality. ``"default"``: lda,
+        people it was not trained on. A classifier with `predict_proba` looks at the waveform,
+        in an :class:`~sklearn_ecganon.attacks.Attacker` at any modality. ``"default"``: lda,
         averaged-lda, trees, small-conv, rhythm and intervals. ``"strongest"``: all but
         small-strip and categories. For arrays, those on the waveform. The ladder reports each
         attacker, ``"fusion"``, the sum of all, and ``"waveform-fusion"``.
