@@ -376,7 +376,8 @@ def _warn_if_weak(rows: list[LadderRow], most: int | str, min_original: float) -
     warnings.warn(
         f"the best attackers identify only {figures} of the ORIGINALS with "
         f"{describe_evidence(most)}, fewer than min_original={min_original:.0%}: what they "
-        "fail to identify in the release proves nothing.",
+        "fail to identify in the release proves nothing. Try attackers='strongest' with whole "
+        "recordings as evidence.",
         WeakAttackWarning,
         stacklevel=4,
     )
