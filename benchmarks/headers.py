@@ -23,7 +23,7 @@ import wfdb
 
 from benchmarks._results import Results, load, make_parser, print_header, table
 from sklearn_ecganon import ECGRecord
-from sklearn_ecganon.anonymizers import NoiseAnonymizer
+from sklearn_ecganon.anonymizers import LowPassAnonymizer
 from sklearn_ecganon.archive import RecordAnonymizer
 from sklearn_ecganon.io import FORMATS, open_record
 
@@ -94,7 +94,7 @@ def link(records: Sequence[ECGRecord], format: str) -> dict[str, float]:
         source.mkdir()
         out.mkdir()
         sources = [write_scaled(r, source, f"r{i}") for i, r in enumerate(records)]
-        anonymizer = RecordAnonymizer(NoiseAnonymizer(), format=format)
+        anonymizer = RecordAnonymizer(LowPassAnonymizer(), format=format)
         suffix = FORMATS[format].suffixes[0]
         releases = [out / f"{path.stem}{suffix}" for path in sources]
         for path, target in zip(sources, releases, strict=True):

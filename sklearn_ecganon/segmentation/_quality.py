@@ -127,10 +127,11 @@ def signal_quality(record: ECGRecord) -> SignalQuality:
     other, exceed the signal between them, and have the peaked distribution of an ECG:
 
     - agreement: the mean of the three highest correlations of a beat's QRS with its twelve
-      neighbors on either side, median over the window, at least 0.8. This is the template
+      neighbors on either side (of fewer in a recording of less than twelve beats), median
+      over the window, at least 0.8. This is the template
       matching index of [1]_ without a template, so that windows with ectopic beats pass.
     - contrast: ratio of the root mean square within 120 ms of the R peaks to that
-      elsewhere, at least 1.25.
+      elsewhere, at least 1.15.
     - kurtosis of the signal in the QRS band, at least 4.5 (kSQI of [2]_, which asks for 5
       of the unfiltered signal).
 

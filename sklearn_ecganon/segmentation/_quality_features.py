@@ -16,7 +16,7 @@ _NEIGHBORS = 12  # beats on each side that a beat is compared with
 # These thresholds separate MIT-BIH, ECG-ID, LUDB and PTB-XL from the noise records of the
 # Noise Stress Test, white and brown noise, EEG-like noise and sinusoids of 3 to 6 Hz.
 _MIN_AGREEMENT = 0.8
-_MIN_CONTRAST = 1.25
+_MIN_CONTRAST = 1.15
 _MIN_KURTOSIS = 4.5
 _MIN_QRS_MV = 0.03
 
@@ -156,7 +156,9 @@ def _compare_beats(
         pairs = (beats[lag:] * beats[:-lag]).sum(axis=1)
         correlations[lag:, lag - 1] = pairs
         correlations[:-lag, most + lag - 1] = pairs
-    best = -np.sort(-correlations, axis=1)[:, : min(3, most)]
+    # Of few beats each may have one of its kind only.
+    n_best = int(np.clip(n_beats // 4, 1, 3))
+    best = -np.sort(-correlations, axis=1)[:, :n_best]
     return near, amplitudes, best.mean(axis=1)
 
 
