@@ -9,7 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_ecganon.records import ECGRecord
-from sklearn_ecganon.segmentation._quality_features import features_of, slow_power
+from sklearn_ecganon.segmentation._quality_features import (
+    features_of,
+    regularity,
+    slow_power,
+)
 from sklearn_ecganon.segmentation._signals import runs_of
 
 #: Possible states of one window of one lead, from the best to the worst.
@@ -128,14 +132,20 @@ def signal_quality(record: ECGRecord) -> SignalQuality:
 
     - agreement: the mean of the three highest correlations of a beat's QRS with its twelve
       neighbors on either side (of fewer in a recording of less than twelve beats), median
-      over the window, at least 0.8. This is the template
-      matching index of [1]_ without a template, so that windows with ectopic beats pass.
+      over the window, at least 0.8. This is the template matching index of [1]_ without a
+      template, so that windows with ectopic beats pass.
     - contrast: ratio of the root mean square within 120 ms of the R peaks to that
       elsewhere, at least 1.15.
     - kurtosis of the signal in the QRS band, at least 4.5 (kSQI of [2]_, which asks for 5
       of the unfiltered signal).
 
-    A window that fails these criteria is called fibrillation-like if more than 80 % of its
+    A window that fails them is still an ECG if its agreement is at least 0.76, if it repeats
+    itself every 0.4 to 2 s (with an autocorrelation of at least 0.45 between 1 and 30 Hz, and
+    no earlier peak of nearly that height), and if at least 5 % of its power lies between 5
+    and 15 Hz. Beats with tall T waves pass by this rule; fibrillation repeats itself sooner,
+    and a pulse wave has no fast part.
+
+    A window that fails all of these is called fibrillation-like if more than 80 % of its
     power lies between 2 and 10 Hz. It is called quiet, as in a pause or an asystole, if its
     amplitude is less than a fifth of the amplitude of the lead's beats.
 
@@ -265,7 +275,12 @@ def _classify_windows(
         known = np.flatnonzero(~missing)
         filled = np.interp(np.arange(len(trace)), known, trace[known])
     features = features_of(filled, bounds, rate)
-    is_ecg = features.is_ecg
+    is_ecg = features.is_ecg.copy()
+    scores = np.where(is_ecg, features.agreement, 0.0)
+    doubtful = np.flatnonzero(~is_ecg & features.may_be_ecg)
+    regular = regularity(features.coarse[features.rows[doubtful]], features.coarse_rate)
+    is_ecg[doubtful] = regular > 0
+    scores[doubtful] = regular
     if_alive = np.full(n_windows, _NOISE, dtype=np.int8)
     slow = slow_power(features.coarse[features.rows[~is_ecg]], features.coarse_rate)
     if_alive[np.flatnonzero(~is_ecg)[slow >= _FIBRILLATION_POWER]] = _FIBRILLATION
@@ -274,7 +289,7 @@ def _classify_windows(
         if_alive[features.spread < _QUIET_FRACTION * median_spread] = _QUIET
     if_alive[is_ecg] = _ECG
     states[alive] = if_alive[alive]
-    return states, np.where(is_ecg, features.agreement, 0.0)
+    return states, scores
 
 
 def _covered(runs: NDArray[np.intp], bounds: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -19,6 +19,10 @@ _MIN_AGREEMENT = 0.8
 _MIN_CONTRAST = 1.15
 _MIN_KURTOSIS = 4.5
 _MIN_QRS_MV = 0.03
+_MIN_AGREEMENT_IF_REGULAR = 0.76
+_PERIOD_S = (0.4, 2.0)
+_MIN_REPETITION = 0.45
+_MIN_FAST_POWER = 0.05
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class Features:
     coarse: NDArray[np.float64]  # the lead at 100 to 200 Hz
     rows: NDArray[np.intp]  # indices of its samples in each window
     coarse_rate: float
+
+    @property
+    def may_be_ecg(self) -> NDArray[np.bool_]:
+        """Whether the beats of each window are alike enough to ask how regular they are."""
+        return (self.agreement >= _MIN_AGREEMENT_IF_REGULAR) & (self.amplitude >= _MIN_QRS_MV)
 
     @property
     def is_ecg(self) -> NDArray[np.bool_]:
@@ -171,3 +180,29 @@ def slow_power(windows: NDArray, rate: float) -> NDArray[np.float64]:
     total = power[:, frequency > 0.5].sum(axis=1)
     slow = power[:, (frequency >= 2) & (frequency <= 10)].sum(axis=1)
     return slow / np.maximum(total, 1e-18)
+
+
+def regularity(windows: NDArray, rate: float) -> NDArray[np.float64]:
+    """Return how well each window repeats itself at the rate of a heart, 0 if it does not."""
+    n_windows, length = windows.shape
+    first, last = round(0.12 * rate), min(round(_PERIOD_S[1] * rate), length - 1)
+    if not n_windows or last <= first:
+        return np.zeros(n_windows)
+    spectrum = np.abs(np.fft.rfft(windows - windows.mean(axis=1, keepdims=True), 2 * length))
+    frequency = np.fft.rfftfreq(2 * length, 1 / rate)
+    power = spectrum**2
+    fast = power[:, (frequency >= 5) & (frequency <= 15)].sum(axis=1)
+    fast /= np.maximum(power[:, frequency > 0.5].sum(axis=1), 1e-18)
+    power[:, (frequency < 1) | (frequency > 30)] = 0
+    correlation = np.fft.irfft(power)[:, : last + 1]
+    correlation /= np.maximum(correlation[:, :1], 1e-18)
+    correlation *= length / (length - np.arange(last + 1))
+    inner = correlation[:, first:last]
+    is_peak = (inner > correlation[:, first - 1 : last - 1]) & (
+        inner >= correlation[:, first + 1 : last + 1]
+    )
+    heights = np.where(is_peak, inner, 0.0)
+    highest = heights.max(axis=1)
+    period = (first + (heights > 0.8 * highest[:, np.newaxis]).argmax(axis=1)) / rate
+    regular = (period >= _PERIOD_S[0]) & (highest >= _MIN_REPETITION)
+    return np.where(regular & (fast >= _MIN_FAST_POWER), np.minimum(highest, 1.0), 0.0)
