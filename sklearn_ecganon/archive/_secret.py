@@ -114,6 +114,11 @@ class Secret:
         ----------
         subject : str
             The person, as the archive calls them.
+
+        Returns
+        -------
+        key : str
+            32 hexadecimal digits.
         """
         return self._digest(b"subject", os.fsencode(subject), 16).hex()
 
@@ -124,6 +129,11 @@ class Secret:
         ----------
         subject : str
             The person, as the archive calls them.
+
+        Returns
+        -------
+        number : int
+            From 0 to 2**64 - 1.
         """
         return int.from_bytes(self._digest(b"offset", os.fsencode(subject), 8), "big")
 
