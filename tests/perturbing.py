@@ -1,4 +1,4 @@
-"""What the tests of trained perturbations and generators share."""
+"""Helpers for the tests of perturbations and generators."""
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ class Kill:
 
 
 class Middle:
-    """Protects the middle third of what it is given."""
+    """Protect the middle third of the input."""
 
     def predict(self, X):
         mask = np.zeros(np.shape(getattr(X, "beats", X)), dtype=bool)
@@ -59,7 +59,7 @@ def smallest_jacobian(field):
     if field.shape[1] == 1:
         return (1 + np.diff(field[:, 0], axis=1)).min()
     down, along = np.diff(field, axis=2), np.diff(field, axis=3)
-    # A bilinear map folds nowhere if it does not fold in the corners of its cells.
+    # A bilinear map does not fold if it does not fold in the corners of its cells.
     return min(
         ((1 + d[:, 0]) * (1 + a[:, 1]) - d[:, 1] * a[:, 0]).min()
         for d in (down[..., :-1], down[..., 1:])

@@ -1,4 +1,4 @@
-"""The baselines do what their names say, grow with strength, and average out or not."""
+"""The baselines: effect of strength, shared and independent draws, and edge cases."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ BASELINES = [
 
 
 def beat_set(values, record, labels=None):
-    """Beats of shape (n_beats, n_leads, n_times) at 250 Hz, one label for each or none."""
+    """Return beats of shape (n_beats, n_leads, n_times) at 250 Hz, with labels or without."""
     n = int(max(record)) + 1
     return BeatSet(
         beats=np.asarray(values, dtype=float),
@@ -40,7 +40,7 @@ def beat_set(values, record, labels=None):
 
 
 @pytest.mark.parametrize("baseline", BASELINES, ids=repr)
-def test_change_grows_with_strength_from_next_to_nothing(baseline, beats):
+def test_change_grows_continuously_with_strength(baseline, beats):
     model = clone(baseline).set_params(random_state=0).fit(beats)
     changes = []
     for strength in (0.0, 1e-9, 0.1, 0.25, 0.5, 0.75, 1.0):
@@ -52,29 +52,29 @@ def test_change_grows_with_strength_from_next_to_nothing(baseline, beats):
 
 
 @pytest.mark.parametrize("baseline", BASELINES, ids=repr)
-def test_bad_parameters_are_refused(baseline, beats):
-    bad = {"noise": 0, "per": "lead", "cutoff": 0, "spread": -1, "epsilon": 0, "m": 0}
-    bad |= {"amplitude": 0, "block_width": 0, "k": 1, "max_stretch": 1.0, "strength": 2}
-    for name in bad.keys() & baseline.get_params().keys():
+def test_invalid_parameters_are_refused(baseline, beats):
+    invalid = {"noise": 0, "per": "lead", "cutoff": 0, "spread": -1, "epsilon": 0, "m": 0}
+    invalid |= {"amplitude": 0, "block_width": 0, "k": 1, "max_stretch": 1.0, "strength": 2}
+    for name in invalid.keys() & baseline.get_params().keys():
         with pytest.raises(ValueError, match=f"'{name}'.*must be"):
-            clone(baseline).set_params(**{name: bad[name]}).fit(beats)
+            clone(baseline).set_params(**{name: invalid[name]}).fit(beats)
 
 
-def test_noise_of_a_record_is_one_and_of_beats_averages_out(beats):
+def test_noise_per_record_is_shared_and_noise_per_beat_averages_out(beats):
     shared = NoiseAnonymizer(random_state=0).fit(beats)
-    own = NoiseAnonymizer(per="beat", random_state=0).fit(beats)
-    np.testing.assert_array_equal(shared.scale_, own.scale_)
+    independent = NoiseAnonymizer(per="beat", random_state=0).fit(beats)
+    np.testing.assert_array_equal(shared.scale_, independent.scale_)
     for record in range(len(beats)):
         rows = beats.record == record
         noise = (shared.transform(beats).beats - beats.beats)[rows] / shared.scale_
         np.testing.assert_allclose(noise, np.broadcast_to(noise[0], noise.shape), atol=1e-9)
         assert noise[0].std() == pytest.approx(1, abs=0.2)
-        noise = (own.transform(beats).beats - beats.beats)[rows] / own.scale_
+        noise = (independent.transform(beats).beats - beats.beats)[rows] / independent.scale_
         assert noise.std() == pytest.approx(1, abs=0.05)
         assert noise.mean(axis=0).std() == pytest.approx(1 / np.sqrt(len(noise)), rel=0.2)
 
 
-def test_noise_is_white_normal_and_apart_between_beats(beats):
+def test_noise_is_white_normal_and_independent_between_beats(beats):
     model = NoiseAnonymizer(noise=2.0, per="beat", random_state=0).fit(beats)
     assert model.scale_ == pytest.approx(np.sqrt(beats.beats.var(axis=2).mean()))
     noise = (model.transform(beats).beats - beats.beats)[:, 0] / (2 * model.scale_)
@@ -84,7 +84,7 @@ def test_noise_is_white_normal_and_apart_between_beats(beats):
 
 
 def test_noise_is_keyed_by_content_and_position():
-    # Twice the same beat within a record, and the same record twice.
+    # Each record holds the same beat twice, and both records are equal.
     beat = np.sin(np.arange(40))[np.newaxis]
     twins = beat_set([beat] * 4, [0, 0, 1, 1])
     new = NoiseAnonymizer(per="beat", random_state=0).fit_transform(twins).beats
@@ -104,7 +104,7 @@ def test_draws_of_unequal_records():
 @pytest.mark.parametrize(("strength", "half_power"), [(1.0, 10.0), (0.5, 20.0)])
 def test_low_pass_halves_the_power_at_the_cutoff(strength, half_power):
     model = LowPassAnonymizer(strength, cutoff=10.0, spread=0.0, sampling_rate=250.0)
-    # Cosines of the window's own: half-sample symmetric, so that the filter only scales them.
+    # Half-sample symmetric cosines are eigenfunctions: the filter only scales them.
     n = 500
     gains = []
     for frequency in (0.0, half_power, 3 * half_power):
@@ -115,21 +115,21 @@ def test_low_pass_halves_the_power_at_the_cutoff(strength, half_power):
     np.testing.assert_allclose(gains, [1, np.sqrt(0.5), np.sqrt(0.5**9)], rtol=1e-6)
 
 
-def test_low_pass_of_a_record_is_one_and_keeps_the_mean(beats):
+def test_low_pass_is_one_filter_for_a_record_and_keeps_the_mean(beats):
     model = LowPassAnonymizer(spread=0.5, random_state=0).fit(beats)
     new = model.transform(beats).beats
     np.testing.assert_allclose(new.mean(axis=2), beats.beats.mean(axis=2), atol=1e-12)
     before, after = np.fft.rfft(beats.beats.mean(axis=2)), np.fft.rfft(new.mean(axis=2))
     np.testing.assert_allclose(before, after, atol=1e-9)
-    # Filtering the mean beat of a record is the mean of its filtered beats: one filter.
+    # Beats of a record are filtered the same without the other records.
     for record in (0, 5):
         rows = beats.record == record
         pair = beat_set(beats.beats[rows], np.zeros(rows.sum(), int))
         np.testing.assert_allclose(model.transform(pair).beats, new[rows], atol=1e-12)
 
 
-def test_block_averages_by_hand():
-    # Blocks of 3 samples at 250 Hz; the last has 2. No noise to speak of.
+def test_block_averages_of_a_known_beat():
+    # Blocks have 3 samples at 250 Hz, the last one has 2. The noise is negligible.
     model = BlockAverageAnonymizer(block_width=12.0, epsilon=1e12, amplitude=2.0)
     beat = [[0.0, 1.0, 2.0, 1.0, 1.0, 9.0, -1.0, -5.0]]
     expected = [[1, 1, 1, 4 / 3, 4 / 3, 4 / 3, -1.5, -1.5]]
@@ -140,7 +140,8 @@ def test_block_averages_by_hand():
 
 
 def test_block_noise_is_laplace_of_the_stated_scale():
-    # Scale m * 2 * amplitude / (b * epsilon): 2 * 2 * 1.5 / (10 * 0.5), 8 in the last block.
+    # The scale m * 2 * amplitude / (b * epsilon) is 2 * 2 * 1.5 / (10 * 0.5). The last block
+    # has 8 samples.
     flat = np.zeros((4000, 28))
     model = BlockAverageAnonymizer(m=2, amplitude=1.5, epsilon=0.5, random_state=0)
     noise = model.fit_transform(flat + np.linspace(0, 1e-9, len(flat))[:, np.newaxis])
@@ -160,34 +161,35 @@ def test_block_noise_of_beats_and_of_records(beats):
 
 
 def people(n, noise=0.0, n_beats=6, seed=0):
-    """One record a person: templates on a line, far apart, in pairs of neighbours."""
+    """Return one record for each person; templates lie on a line in pairs of neighbors."""
     rng = np.random.default_rng(seed)
     direction = np.sin(np.arange(40))
-    place = 10.0 * (np.arange(n) // 2) + np.arange(n) % 2
-    templates = place[:, np.newaxis] * direction
+    position = 10.0 * (np.arange(n) // 2) + np.arange(n) % 2
+    templates = position[:, np.newaxis] * direction
     record = np.repeat(np.arange(n), n_beats)
     values = templates[record] + noise * rng.normal(size=(len(record), 40))
     return templates, beat_set(values[:, np.newaxis], record)
 
 
-def test_k_same_averages_neighbours():
+def test_k_same_averages_neighbors():
     templates, beats = people(6)
     model = KSameAnonymizer(k=2, random_state=0).fit(beats)
     assert model.k_ == 2
     pairs = templates.reshape(3, 2, 40).mean(axis=1)
-    found = model.averages_[None][:, 0]
-    np.testing.assert_allclose(found[np.argsort(found[:, 1])], pairs[np.argsort(pairs[:, 1])])
+    averages = model.averages_[None][:, 0]
+    averages = averages[np.argsort(averages[:, 1])]
+    np.testing.assert_allclose(averages, pairs[np.argsort(pairs[:, 1])])
     # Every record becomes a mixture of the two averages nearest to it.
     new = model.transform(beats).beats[::6, 0]
     direction = np.sin(np.arange(40))
-    place = new @ direction / (direction @ direction)
-    np.testing.assert_allclose(new, place[:, np.newaxis] * direction, atol=1e-9)
-    assert ((place[:3] > 0.5) & (place[:3] < 10.5)).all()  # came from 0, 1, 10
-    assert ((place[3:] > 10.5) & (place[3:] < 20.5)).all()  # came from 11, 20, 21
-    assert len(np.unique(place.round(6))) == 6
+    position = new @ direction / (direction @ direction)
+    np.testing.assert_allclose(new, position[:, np.newaxis] * direction, atol=1e-9)
+    assert ((position[:3] > 0.5) & (position[:3] < 10.5)).all()  # originally 0, 1, 10
+    assert ((position[3:] > 10.5) & (position[3:] < 20.5)).all()  # originally 11, 20, 21
+    assert len(np.unique(position.round(6))) == 6
 
 
-def test_k_same_takes_the_deviations_with_it():
+def test_k_same_shrinks_within_record_residuals():
     _, beats = people(4, noise=0.3)
     model = KSameAnonymizer(k=2, random_state=0).fit(beats)
     full = model.transform(beats).beats
@@ -199,13 +201,13 @@ def test_k_same_takes_the_deviations_with_it():
 
 
 def test_k_same_counts_people_not_records_or_beats():
-    # Records 0 and 1 are one person: four people, of whom each average holds at least two.
+    # Records 0 and 1 belong to one person, so the average holds all four people.
     templates, beats = people(5)
     model = KSameAnonymizer(k=4, random_state=0).fit(beats, ["a", "a", "b", "c", "d"])
     person_a = templates[:2].mean(axis=0)
     expected = np.mean([person_a, *templates[2:]], axis=0)
     np.testing.assert_allclose(model.averages_[None][:, 0], [expected])
-    # However many records a person brings, the weight is one.
+    # The weight of a person does not depend on the number of records.
     weighted = beats[[0, 1, 1, 1, 2, 3, 4]]
     again = KSameAnonymizer(k=5, random_state=0).fit(weighted, [0, 1, 1, 1, 2, 3, 4])
     np.testing.assert_allclose(again.averages_[None][0, 0], templates.mean(axis=0))
@@ -232,7 +234,8 @@ def test_k_same_with_fewer_people_than_k_averages_all():
 
 
 def test_k_same_by_class():
-    # All four have N beats; V only three, F only one, who is not given away by an average.
+    # All four people have N beats, three have V beats, and only one has F beats. An average
+    # of F would reveal that person.
     _, plain = people(4, n_beats=3)
     label = np.array(["N", "V", "N"] * 3 + ["N", "F", "N"])
     values = plain.beats + np.where(label == "V", 100.0, 0.0)[:, np.newaxis, np.newaxis]
@@ -247,9 +250,9 @@ def test_k_same_by_class():
         np.testing.assert_allclose(new[row], values[label == "N"].mean(axis=0), atol=1e-9)
     overall = np.mean([values[beats.record == i].mean(axis=0) for i in range(4)], axis=0)
     np.testing.assert_allclose(new[label == "F"][0], overall)
-    # Without labels everything goes to the averages of all beats.
-    unlabelled = model.transform(beat_set(values, plain.record)).beats
-    np.testing.assert_allclose(unlabelled, np.broadcast_to(overall, values.shape))
+    # Beats without labels move to the average of all beats.
+    unlabeled = model.transform(beat_set(values, plain.record)).beats
+    np.testing.assert_allclose(unlabeled, np.broadcast_to(overall, values.shape))
 
 
 def test_time_warp_is_increasing_smooth_and_keeps_the_peak():
@@ -258,7 +261,7 @@ def test_time_warp_is_increasing_smooth_and_keeps_the_peak():
         np.arange(30),
     )
     model = TimeWarpAnonymizer(max_stretch=0.5, random_state=0).fit(ramp)
-    # A beat that tells the time shows where it was read.
+    # The values of these beats are times, so the release shows the warped times.
     times = model.transform(ramp).beats[:, 0] - np.arange(30)[:, np.newaxis]
     np.testing.assert_allclose(times[:, [0, 100, 200]], [[0, 100, 200]] * 30, atol=1e-9)
     speed = np.diff(times, axis=1)
@@ -271,7 +274,7 @@ def test_time_warp_is_increasing_smooth_and_keeps_the_peak():
     assert len(np.unique(shift.round(6))) == 30
 
 
-def test_time_warp_is_one_for_a_record_and_all_leads(beats):
+def test_time_warp_is_the_same_for_all_beats_and_leads_of_a_record(beats):
     two_leads = beat_set(
         np.concatenate([beats.beats, -2 * beats.beats], axis=1), beats.record, beats.labels
     )
@@ -280,10 +283,10 @@ def test_time_warp_is_one_for_a_record_and_all_leads(beats):
     rows = np.flatnonzero(beats.record == 3)
     ramp = two_leads.beats.copy()
     ramp[rows[1:]] = np.arange(beats.n_times)
-    told = TimeWarpAnonymizer(random_state=0).fit_transform(
+    released = TimeWarpAnonymizer(random_state=0).fit_transform(
         beat_set(ramp, beats.record, beats.labels)
     )
-    times = told.beats[rows[1:]]
+    times = released.beats[rows[1:]]
     np.testing.assert_allclose(times, np.broadcast_to(times[0], times.shape), atol=1e-9)
 
 
@@ -296,7 +299,7 @@ def test_time_warp_of_tiny_windows(n_times):
     np.testing.assert_allclose(new[:, center], rows[:, center], atol=1e-9)
 
 
-def test_baselines_are_not_at_the_top():
+def test_baselines_are_not_names_of_the_package():
     import sklearn_ecganon
     from sklearn_ecganon import anonymizers
 

@@ -1,4 +1,4 @@
-"""CycleGAN on beats: its nets and training, domains of people, and what passes through."""
+"""CycleGAN on beats: networks, training, domains, artifacts and errors."""
 
 from dataclasses import replace
 
@@ -37,14 +37,14 @@ def test_nets_take_images_of_any_size(shape):
     assert PatchDiscriminator(2, *shape, n_filters=4)(images).shape[:2] == (5, 1)
 
 
-def test_rows_of_a_translator_do_not_see_each_other():
+def test_rows_of_a_translator_do_not_depend_on_each_other():
     with seeded(0):
         net = UNetTranslator(1, 9, 9, n_latent=2, n_filters=4).double()
         x, z = torch.randn(6, 1, 9, 9).double(), torch.randn(6, 2).double()
     torch.testing.assert_close(net(x[2:3], z[2:3]), net(x, z)[2:3])
 
 
-def test_the_draw_reaches_a_translation():
+def test_the_draw_changes_a_translation():
     with seeded(0):
         net = UNetTranslator(1, 16, 16, n_latent=2, n_filters=4)
         x = torch.randn(1, 1, 16, 16)
@@ -63,9 +63,9 @@ def test_a_discriminator_scores_patches(shape, patch):
     scores = discriminator(images)
     middle = tuple(side // 2 for side in scores.shape[2:])
     scores[0, 0][middle].backward()
-    seen = images.grad[0, 0] != 0
-    assert int(seen.any(dim=0).sum()) <= patch
-    assert int(seen.any(dim=0).sum()) > patch // 2
+    receptive_field = images.grad[0, 0] != 0
+    assert int(receptive_field.any(dim=0).sum()) <= patch
+    assert int(receptive_field.any(dim=0).sum()) > patch // 2
 
 
 # training
@@ -99,7 +99,7 @@ def test_a_buffer_keeps_few_and_gives_half_of_them_back():
 
 
 @pytest.mark.parametrize("loss", [LeastSquaresLoss(), CrossEntropyLoss()])
-def test_losses_reward_what_they_should(loss):
+def test_losses_reward_the_right_scores(loss):
     low, high = torch.zeros(5, 1, 2, 2), torch.ones(5, 1, 2, 2)
     assert loss.discriminator(high, low) < loss.discriminator(low, high)
     assert loss.generator(high) < loss.generator(low)
@@ -160,11 +160,11 @@ def test_leads_are_channels(beats):
     new = model.transform(rows)
     assert new.shape == rows.shape
     assert np.isfinite(new).all()
-    # Each lead on a scale of its own; one of zeros has any.
+    # Each lead has its own scale, and a lead of zeros has an arbitrary one.
     assert np.ptp(new[:, 1]) > np.ptp(new[:, 0]) > 0
 
 
-def test_artefacts_pass_through_and_leave_other_beats_alone(beats):
+def test_artifacts_pass_through_and_do_not_affect_other_beats(beats):
     rows = beats.beats[:60, 0].copy()
     model = CycleGANAnonymizer(**SMALL).fit(rows)
     before = model.translate(rows)
@@ -196,7 +196,7 @@ def test_artefacts_pass_through_and_leave_other_beats_alone(beats):
         ({}, np.arange(4.0).reshape(4, 1, 1), {}, "1 value in each row"),
     ],
 )
-def test_refuses_in_clear_words(parameters, X, fit, message):
+def test_errors_explain_what_is_wrong(parameters, X, fit, message):
     with pytest.raises(ValueError, match=message):
         CycleGANAnonymizer(**parameters).fit(X, **fit)
 

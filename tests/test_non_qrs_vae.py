@@ -1,4 +1,4 @@
-"""The VAE that redraws what is not QRS."""
+"""The VAE that replaces the beat outside of the QRS."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_published_layer_sizes():
     assert shapes == encoder + decoder
 
 
-def test_elbo_against_a_sum_by_hand():
+def test_elbo_against_its_formula():
     rng = np.random.default_rng(0)
     logits, mean, log_variance = rng.normal(size=(3, 4, 6))
     target = rng.random((4, 6))
@@ -50,18 +50,18 @@ def test_training_lowers_the_elbo(vae, beats):
 
 
 @pytest.mark.parametrize("region", ["pre", "all"])
-def test_qrs_is_kept_and_the_rest_is_not(beats, region):
+def test_only_the_region_changes(beats, region):
     model = NonQRSVAEAnonymizer(region=region, max_epochs=1, random_state=0).fit(beats)
     new = model.transform(beats).beats
-    kept = np.setdiff1d(np.arange(beats.n_times), model.columns_)
-    np.testing.assert_array_equal(new[..., kept], beats.beats[..., kept])
+    protected = np.setdiff1d(np.arange(beats.n_times), model.columns_)
+    np.testing.assert_array_equal(new[..., protected], beats.beats[..., protected])
     center = beats.n_times // 2
-    assert kept.min() <= center - 25
-    assert kept.max() >= center + 24
+    assert protected.min() <= center - 25
+    assert protected.max() >= center + 24
     assert (new[..., model.columns_] != beats.beats[..., model.columns_]).mean() > 0.99
 
 
-def test_no_step_where_stretches_join(vae, beats):
+def test_no_step_where_segments_join(vae, beats):
     new = vae.transform(beats).beats
     joins = np.flatnonzero(np.diff(vae.columns_) > 1)
     before, after = vae.columns_[joins] + 1, vae.columns_[joins + 1]
@@ -69,14 +69,14 @@ def test_no_step_where_stretches_join(vae, beats):
         np.testing.assert_allclose(new[..., inner], new[..., outer], atol=1e-12)
 
 
-def test_neighbouring_beats_still_meet(vae, beats):
+def test_neighboring_beats_still_join(vae, beats):
     new = vae.transform(beats).beats
     np.testing.assert_allclose(new[..., [0, -1]], beats.beats[..., [0, -1]], atol=1e-12)
 
 
 def test_beats_of_a_record_share_one_draw(vae, beats):
-    # At full strength nothing of a beat's own latent is left: scaled to their own range,
-    # all beats of a record have the same redrawn shape away from the joins.
+    # At full strength the latent contains nothing of the original beat. After scaling to unit
+    # range, all beats of a record have the same replaced shape away from the joins.
     new = vae.transform(beats[:2])
     away = vae.columns_[12 : len(vae.columns_) // 4]
     for record in (0, 1):
@@ -119,9 +119,9 @@ def test_constant_region_stays_finite():
     assert np.isfinite(model.transform(flat)).all()
 
 
-def test_own_layer_sizes_and_bad_parameters(beats):
+def test_given_layer_sizes_and_invalid_parameters(beats):
     model = NonQRSVAEAnonymizer(hidden=[16], n_latent=3, max_epochs=1).fit(beats)
     assert model.net_.module_.mean.out_features == 3
-    for bad in ({"strength": 1.5}, {"region": "post"}, {"qrs_width": 0}, {"max_epochs": 0}):
-        with pytest.raises(ValueError, match=f"{next(iter(bad))}.*must be"):
-            NonQRSVAEAnonymizer(**bad).fit(beats)
+    for invalid in ({"strength": 1.5}, {"region": "post"}, {"qrs_width": 0}, {"max_epochs": 0}):
+        with pytest.raises(ValueError, match=f"{next(iter(invalid))}.*must be"):
+            NonQRSVAEAnonymizer(**invalid).fit(beats)

@@ -34,13 +34,14 @@ def two_leads():
 
 @pytest.fixture(scope="module")
 def people():
-    """Signals of 48 people: a bump of the class, and beneath it the person's own curve."""
+    """Return signals of 48 people: the bump of a class plus the curve of a person."""
     rng = np.random.default_rng(0)
     t, y = np.arange(64), np.repeat(np.arange(48), 6)
     bump = np.exp(-(((t - 32) / 6) ** 2)) * rng.choice([-1, 1], (len(y), 1))
-    own = np.array([np.interp(t, np.linspace(0, 63, 9), rng.normal(size=9)) for _ in range(48)])
+    knots = np.linspace(0, 63, 9)
+    curves = np.array([np.interp(t, knots, rng.normal(size=9)) for _ in range(48)])
     noise = 0.02 * rng.normal(size=(len(y), 64))
-    return bump + 0.2 * own[y] + noise, y, np.sign(bump[:, 32])
+    return bump + 0.2 * curves[y] + noise, y, np.sign(bump[:, 32])
 
 
 # networks
@@ -48,24 +49,24 @@ def people():
 
 @pytest.mark.parametrize("size", [(2,), (3,), (175,), (2, 2), (1, 9), (31, 64)])
 def test_nets_take_inputs_of_any_size(size):
-    x, drawn = torch.randn(3, 2, *size).double(), torch.randn(3, 16).double()
+    x, z = torch.randn(3, 2, *size).double(), torch.randn(3, 16).double()
     flow = FlowField(size, 2, 0.1, n_filters=4, smoothing=2.0).double()
     noise = NoiseField(size, 2, 0.1, n_filters=4, smoothing=0.0).double()
-    assert flow.field(x, drawn).shape == (3, len(size), *size)
-    assert noise.field(x, drawn).shape == x.shape
-    assert noise.field(x, drawn).abs().max() <= 0.1
-    assert flow(x, drawn, torch.ones_like(x[:, :1])).shape == x.shape
-    torch.testing.assert_close(flow(x, drawn, torch.zeros_like(x[:, :1])), x)
+    assert flow.field(x, z).shape == (3, len(size), *size)
+    assert noise.field(x, z).shape == x.shape
+    assert noise.field(x, z).abs().max() <= 0.1
+    assert flow(x, z, torch.ones_like(x[:, :1])).shape == x.shape
+    torch.testing.assert_close(flow(x, z, torch.zeros_like(x[:, :1])), x)
 
 
-def test_rows_of_a_unet_do_not_see_each_other():
+def test_rows_of_a_unet_do_not_depend_on_each_other():
     with seeded(0):
         unet = FieldUNet(2, 1, 2, 4).double()
         x = torch.randn(5, 1, 13, 9).double()
     torch.testing.assert_close(unet(x[2:3]), unet(x)[2:3])
 
 
-def test_a_warp_takes_each_sample_from_where_it_points():
+def test_a_warp_samples_the_displaced_positions():
     x = torch.arange(12.0).reshape(1, 1, 3, 4).repeat(1, 2, 1, 1)
     one_down, one_along = (torch.zeros(1, 2, 3, 4) for _ in range(2))
     one_down[:, 0], one_along[:, 1] = 2 / 2, 2 / 3
@@ -80,7 +81,7 @@ def test_a_warp_takes_each_sample_from_where_it_points():
 
 
 @pytest.mark.parametrize("mu", [0.01, 0.1, 0.9])
-def test_the_wildest_field_folds_nowhere(mu):
+def test_the_largest_field_does_not_fold(mu):
     signals = np.random.default_rng(0).random((4, 300))
     field = wild(FlowFieldAnonymizer(mu=mu, **SMALL).fit(signals)).field(signals)
     assert np.abs(field).max() <= mu * 299 / 2 * (1 + 1e-6)
@@ -96,18 +97,18 @@ def test_beats_of_a_record_share_one_field(two_leads):
         model = method(**SMALL).fit(beats, y)
         field = model.field(beats)
         for record in range(len(beats)):
-            own = field[beats.record == record]
-            np.testing.assert_array_equal(own, own[:1].repeat(len(own), axis=0))
+            of_record = field[beats.record == record]
+            expected = of_record[:1].repeat(len(of_record), axis=0)
+            np.testing.assert_array_equal(of_record, expected)
         firsts = field[beats.bounds()[:-1]]
         assert (np.abs(firsts[1:] - firsts[0]).max(axis=(1, 2)) > 1e-6).all()
-    # What is added to a mean of fifty beats is what is added to each: nothing averages away.
-    added = model.transform(beats).beats - beats.beats
-    own = added[beats.record == 0]
-    np.testing.assert_allclose(own.mean(axis=0), own[0], atol=1e-12)
-    assert np.abs(own[0]).max() > 1e-4
+    # Every beat gets the same addition, so that an average does not remove it.
+    added = (model.transform(beats).beats - beats.beats)[beats.record == 0]
+    np.testing.assert_allclose(added.mean(axis=0), added[0], atol=1e-12)
+    assert np.abs(added[0]).max() > 1e-4
 
 
-def test_r_peaks_stay(two_leads):
+def test_r_peaks_do_not_move(two_leads):
     beats, y = two_leads
     model = wild(FlowFieldAnonymizer(mu=0.3, **SMALL).fit(beats, y))
     middle = beats.n_times // 2
@@ -138,7 +139,7 @@ def test_stretches_of_a_long_record_share_the_field_of_the_first(two_leads):
     np.testing.assert_allclose(fields[0], model.field(beats[0]), atol=1e-12)
 
 
-def test_a_record_without_beats_is_no_harm(two_leads):
+def test_a_record_without_beats_does_not_change_the_others(two_leads):
     beats, y = two_leads
     model = NoiseFieldAnonymizer(**SMALL).fit(beats, y)
     empty = replace(
@@ -154,7 +155,7 @@ def test_a_record_without_beats_is_no_harm(two_leads):
 # protection
 
 
-def test_protected_samples_of_beats_come_out_bit_for_bit(two_leads):
+def test_protected_samples_of_beats_do_not_change(two_leads):
     beats, y = two_leads
     n_times = beats.n_times
     around_r = np.abs(np.arange(n_times) - n_times // 2) <= 5
@@ -171,7 +172,7 @@ def test_protected_samples_of_beats_come_out_bit_for_bit(two_leads):
     np.testing.assert_array_equal(model.transform(rows)[:, around_r], rows[:, around_r])
 
 
-def test_the_edge_lies_outside_and_falls_slowly():
+def test_protection_fades_slowly_outside_of_the_mask():
     mask = np.zeros((1, 1, 30))
     mask[..., 10:14] = 1
     mask[..., 25] = 0.5
@@ -199,7 +200,7 @@ def partners(subject, record, n_rounds=30):
     return first.numpy(), second.numpy(), torch.cat([b[-1] for b in batches]).numpy()
 
 
-def test_partners_are_of_the_subject_and_of_another_record_where_there_is_one():
+def test_partners_are_other_records_of_the_subject_if_possible():
     subject = np.array([0, 0, 0, 0, 1, 1, 1, 2])
     record = np.array([0, 0, 1, 2, 3, 3, 3, 4])
     row, partner, paired = partners(subject, record)
@@ -216,7 +217,7 @@ def test_partners_are_of_the_subject_and_of_another_record_where_there_is_one():
     np.testing.assert_array_equal(paired, subject[row] != 2)
 
 
-def test_rows_of_nobody_twice_are_paired_with_themselves():
+def test_subjects_with_one_row_are_paired_with_themselves():
     row, partner, paired = partners([0, 1, 2], [0, 1, 2])
     np.testing.assert_array_equal(row, partner)
     assert paired.all()
@@ -225,29 +226,29 @@ def test_rows_of_nobody_twice_are_paired_with_themselves():
 def test_views_are_means_of_beats_of_one_record_and_class(two_leads):
     beats, _ = two_leads
     rng = np.random.default_rng(0)
-    labelled = replace(beats, labels=rng.choice(["N", "V"], len(beats.beats)))
-    model = FlowFieldAnonymizer(**SMALL).fit(labelled)
-    codes = (labelled.labels == "V").astype(int)
-    subject = np.arange(len(beats))[::-1]  # another order than that of the records
-    views = model._views(labelled, codes, subject)
+    labeled = replace(beats, labels=rng.choice(["N", "V"], len(beats.beats)))
+    model = FlowFieldAnonymizer(**SMALL).fit(labeled)
+    codes = (labeled.labels == "V").astype(int)
+    subject = np.arange(len(beats))[::-1]  # in another order than the records
+    views = model._views(labeled, codes, subject)
     expected = set()
     for record in range(len(beats)):
         for code in (0, 1):
-            own = model._scaled(beats.beats[(beats.record == record) & (codes == code)])
-            for start in range(0, len(own), 8):
-                mean = own[start : start + 8].mean(axis=0)[0, :3].round(4)
+            group = model._scaled(beats.beats[(beats.record == record) & (codes == code)])
+            for start in range(0, len(group), 8):
+                mean = group[start : start + 8].mean(axis=0)[0, :3].round(4)
                 expected.add((subject[record], code, *mean.tolist()))
-    found = {
+    means = {
         (subject, code, *row[0, :3].astype(float).round(4).tolist())
         for subject, code, row in zip(
             views["subject"], views["code"], views["rows"], strict=True
         )
     }
-    assert len(found) == len(expected) == len(views["rows"])
-    assert {f[:2] for f in found} == {e[:2] for e in expected}
+    assert len(means) == len(expected) == len(views["rows"])
+    assert {mean[:2] for mean in means} == {mean[:2] for mean in expected}
     assert (np.diff(views["subject"]) >= 0).all()
     assert (np.diff(views["record"]) >= 0).all()
-    difference = np.array(sorted(found)) - np.array(sorted(expected))
+    difference = np.array(sorted(means)) - np.array(sorted(expected))
     assert np.abs(difference).max() < 1e-3
 
 
@@ -264,13 +265,13 @@ def test_pretraining_learns_to_change_nothing(people, method):
 @pytest.mark.parametrize("n_epochs", [1, 3])
 def test_a_killed_training_resumes_bit_for_bit(people, tmp_path, method, n_epochs):
     X, y, _ = people
-    # Two of five epochs are of the first step: it is killed in either.
+    # Two of five epochs are pretraining, so the training stops in either step.
     settings = {**SMALL, "max_epochs": 5, "pretraining": 0.4}
     whole = method(**settings).fit(X, y, labels=y % 2)
-    part = method(**settings, checkpoint=tmp_path / "field.pt")
+    resumable = method(**settings, checkpoint=tmp_path / "field.pt")
     with pytest.raises(SystemExit, match="killed"):
-        clone(part).set_callbacks(Kill(n_epochs)).fit(X, y, labels=y % 2)
-    resumed = clone(part).fit(X, y, labels=y % 2)
+        clone(resumable).set_callbacks(Kill(n_epochs)).fit(X, y, labels=y % 2)
+    resumed = clone(resumable).fit(X, y, labels=y % 2)
     assert resumed.n_iter_ == 5
     for name, values in whole.history_.items():
         if name != "dur":
@@ -278,15 +279,15 @@ def test_a_killed_training_resumes_bit_for_bit(people, tmp_path, method, n_epoch
     for name, values in whole.net_.module_.state_dict().items():
         assert torch.equal(resumed.net_.module_.state_dict()[name], values)
     with pytest.raises(ValueError, match="with other parameters; remove the file"):
-        clone(part).set_params(lr=0.1).fit(X, y, labels=y % 2)
+        clone(resumable).set_params(lr=0.1).fit(X, y, labels=y % 2)
     with pytest.raises(ValueError, match="with other data"):
-        clone(part).fit(X, y, labels=y % 3)
+        clone(resumable).fit(X, y, labels=y % 3)
     with pytest.raises(ValueError, match="with other data"):
-        clone(part).set_params(protect=np.arange(64) < 9).fit(X, y, labels=y % 2)
+        clone(resumable).set_params(protect=np.arange(64) < 9).fit(X, y, labels=y % 2)
 
 
 def identified(probes, gallery, y):
-    """Return how often the most correlated row but the probe's own is of the same person."""
+    """Return the fraction of probes whose most correlated other row has the same person."""
     probes, gallery = (
         (rows - rows.mean(axis=1, keepdims=True)) / rows.std(axis=1, keepdims=True)
         for rows in (probes, gallery)
@@ -296,7 +297,7 @@ def identified(probes, gallery, y):
     return (y[similarity.argmax(axis=1)] == y).mean()
 
 
-def test_a_release_is_not_linked_to_originals_and_its_class_stays_readable(people):
+def test_a_release_is_not_linked_to_originals_and_keeps_its_class(people):
     X, y, bump = people
     known = y < 32
     noise = NoiseFieldAnonymizer(
@@ -308,8 +309,8 @@ def test_a_release_is_not_linked_to_originals_and_its_class_stays_readable(peopl
     assert identified(X, X, y) > 0.9
     # Five seeds gave 0.18 with a standard deviation of 0.06.
     assert identified(new, X, y) < 0.5
-    # The bump is 2 apart between classes, and the noise at most 0.3 of the range of 2.6. Five
-    # seeds gave 0.99 with a standard deviation of 0.01.
+    # The bumps of the classes differ by 2, and the noise is at most 0.3 of the range of 2.6.
+    # Five seeds gave 0.99 with a standard deviation of 0.01.
     assert (np.sign(new[:, 32]) == bump).mean() > 0.8
 
 
@@ -333,7 +334,7 @@ TWICE = [0, 0, 1, 1, 2, 2]
         ({"protect": lambda X: "all"}, TWICE, "protect is str"),
     ],
 )
-def test_errors_say_what_to_give(parameters, y, message):
+def test_errors_explain_what_to_give(parameters, y, message):
     with pytest.raises(ValueError, match=message):
         FlowFieldAnonymizer(**parameters).fit(BEATS, y)
 
@@ -345,8 +346,8 @@ def test_one_row_and_constant_beats_are_refused():
         FlowFieldAnonymizer().fit(np.ones((6, 20)), TWICE)
 
 
-def test_a_protected_lead_leaves_no_field(two_leads):
-    # Leads share a field: originals must not come out as if they had been changed.
+def test_a_protected_lead_is_refused(two_leads):
+    # Leads share a field, so the originals would be released unchanged.
     mask = np.zeros(two_leads[0].beats.shape[1:], dtype=bool)
     mask[0] = True
     with pytest.raises(ValueError, match="covers everything of X"):
@@ -362,5 +363,5 @@ def test_the_degree_is_that_of_the_training(people, degree):
     before = model.field(X)
     model.set_params(**degree)
     np.testing.assert_array_equal(model.field(X), before)
-    # As an attacker's own copy has it, and whoever loads it.
+    # A loaded copy has the same field.
     np.testing.assert_allclose(pickle.loads(pickle.dumps(model)).field(X), before)

@@ -1,4 +1,4 @@
-"""Estimators that take the person out of the beats: one method a file, one line here."""
+"""Anonymizers, which remove identity from beats."""
 
 from sklearn_ecganon.anonymizers._cyclegan import CycleGANAnonymizer as CycleGANAnonymizer
 from sklearn_ecganon.anonymizers._gan_image import GANImageAnonymizer as GANImageAnonymizer
@@ -20,5 +20,5 @@ from sklearn_ecganon.anonymizers.baselines import LowPassAnonymizer as LowPassAn
 from sklearn_ecganon.anonymizers.baselines import NoiseAnonymizer as NoiseAnonymizer
 from sklearn_ecganon.anonymizers.baselines import TimeWarpAnonymizer as TimeWarpAnonymizer
 
-# The imports above are the list of public names.
+# The imports above define the public names.
 __all__ = sorted(name for name, value in vars().items() if isinstance(value, type))

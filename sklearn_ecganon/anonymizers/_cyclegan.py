@@ -1,4 +1,4 @@
-"""Beats translated from one group of people to another, and back."""
+"""Translation of beats from one group of people to another, and back."""
 
 from __future__ import annotations
 
@@ -43,37 +43,37 @@ NOT_TRAINED = ("strength", "direction", "checkpoint", "device")
 class CycleGANAnonymizer(NetStateMixin, BaseAnonymizer):
     """Translate beats from one group of people to another, one to one.
 
-    Two U-Nets are trained on unpaired examples: one makes A look like B, the other B like
-    A, and each undoes the other.
+    Two U-Nets are trained on unpaired examples. One translates A to B, the other translates
+    B to A, and each inverts the other.
 
-    What a translation hides must be measured, not assumed: it is trained so that the
-    original can be recovered, see the Notes.
+    Measure what a translation hides: it is trained so that the original can be recovered,
+    see the Notes.
 
     Parameters
     ----------
     strength : float, default=1.0
-        Between the input (0, bit for bit) and its translation (1).
+        Weight of the translation. 0 returns the input bit for bit; 1 is the translation.
     direction : {"a-to-b", "b-to-a"}, default="a-to-b"
         The direction of `transform`. It may be changed after `fit`.
     adversarial : {"least-squares", "cross-entropy"}, default="least-squares"
         Loss of the discriminators, and of the translators against them.
     cycle : float, default=10.0
-        Weight of the round-trip error, beside the adversarial loss.
+        Weight of the round-trip error, relative to the adversarial loss.
     identity : float, default=0.5
-        Weight of the error on input that already is of the target domain, as a fraction of
-        `cycle`.
+        Weight of the error on input that already belongs to the target domain, as a
+        fraction of `cycle`.
     n_latent : int, default=4
-        Length of the secret draw of a record on which its translation depends.
+        Length of the secret draw of each record, on which its translation depends.
     n_filters : int, default=16
         Channels of the convolutions at full size.
     buffer_size : int, default=50
-        Translated images that a discriminator is shown again.
+        Number of translated images that are kept to train the discriminator again.
     max_epochs : int, default=50
-        Epochs. Over the second half of them the learning rates fall to 0.
+        Number of epochs. The learning rates fall to 0 over the second half.
     epoch_size : int, default=1600
         Pairs drawn in an epoch, or as many as the larger domain has.
     batch_size : int, default=8
-        Pairs of a step.
+        Number of pairs in each step.
     lr, discriminator_lr : float, default=0.0002 and 0.0002
         Learning rates of Adam.
     checkpoint : str or path, default=None
@@ -227,9 +227,9 @@ class CycleGANAnonymizer(NetStateMixin, BaseAnonymizer):
         labels : array-like, optional
             Clinical classes; not used here.
         domain : array-like of shape (n_records,), optional
-            Domain of each record (row): two different values, of which the first in sorting
-            order is A. By default the input is split by `y`, and if that is not known
-            either, into two halves.
+            Domain of each record (row): two different values, of which the first in sorted
+            order is A. By default the input is split by `y`, or into two halves if `y` is
+            None.
 
         Returns
         -------
@@ -239,10 +239,10 @@ class CycleGANAnonymizer(NetStateMixin, BaseAnonymizer):
         Raises
         ------
         ValueError
-            If X does not hold finite real beats, if there are not two domains with
-            something to learn from in each, or if the training diverges.
+            If X does not hold finite real beats, if there are not two domains with beats
+            that vary, or if the training diverges.
         """
-        # The `fit` of the base class knows of no domains.
+        # The `fit` of the base class does not accept domains.
         self._domain = domain
         try:
             return super().fit(X, y, labels)
@@ -253,19 +253,19 @@ class CycleGANAnonymizer(NetStateMixin, BaseAnonymizer):
     def translate(
         self, X: BeatSet | ArrayLike, direction: str | None = None
     ) -> BeatSet | NDArray:
-        """Translate at full strength, and without the secret draw.
+        """Translate at full strength without the secret draw.
 
         Parameters
         ----------
         X : BeatSet or array-like
             Beats as in `fit`.
         direction : {"a-to-b", "b-to-a"}, optional
-            By default the parameter of that name.
+            Direction of the translation; by default the parameter of that name.
 
         Returns
         -------
         X_new : BeatSet or ndarray
-            The input, translated: same shape, same dtype.
+            The translated beats, with the shape and the dtype of the input.
         """
         return self._apply(X, self.direction if direction is None else direction)
 
@@ -280,8 +280,9 @@ class CycleGANAnonymizer(NetStateMixin, BaseAnonymizer):
         Returns
         -------
         X_back : BeatSet or ndarray
-            The input after the round trip: same shape, same dtype. Its distance from X shows
-            how much of the original the holder of the model recovers from a release.
+            The beats after the round trip, with the shape and the dtype of the input. Their
+            distance from X shows how much of the original the owner of the model recovers
+            from a release.
         """
         back = DIRECTIONS[self.direction == DIRECTIONS[0]]
         return self._apply(X, self.direction, back)

@@ -1,4 +1,4 @@
-"""Replace what is not QRS by what a variational autoencoder draws."""
+"""Replacement of the beat outside of the QRS by samples of a variational autoencoder."""
 
 from __future__ import annotations
 
@@ -27,45 +27,45 @@ from sklearn_ecganon.training import (
     train,
 )
 
-# Layer widths and latent size as shares of the region: 40, 40, 30, 30 and 5 of 50 samples.
-HIDDEN_SHARES = (0.8, 0.8, 0.6, 0.6)
-LATENT_SHARE = 0.1
-# How long a replaced stretch takes to leave the value of the sample it joins.
+# Layer widths and latent size as fractions of the region's length. The publication has 40,
+# 40, 30, 30 and 5 for 50 samples.
+HIDDEN_FRACTIONS = (0.8, 0.8, 0.6, 0.6)
+LATENT_FRACTION = 0.1
+# Duration over which a replaced segment departs from the sample that it joins.
 JOIN_MS = 40.0
 
 
 class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
-    """Keep the QRS complex and let a VAE redraw the rest of the beat.
+    """Keep the QRS complex and replace the rest of the beat by samples of a VAE.
 
-    A variational autoencoder learns the part of the beat outside the QRS. `transform`
-    moves its latent towards a draw that all beats of one record share, decodes, and joins
-    the result to the untouched QRS. The QRS alone tells people apart: on MIT-BIH an
-    attacker who retrains on anonymized beats recognises nearly everybody. This class is
-    here as the published starting point and the baseline to beat, not as a protection;
-    ``ecganon demo`` prints the figures.
+    A variational autoencoder (VAE) learns the beat outside of the QRS. `transform` moves
+    its latent towards a draw that all beats of one record share, decodes the latent, and
+    joins the result to the unchanged QRS. The QRS alone identifies people: on MIT-BIH
+    attackers who retrain on anonymized beats recognize nearly everybody. This class is the
+    published baseline, not a protection; ``ecganon demo`` prints the figures.
 
     Parameters
     ----------
     strength : float, default=1.0
-        Share of the latent's variance that is drawn afresh. 0 returns the input bit for
-        bit; 1 keeps nothing of the original region but its minimum, its maximum and the
-        level at the beat's two ends.
+        Fraction of the variance of the latent that is drawn. 0 returns the input bit for
+        bit. 1 keeps nothing of the original region except its minimum, its maximum and the
+        values at both ends of the beat.
     region : {"all", "pre"}, default="all"
-        What is replaced: everything but the QRS, or, as published, the `pre_width` before
-        it (the T wave then stays).
+        Region to replace: everything except the QRS, or, as published, only the `pre_width`
+        before the QRS, which keeps the T wave.
     qrs_width : float, default=200.0
-        Protected stretch around the R peak, in ms. In beats shorter than twice that, half
-        of the beat.
+        Length of the protected segment around the R peak, in ms; at most half of the beat.
     pre_width : float, default=200.0
         Length of the region ``"pre"``, in ms.
     sampling_rate : float, default=250.0
         Sampling rate of array input in Hz. A BeatSet has its own.
     hidden : sequence of int, optional
         Widths of the encoder's layers, mirrored in the decoder. By default 0.8, 0.8, 0.6
-        and 0.6 of the region's length: the published 40, 40, 30, 30 for 50 samples.
+        and 0.6 of the region's length, which are the published 40, 40, 30 and 30 for 50
+        samples.
     n_latent : int, optional
-        Size of the latent; by default a tenth of the region's length (published: 5), but
-        at least 2.
+        Size of the latent. By default a tenth of the region's length (published: 5), but at
+        least 2.
     max_epochs : int, default=50
         Passes over the training beats.
     batch_size : int, default=64
@@ -75,8 +75,8 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
-        Seeds training, and makes the salt. A salt that comes from a number can be drawn
-        again by anyone who guesses the number: leave None for a release.
+        Seeds training and the salt. A salt that comes from a number can be drawn again by
+        anyone who guesses the number: leave None for a release.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
     n_iter_ : int
         Number of epochs.
     columns_ : ndarray of int
-        Samples of a beat that are replaced.
+        Columns of a beat that are replaced.
     salt_ : ndarray of uint8 of shape (16,)
         Secret that keys the draws.
     device_ : str
@@ -110,19 +110,20 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
 
     Deviations:
 
-    - The loss is the negative ELBO; the published run's loss left the divergence out.
-    - The replaced stretch stays where it was; the published run put one generated stretch
-      in three times, which moved the R peak.
-    - The region is scaled to [0, 1] by its own minimum and maximum, which are restored
-      afterwards (they carry some identity), instead of by those of the whole data set.
-    - Where replaced and kept samples meet, the replaced ones approach the kept value over
-      40 ms (a raised cosine), so that there is no step. The first and the last sample of a
-      beat keep the original's level, so that neighbouring beats still meet.
-    - All beats of a record share one draw; independent draws average out over 50 beats.
-    - `strength` interpolates: the latent is ``sqrt(1 - strength)`` of the encoder's mean
-      plus ``sqrt(strength)`` of the draw, and ``1 - strength`` of what the autoencoder
-      fails to reconstruct is added back, so that small strengths change little.
-    - Region, rate, number of leads and layer sizes are free.
+    - The loss is the negative ELBO. The loss of the published run omitted the divergence.
+    - The replaced segment keeps its position. The published run inserted one generated
+      segment three times, which moved the R peak.
+    - The region is scaled to [0, 1] by its minimum and maximum instead of those of the
+      whole data set. They are restored afterwards and carry some identity.
+    - Replaced samples approach the adjacent original sample over 40 ms (a raised cosine),
+      so that there is no step. The first and the last sample of a beat keep their original
+      values, so that neighboring beats still join.
+    - All beats of a record share one draw, because independent draws average out over 50
+      beats.
+    - `strength` interpolates. The latent is ``sqrt(1 - strength)`` of the encoder's mean
+      plus ``sqrt(strength)`` of the draw. ``1 - strength`` of the reconstruction error is
+      added back, so that small strengths change little.
+    - Region, rate, number of leads and layer sizes can be chosen.
 
     Examples
     --------
@@ -189,7 +190,7 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         length = len(self.columns_)
         hidden = self.hidden
         if hidden is None:
-            hidden = [max(round(share * length), 2) for share in HIDDEN_SHARES]
+            hidden = [max(round(fraction * length), 2) for fraction in HIDDEN_FRACTIONS]
         net = NeuralNet(
             VAE,
             module__n_inputs=self.n_leads_ * length,
@@ -206,7 +207,7 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         return net.initialize()
 
     def _latent_size(self) -> int:
-        return self.n_latent or max(round(LATENT_SHARE * len(self.columns_)), 2)
+        return self.n_latent or max(round(LATENT_FRACTION * len(self.columns_)), 2)
 
     def _region_columns(self) -> NDArray[np.intp]:
         center, per_ms = self.n_times_ // 2, self.sampling_rate_ / 1000.0
@@ -221,7 +222,7 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         region = values[:, :, self.columns_]
         rows, low, span = _to_unit_range(region)
         latents = draws.for_records(self._latent_size())[beats.record]
-        # In float64 a row's answer does not depend on the batch it came in.
+        # In float64 the result of a row does not depend on its batch.
         vae = in_float64(self.net_.module_)
         with torch.no_grad(), single_thread():
             x = torch.from_numpy(rows.reshape(len(rows), -1)).to(self.device_)
@@ -235,22 +236,22 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         return beats.with_beats(values)
 
     def _join(self, values: NDArray, original: NDArray) -> None:
-        """Bend the ends of the replaced stretches to the samples they must meet."""
+        """Adjust the ends of the replaced segments to the samples that they join."""
         n_ramp = max(round(JOIN_MS * self.sampling_rate_ / 1000.0), 1)
-        for stretch in np.split(self.columns_, np.flatnonzero(np.diff(self.columns_) > 1) + 1):
-            length = min(n_ramp, -(-len(stretch) // 2))
+        for segment in np.split(self.columns_, np.flatnonzero(np.diff(self.columns_) > 1) + 1):
+            length = min(n_ramp, -(-len(segment) // 2))
             ramp = 0.5 + 0.5 * np.cos(np.pi * np.arange(length) / length)
-            first, last = stretch[0], stretch[-1]
-            ends = ((last, last + 1, stretch[::-1]), (first, first - 1, stretch))
+            first, last = segment[0], segment[-1]
+            ends = ((last, last + 1, segment[::-1]), (first, first - 1, segment))
             for inner, beside, inwards in ends:
                 target = original[:, :, inner]
                 if 0 <= beside < self.n_times_:
-                    # At strength 1 the last replaced sample meets the kept one; the
-                    # original's own step returns with the original.
+                    # At strength 1 the last replaced sample equals the adjacent original
+                    # one. Below 1 the step of the original returns in proportion.
                     step = original[:, :, beside] - target
                     target = target + self.strength * step
-                # Else the beat ends here, and the neighbour's window begins: the
-                # original's level at this moment is what both have in common.
+                # At the end of the beat, the window of the neighboring beat begins. Both
+                # share the original value at this moment, which is therefore the target.
                 gap = (target - values[:, :, inner])[:, :, np.newaxis]
                 values[:, :, inwards[:length]] += gap * ramp
 

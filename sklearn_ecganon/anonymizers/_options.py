@@ -1,4 +1,4 @@
-"""Constraints of the parameters that methods with a network have in common."""
+"""Constraints of the parameters that all methods with a network share."""
 
 from __future__ import annotations
 

@@ -40,21 +40,21 @@ from sklearn_ecganon.training import (
     without_adversary,
 )
 
-# Beats of one record and class whose mean the nets learn from as one row.
+# Number of beats of one record and class whose mean is one training row.
 BEATS_PER_VIEW = 8
 
 
 class BasePerturbation(NetStateMixin, BaseAnonymizer):
-    """A field for each record, predicted by a U-Net that is trained against a verifier.
+    """Base class of methods in which a U-Net, trained against a verifier, predicts a field.
 
     A method writes ``__init__`` and
 
     ``_module()``
-        The class of the generator, and the parameters that only it has.
+        Return the class of the generator, and its specific parameters.
     ``_units()``
-        The factor that turns the field of the net into that of `field`.
+        Return the factor that converts the field of the net to that of `field`.
     ``_edge()``
-        The length in samples over which a field fades around what is protected.
+        Return the length in samples over which a field fades around protected samples.
     """
 
     _parameter_constraints: dict = {
@@ -105,7 +105,7 @@ class BasePerturbation(NetStateMixin, BaseAnonymizer):
     def field(self, X: BeatSet | ArrayLike) -> NDArray[np.float64]:
         """Return the field that `transform` applies to each beat.
 
-        It includes strength and protection; it is 0 where a sample is protected.
+        The field includes strength and protection, and is 0 where a sample is protected.
 
         Parameters
         ----------
@@ -115,8 +115,8 @@ class BasePerturbation(NetStateMixin, BaseAnonymizer):
         Returns
         -------
         field : ndarray of shape (n_beats, n_components, n_times)
-            Of a flow, one component: the displacement in samples. Of noise: the value added
-            to each lead, in mV.
+            For a flow field there is one component, the displacement in samples. For a
+            noise field the components are the values added to each lead, in mV.
         """
         check_is_fitted(self)
         beats = self._validated(X)
@@ -170,7 +170,7 @@ class BasePerturbation(NetStateMixin, BaseAnonymizer):
     def _views(
         self, beats: BeatSet, codes: NDArray[np.intp], subject: NDArray[np.intp]
     ) -> dict[str, NDArray]:
-        """Return what the nets learn from: means of up to 8 beats of a record and class."""
+        """Return the training data: means of up to 8 beats of a record and class."""
         of_subject = subject[beats.record]
         order = np.lexsort((codes, beats.record, of_subject))
         group = np.column_stack([beats.record, codes])[order]
@@ -208,7 +208,7 @@ class BasePerturbation(NetStateMixin, BaseAnonymizer):
         return beats.with_beats(np.where(mask == 1, beats.beats, new))
 
     def _protection(self, beats: BeatSet) -> NDArray[np.float64]:
-        """Return how much of each sample is protected."""
+        """Return the protection of each sample, from 0 to 1."""
         return protection_of(self.protect, beats, flat=fitted_on_rows(self))
 
     def _fields(
@@ -226,7 +226,7 @@ class BasePerturbation(NetStateMixin, BaseAnonymizer):
             yield rows, self.strength * free * field[place]
 
     def _settle(self, first: BeatSet, draws: Draws) -> NDArray[np.float64]:
-        """Return the mean beat of each record, which the field of the record is made for.
+        """Return the mean beat of each record, from which its field is predicted.
 
         All beats of a record share one field, so that averaging them does not remove it.
         """
@@ -237,5 +237,5 @@ class BasePerturbation(NetStateMixin, BaseAnonymizer):
         return means
 
     def _scaled(self, values: NDArray) -> NDArray[np.float64]:
-        """Return beats (n_rows, n_leads, n_times) for the nets."""
+        """Return beats (n_rows, n_leads, n_times) scaled for the nets."""
         return (values.astype(np.float64) - self.low_) / self.range_

@@ -1,4 +1,4 @@
-"""Warp each record in time by a field that is learned against a verifier of people."""
+"""Time warps by a field that is learned against a verifier of people."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from sklearn_ecganon.training import EDGE
 
 
 class FlowFieldAnonymizer(BasePerturbation):
-    """Warp each record in time by a smooth displacement that confuses a verifier of people.
+    """Warp each record in time by a smooth field that confuses a verifier of people.
 
-    A U-Net predicts a displacement for every sample, at most `mu` of half a window. It
-    learns against a Siamese net that decides whether two recordings are of one person, and
-    together with a classifier of the diagnosis; both continue to learn.
+    A U-Net predicts a displacement for every sample, at most `mu` of half a window. It is
+    trained against a Siamese net that decides whether two recordings show the same person,
+    and together with a classifier of the diagnosis. Both continue to learn during training.
 
     Parameters
     ----------
     strength : float, default=1.0
-        Scales `mu`. 0 returns the input bit for bit.
+        Factor by which `mu` is multiplied. 0 returns the input bit for bit.
     mu : float, default=0.1
-        Deformation degree: bound of the displacement, as a fraction of half a window. 0.1
-        is 5 % of the window.
+        Deformation degree: largest displacement, as a fraction of half a window. 0.1 is 5 %
+        of the window.
     smoothing : float, default=2.0
         Standard deviation in samples of the Gaussian that smooths the displacement. It is
         widened until no field can fold.
     protect : None, array-like, callable, or object with ``predict``, default=None
-        What must not be changed, in `fit` as well as in `transform`. A mask of booleans, or
-        of weights in [0, 1] where 1 is protected and a lower weight reduces the change: of
-        shape (n_times,) for all beats alike, or of the shape of X.
-        A callable, or the ``predict`` of a :class:`~sklearn_ecganon.regions.QRSRegion`, gets
-        X and returns such a mask. Where the mask is 1 the output is
-        the input bit for bit, and the edge lies outside of it. Put an estimator into
-        :class:`sklearn.frozen.FrozenEstimator` where this one is cloned.
+        Samples that must not change, in `fit` as well as in `transform`. A mask of
+        booleans, or of weights in [0, 1] where 1 is protected and a lower weight reduces
+        the change: of shape (n_times,) for all beats alike, or of the shape of X. A
+        callable, or the ``predict`` of a :class:`~sklearn_ecganon.regions.QRSRegion`, gets
+        X and returns such a mask. Where the mask is 1 the output equals the input bit for
+        bit, and the transition lies outside of it. Wrap an estimator in
+        :class:`sklearn.frozen.FrozenEstimator` if this anonymizer is cloned.
     n_filters : int, default=8
         Channels of the U-Net at full size, and of the first stage of verifier and
         classifier.
@@ -54,7 +54,8 @@ class FlowFieldAnonymizer(BasePerturbation):
         ``-log(1 - p)`` for the probability `p` of the verifier that a release and another
         original are of one subject.
     batch_size : int, default=64
-        Rows of a step. Each has a partner of its subject; those of all others are impostors.
+        Number of rows in each step. Each row has a partner of its subject; the partners of
+        other rows are impostors.
     lr : float, default=0.001
         Learning rate of Adam for the U-Net.
     auxiliary_lr : float, default=0.001
@@ -72,7 +73,7 @@ class FlowFieldAnonymizer(BasePerturbation):
     Attributes
     ----------
     net_ : skorch.NeuralNet
-        The fitted U-Net; verifier and classifier are not kept.
+        The fitted U-Net. Verifier and classifier are discarded.
     history_ : dict of str to ndarray of shape (n_epochs,)
         Means over an epoch: ``identity_error``, mean squared change, of X scaled to [0, 1];
         ``verification_loss``; ``verifier_loss`` of the verifier that is trained alongside,
@@ -95,40 +96,40 @@ class FlowFieldAnonymizer(BasePerturbation):
 
     See Also
     --------
-    NoiseFieldAnonymizer : Adds a field instead.
+    NoiseFieldAnonymizer : Adds a field instead of warping time.
     sklearn_ecganon.images.FlowFieldPerturbation : The same for images.
     ReidentificationScorer : Measures what an attacker still recognizes.
 
     Notes
     -----
-    **What is random.** The published net is deterministic. Here the input of the net also
-    has a coarse field of 16 normal numbers, keyed by the salt and the content of the
-    record; the net learns how far to follow them. Given model and salt, nothing is random.
+    **Random draws.** The published net is deterministic. Here the input of the net also
+    contains a coarse field of 16 normal numbers, keyed by the salt and the content of the
+    record, and the net learns how to use them. Given model and salt, nothing is random.
 
     **The unit is the record.** For a BeatSet the field is predicted once, from the mean
     beat of the record, and all its beats share it: averaging many beats of a release does not
     remove it. Each row of an array is a record.
 
-    **Pairs.** `y` holds the subjects. A genuine pair is of two records of one subject; where
-    there is only one, of two groups of its beats. Without `y` each record counts as a
-    subject, and a row of an array has only itself as a partner, which the verifier sees
-    shifted and with another baseline. `labels` train the classifier; without them, or with a
-    single class, there is none. The nets learn from means of up to 8 beats of a record and
+    **Pairs.** `y` holds the subjects. A genuine pair consists of two records of one subject
+    or, if there is only one, of two groups of its beats. Without `y` each record counts as
+    a subject, and the partner of a row of an array is the same row, shifted and with
+    another baseline. `labels` train the classifier; without labels, or with a single class,
+    there is no classifier. The nets learn from means of up to 8 beats of a record and
     class.
 
-    **The R peak stays.** The displacement of a beat is 0 at column ``n_times // 2``, so that
-    R peaks remain where a BeatSet says. Otherwise the U-Net would learn to shift the whole
-    beat, which does not impede an attacker who aligns beats.
+    **The R peak does not move.** The displacement of a beat is 0 at column ``n_times // 2``,
+    so that the R peaks of a BeatSet remain valid. Otherwise the U-Net would learn to
+    shift the whole beat, which does not impede an attacker who aligns beats.
 
-    **No folds.** The slope of a smoothed displacement is at most
-    ``sqrt(2 / pi) * mu * side / (2 * smoothing)`` along an axis. The smoothing, and the
-    edge of protected regions, are wide enough to keep the sum over the axes below 1: the
-    Jacobian of the deformation is positive, whatever the net predicts. (Weights are
-    softened to that end as well.)
+    **No folds.** The slope of a smoothed displacement is at most ``sqrt(2 / pi) * mu * side
+    / (2 * smoothing)`` along an axis. The smoothing, and the transition around protected
+    regions, are wide enough to keep the sum over the axes below 1, so that the Jacobian of
+    the deformation is positive for every prediction. Protection weights are smoothed for
+    the same reason.
 
     Source: PriCheXy-Net [1]_, for images. Deviations:
 
-    - Signals with one warp for all leads, and protected regions.
+    - The input is signals, with one warp for all leads and with protected regions.
     - The Gaussian smooths the displacement, never the grid. Zero-padded smoothing of the
       grid itself moves its ends, however small `mu` is.
     - The draw is an additional input, and no normalization is over a batch.

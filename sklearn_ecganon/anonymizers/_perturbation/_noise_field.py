@@ -1,4 +1,4 @@
-"""Add a field to each record that is learned against a verifier of people."""
+"""Additive fields that are learned against a verifier of people."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ class NoiseFieldAnonymizer(BasePerturbation):
     Parameters
     ----------
     strength : float, default=1.0
-        Scales `noise_degree`. 0 returns the input bit for bit.
+        Factor by which `noise_degree` is multiplied. 0 returns the input bit for bit.
     noise_degree : float, default=0.1
-        Bound of what is added, as a fraction of the range `range_` of the values seen in
+        Largest added value, as a fraction of the range `range_` of the values seen in
         `fit`.
     smoothing : float, optional
         Standard deviation in samples of a Gaussian that smooths the field; 0 is none. By
         default 2 % of the window.
     protect : None, array-like, callable, or object with ``predict``, default=None
-        What must not be changed, in `fit` as well as in `transform`. A mask of booleans, or
-        of weights in [0, 1] where 1 is protected and a lower weight reduces the change: of
-        shape (n_times,) for all beats alike, or of the shape of X.
-        A callable, or the ``predict`` of a :class:`~sklearn_ecganon.regions.QRSRegion`, gets
-        X and returns such a mask. Where the mask is 1 the output is
-        the input bit for bit, and the edge lies outside of it. Put an estimator into
-        :class:`sklearn.frozen.FrozenEstimator` where this one is cloned.
+        Samples that must not change, in `fit` as well as in `transform`. A mask of
+        booleans, or of weights in [0, 1] where 1 is protected and a lower weight reduces
+        the change: of shape (n_times,) for all beats alike, or of the shape of X. A
+        callable, or the ``predict`` of a :class:`~sklearn_ecganon.regions.QRSRegion`, gets
+        X and returns such a mask. Where the mask is 1 the output equals the input bit for
+        bit, and the transition lies outside of it. Wrap an estimator in
+        :class:`sklearn.frozen.FrozenEstimator` if this anonymizer is cloned.
     n_filters : int, default=8
         Channels of the U-Net at full size, and of the first stage of verifier and
         classifier.
@@ -55,7 +55,8 @@ class NoiseFieldAnonymizer(BasePerturbation):
         ``-log(1 - p)`` for the probability `p` of the verifier that a release and another
         original are of one subject.
     batch_size : int, default=64
-        Rows of a step. Each has a partner of its subject; those of all others are impostors.
+        Number of rows in each step. Each row has a partner of its subject; the partners of
+        other rows are impostors.
     lr : float, default=0.001
         Learning rate of Adam for the U-Net.
     auxiliary_lr : float, default=0.001
@@ -73,7 +74,7 @@ class NoiseFieldAnonymizer(BasePerturbation):
     Attributes
     ----------
     net_ : skorch.NeuralNet
-        The fitted U-Net; verifier and classifier are not kept.
+        The fitted U-Net. Verifier and classifier are discarded.
     history_ : dict of str to ndarray of shape (n_epochs,)
         Means over an epoch: ``identity_error``, mean squared change, of X scaled to [0, 1];
         ``verification_loss``; ``verifier_loss`` of the verifier that is trained alongside,
@@ -96,26 +97,26 @@ class NoiseFieldAnonymizer(BasePerturbation):
 
     See Also
     --------
-    FlowFieldAnonymizer : Warps time instead.
+    FlowFieldAnonymizer : Warps time instead of adding a field.
     sklearn_ecganon.images.NoiseFieldPerturbation : The same for images.
     NoiseAnonymizer : Adds noise that is not learned.
     ReidentificationScorer : Measures what an attacker still recognizes.
 
     Notes
     -----
-    **What is random.** The published net is deterministic. Here the input of the net also
-    has a coarse field of 16 normal numbers, keyed by the salt and the content of the
-    record; the net learns how far to follow them. Given model and salt, nothing is random.
+    **Random draws.** The published net is deterministic. Here the input of the net also
+    contains a coarse field of 16 normal numbers, keyed by the salt and the content of the
+    record, and the net learns how to use them. Given model and salt, nothing is random.
 
     **The unit is the record.** For a BeatSet the field is predicted once, from the mean
     beat of the record, and all its beats share it: averaging many beats of a release does not
     remove it. Each row of an array is a record.
 
-    **Pairs.** `y` holds the subjects. A genuine pair is of two records of one subject; where
-    there is only one, of two groups of its beats. Without `y` each record counts as a
-    subject, and a row of an array has only itself as a partner, which the verifier sees
-    shifted and with another baseline. `labels` train the classifier; without them, or with a
-    single class, there is none. The nets learn from means of up to 8 beats of a record and
+    **Pairs.** `y` holds the subjects. A genuine pair consists of two records of one subject
+    or, if there is only one, of two groups of its beats. Without `y` each record counts as
+    a subject, and the partner of a row of an array is the same row, shifted and with
+    another baseline. `labels` train the classifier; without labels, or with a single class,
+    there is no classifier. The nets learn from means of up to 8 beats of a record and
     class.
 
     **Measured.** The strongest retrained attacker on ECG-ID still identifies 22 % of

@@ -1,4 +1,4 @@
-"""The samples of beats that a perturbation leaves unchanged."""
+"""Protection of samples, which a perturbation leaves unchanged."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from sklearn_ecganon.training import check_protection, refuse_full_protection
 
 
 def protection_of(protect: Any, beats: BeatSet, *, flat: bool) -> NDArray[np.float64]:
-    """Return how much of each sample is protected, from 0 (free) to 1 (unchanged).
+    """Return the protection of each sample, from 0 (free) to 1 (unchanged).
 
     Parameters
     ----------
     protect : None, array-like, callable, or object with ``predict``
-        The parameter of the anonymizer.
+        The parameter `protect` of the anonymizer.
     beats : BeatSet
-        The beats that it is about.
+        The beats to protect.
     flat : bool
-        Whether `beats` came as a two-dimensional array.
+        Whether the user passed a two-dimensional array.
 
     Returns
     -------
     protection : ndarray of shape (n_beats or 1, n_leads, n_times)
-        One row where all beats are protected alike.
+        A single row if the protection of all beats is the same.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def protection_of(protect: Any, beats: BeatSet, *, flat: bool) -> NDArray[np.flo
         mask = mask.reshape(1, -1, n_times)
     else:
         raise ValueError(
-            f"protect gives a mask of shape {mask.shape}; give {(n_times,)} for all alike, or "
+            f"protect has a mask of shape {mask.shape}; give {(n_times,)} for all beats, or "
             f"{(n_beats, *row)}, the shape of X."
         )
     mask = np.broadcast_to(mask, (len(mask), n_leads, n_times))

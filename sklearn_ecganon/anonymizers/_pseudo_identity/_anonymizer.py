@@ -1,4 +1,4 @@
-"""Give each record the handwriting of another heart."""
+"""Resynthesis of records under random synthetic identities."""
 
 from __future__ import annotations
 
@@ -119,53 +119,56 @@ class Hand(NamedTuple):
 
 
 class PseudoIdentityAnonymizer(SourcesMixin, NetStateMixin, BaseAnonymizer):
-    """Write each record anew in the handwriting of a heart that does not exist.
+    """Resynthesize each record under a random synthetic identity, within a contract.
 
-    A variational autoencoder turns beats of any leads into a latent. In it, the mean of a
-    record's beats of one class (its norm) is who the heart is, and what a beat deviates
-    from it is what happens. Norms, deviations, the sizes of leads, noise, wander and
-    levels are described by their moments over many records. `transform` draws all of them
-    for each record, and at strength 1 takes nothing of the signal but what the contract
-    keeps: the class of each beat, when it came, and intervals or their categories. The frame
-    of a record stays: its name, length, gaps, leads and rate.
+    A variational autoencoder maps beats of any leads to latents. The mean latent of a
+    record's beats of one class is the centroid, which describes the identity. The
+    differences of single beats from it are the within-record residuals. The model stores
+    the moments of centroids, residuals, lead amplitudes, noise, wander and baselines over
+    many records. `transform` draws all of them for each record. At strength 1 it uses
+    nothing of the signal except the information that the contract preserves: the class and
+    the time of each beat, and intervals or their categories. The name, length, gaps, leads
+    and sampling rate of a record do not change.
 
     Parameters
     ----------
     strength : float, default=1.0
-        0 returns the input bit for bit. In between, latents, intervals, rhythm and sizes
-        move from the record's to the pseudo-identity's, and what the autoencoder does not
-        reconstruct fades out.
+        0 returns the input bit for bit. Between 0 and 1, latents, intervals, rhythm and
+        amplitudes move from those of the record to those of the pseudo-identity, and the
+        reconstruction error of the autoencoder fades out.
     contract : {"diagnostic", "measurement"}, default="diagnostic"
-        What survives. ``"diagnostic"``: beat classes in order, rate zone, irregularity,
-        and the categories of QRS width, PR, QTc and ST; R peaks, numbers and the count of
-        beats are the pseudo-identity's. ``"measurement"``: the R peaks bit for bit, and
-        the record's median QRS duration, QT, PR and ST within
-        `sklearn_ecganon.contracts.TOLERANCES`. What is kept identifies: see the floor of
-        each contract in the user guide.
+        Clinical information to preserve. ``"diagnostic"`` preserves the order of beat
+        classes, the rate zone, irregularity, and the categories of QRS width, PR, QTc and
+        ST; R peaks, intervals and the number of beats are those of the pseudo-identity.
+        ``"measurement"`` preserves the R peaks bit for bit, and the record's median QRS
+        duration, QT, PR and ST within `sklearn_ecganon.contracts.TOLERANCES`. Preserved
+        information identifies people: see the floor of each contract in the user guide.
     identity : {"per_record"} or callable, default="per_record"
-        Each record has a pseudo-identity of its own, or, with a function from a record's
-        name to a key, one for each key: ``lambda name: name.split("/")[0]`` keeps one
-        pseudonym a person where folders are persons. A key has one heart, also where another
-        would keep the categories of a record better. Whoever holds several such records
-        sees that they belong together, and one of them named names all.
+        Each record gets its own pseudo-identity by default. A function from a record's name
+        to a key gives all records of one key the same pseudo-identity: ``lambda name:
+        name.split("/")[0]`` uses one for each person if folders are persons. A key has only
+        one synthetic identity, even if another would preserve the categories of a record
+        better. Anyone can see that such records belong together, and identifying one of
+        them identifies all.
     sampling_rate : float, default=250.0
-        Rate of array input in Hz. A BeatSet brings its own.
+        Sampling rate of array input in Hz. A BeatSet has its own.
     n_latent : int, default=32
-        Dimensions of the latent.
+        Number of dimensions of the latent.
     n_hidden : int, default=256
         Width of the hidden layers.
     n_components : int, default=48
-        Wave forms that the beat of a lead is written with.
+        Number of basis waveforms for the beat of one lead.
     max_epochs : int, default=8
-        Passes over 60,000 beats, drawn so that rare classes and short records count.
+        Number of epochs of 60,000 beats each. Beats of rare classes and short records are
+        drawn more often.
     batch_size : int, default=256
-        Beats a step.
+        Number of beats in each step.
     lr : float, default=0.002
-        Highest learning rate of AdamW's one cycle.
+        Largest learning rate of the one-cycle schedule of AdamW.
     device : str, default="auto"
-        ``"cpu"``, ``"cuda"``, or whichever is there.
+        ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
-        Seeds training, and makes the salt. A salt made from a number can be made again by
+        Seeds training and the salt. A salt that comes from a number can be drawn again by
         anyone who guesses the number: leave None for a release.
 
     Attributes
@@ -173,58 +176,63 @@ class PseudoIdentityAnonymizer(SourcesMixin, NetStateMixin, BaseAnonymizer):
     net_ : skorch.NeuralNet
         The fitted autoencoder.
     channels_ : tuple of str
-        Leads that it knows.
+        Leads that the autoencoder supports.
     times_ : ndarray of shape (n_samples,)
-        Its samples, in ms from the R peak.
+        Times of its samples, in ms from the R peak.
     basis_ : ndarray of shape (n_components, n_samples)
-        Orthonormal wave forms.
+        Orthonormal basis waveforms.
     population_ : dict of str to ndarray
-        Moments over the training records. No record is in it.
+        Moments over the training records. It contains no record.
     history_ : dict of str to ndarray of shape (n_epochs,)
         ``train_loss`` and ``dur`` (seconds).
     n_iter_ : int
-        Epochs done.
+        Number of epochs.
     salt_ : ndarray of uint8 of shape (16,)
         Secret that keys the draws.
     device_ : str
-        Where the net lives.
+        The device of the net.
     n_leads_, n_times_, sampling_rate_ : int, int, float
-        Layout of the beats seen in `fit`; None for a pretrained model, which takes any.
+        Layout of the beats seen in `fit`; None for a pretrained model, which accepts any
+        layout.
     n_features_in_ : int
         Seen in `fit` on arrays.
 
     See Also
     --------
-    ReidentificationScorer : Measures what an attacker still recognises.
-    sklearn_ecganon.contracts.measure : The numbers that a contract is about.
+    ReidentificationScorer : Measures what an attacker still recognizes.
+    sklearn_ecganon.contracts.measure : Measures the intervals of a contract.
 
     Notes
     -----
-    **Draws.** A norm is Gaussian around what the record's categories let expect, with the
-    shrunk covariance of the training records. It is drawn again, up to 16 times, while it
-    is nearer to the record's own norm than 0.6 of the root mean square distance of two
-    strangers. It is not kept away from training records, as a list of what is refused would
-    tell where they are; the model card says how near draws come to them. The pool is
-    continuous, and the card says how often two draws are nearer than 0.6 to each other.
+    **Draws.** A centroid is drawn from a Gaussian distribution, with the mean that the
+    record's categories predict and the shrunk covariance of the training records. It is
+    drawn again, up to 16 times, while its distance to the record's centroid is below 0.6 of
+    the root mean square distance between two people. Centroids near training records are
+    not rejected, because the rejected regions would reveal these records; the model card
+    reports the distances of draws from training records. The distribution is continuous,
+    and the card reports how often two draws are closer than 0.6.
 
-    **A record.** Windows overlap where beats are close; between two R peaks the first 58 %
-    show the earlier beat and the rest the later one, in both windows. Under them lie the
-    record's level, a wander that changes from beat to beat, and noise, all of them drawn.
+    **A record.** Windows overlap where beats are close. Between two R peaks, the first 58 %
+    of the interval show the earlier beat and the remaining 42 % the later beat, in both
+    windows. The record's baseline, a wander that changes from beat to beat, and noise are
+    drawn and added.
 
-    **Contract.** The waves of the pseudo-identity's usual beat are found by a
-    :class:`~sklearn_ecganon.delineation.Delineator` and moved by a piecewise linear warp of
-    time that leaves the R peak where it is. A trial of up to 60 beats is then written and
-    measured as the contract is measured, the waves are moved once more by what they miss,
-    and up to four hearts are drawn until one keeps all, with R peaks that a detector finds;
-    else the one that misses least is taken. Ventricular, fusion and unclassified beats are not
-    warped. ST is shifted in the lead that contracts read.
+    **Contract.** A :class:`~sklearn_ecganon.delineation.Delineator` finds the waves of the
+    pseudo-identity's template beat. A piecewise linear time warp moves them and keeps the R
+    peak in place. A trial of up to 60 beats is then synthesized and measured like the
+    contract, and the waves are moved once more by the remaining error. Up to four synthetic
+    identities are drawn until one fulfills the whole contract and has R peaks that a
+    detector finds; otherwise the one with the smallest error is used. Ventricular, fusion
+    and unclassified beats are not warped. ST is shifted in the lead in which contracts
+    measure it.
 
-    **Without labels**, a beat whose QRS correlates below 0.8 with that of the record's median
-    beat and that comes in less than 0.85 of the median RR or is 1.4 times as large counts as
-    V, as does one that points the other way; one that comes early but looks alike as S.
+    **Without labels**, a beat counts as V if its QRS has a correlation below 0.8 with that
+    of the record's median beat and if it comes after less than 0.85 of the median RR or has
+    1.4 times the amplitude. A beat of the opposite polarity also counts as V. An early beat
+    with a similar QRS counts as S.
 
-    **Arrays** do not say which record a beat is from: each row is a record of one beat. Such
-    a record has no rhythm, its beat stays where it is, and its intervals are not measured.
+    **Arrays** have no record of each beat, so each row is a record of one beat. Such a
+    record has no rhythm, its beat is not moved, and its intervals are not measured.
 
     Examples
     --------

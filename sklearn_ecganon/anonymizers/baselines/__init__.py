@@ -1,4 +1,4 @@
-"""Simple methods, one a file, against which a learned method is measured."""
+"""Simple methods with which learned methods are compared."""
 
 from sklearn_ecganon.anonymizers.baselines._block_average import BlockAverageAnonymizer
 from sklearn_ecganon.anonymizers.baselines._k_same import KSameAnonymizer

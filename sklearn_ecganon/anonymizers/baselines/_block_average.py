@@ -1,4 +1,4 @@
-"""Average the beats over blocks and add Laplace noise."""
+"""Averages over blocks of samples, with Laplace noise."""
 
 from __future__ import annotations
 
@@ -16,28 +16,26 @@ from sklearn_ecganon.records import BeatSet
 class BlockAverageAnonymizer(BaseAnonymizer):
     """Replace blocks of samples by their average plus Laplace noise.
 
-    DP-Pix for heartbeats. It comes with a number, `epsilon`, that sounds like a promise to
-    the person and is none: it hides `m` samples, not a heart. The Notes say exactly what
-    it covers.
+    This is DP-Pix for heartbeats. Its privacy budget `epsilon` does not protect a person:
+    it hides the values of `m` samples, not the identity. The Notes explain what it covers.
 
     Parameters
     ----------
     strength : float, default=1.0
-        Share of the original that is given up for the noisy block averages. 0 returns the
-        input bit for bit. `epsilon` holds at 1 only: below, the original shines through.
+        Weight of the noisy block averages; the original has the remaining weight. 0 returns
+        the input bit for bit. The guarantee of `epsilon` holds only at 1.
     block_width : float, default=40.0
-        Length of a block in ms; at least one sample. The last block of a window is as long
-        as the window allows.
+        Length of a block in ms; at least one sample. The last block of a window may be
+        shorter.
     epsilon : float, default=1.0
         Privacy budget of the Laplace noise. Smaller means more noise.
     m : int, default=1
-        Number of samples, over all leads, in which the neighbours of a beat may differ
-        from it.
+        Number of samples, over all leads, in which neighboring inputs may differ.
     amplitude : float, default=3.0
-        Beats are clipped to plus and minus that, in mV, before they are averaged. It must
-        not be read off the data, or the data show in the scale of the noise.
+        Beats are clipped to plus and minus this amplitude, in mV, before they are averaged.
+        Do not choose it from the data, or the scale of the noise reveals the data.
     per : {"beat", "record"}, default="beat"
-        Whether each beat gets noise of its own, as published, or the beats of a record
+        Whether each beat gets independent noise, as published, or all beats of a record
         share one draw.
     sampling_rate : float, default=250.0
         Sampling rate of array input in Hz. A BeatSet has its own.
@@ -60,33 +58,33 @@ class BlockAverageAnonymizer(BaseAnonymizer):
 
     Notes
     -----
-    Source: [1]_. There an image is cut into squares of b x b pixels, each square becomes
-    its average, and noise of the scale 255 m / (b^2 epsilon) is added; two images are
-    neighbours if they differ in at most m pixels. Here a block of b samples gets noise of
-    the scale ``m * 2 * amplitude / (b * epsilon)``.
+    Source: [1]_. The published method divides an image into squares of b x b pixels,
+    replaces each square by its average, and adds noise of the scale 255 m / (b^2 epsilon).
+    Two images are neighbors if they differ in at most m pixels. Here a block of b samples
+    gets noise of the scale ``m * 2 * amplitude / (b * epsilon)``.
 
-    What epsilon promises, at ``strength=1``: take two windows that differ in at most m
-    samples. Whatever is observed in the output, the odds of one window against the other
-    change by no more than a factor ``exp(epsilon)``. With ``per="beat"`` this holds for a
-    whole record whose windows together differ in at most m samples; a sample that lies in
-    two overlapping windows counts twice.
+    What epsilon guarantees, at ``strength=1``: take two windows that differ in at most m
+    samples. The output changes the odds of one window against the other by no more than a
+    factor ``exp(epsilon)``. With ``per="beat"`` this holds for two whole records whose
+    windows together differ in at most m samples. A sample that lies in two overlapping
+    windows counts twice.
 
-    What it does not promise:
+    What it does not cover:
 
-    - Anything about a person. Two people differ in all samples of all beats: the factor
-      for n differing samples is ``exp(epsilon * n / m)``, for the 200 samples of a single
-      beat at the defaults ``exp(200)``. The average of many beats approaches the block
-      averages of the person's template.
-    - Anything with ``per="record"`` beyond a single beat: shared noise cancels in the
-      difference of two beats.
-    - Anything about what is not in the windows: RR intervals, labels, record lengths.
-    - The bound of the theory to the last bit. The noise is keyed by the secret salt and
-      the content, so that it is random only to those who do not hold the salt, and it is
-      rounded to floating point, against which attacks are known [2]_.
+    - People. Two people differ in all samples of all beats. The factor for n differing
+      samples is ``exp(epsilon * n / m)``, which is ``exp(200)`` for the 200 samples of a
+      single beat at the defaults. The average of many beats approaches the block averages
+      of the person's template.
+    - More than one beat with ``per="record"``: shared noise cancels in the difference of
+      two beats.
+    - Information outside of the windows: RR intervals, labels, record lengths.
+    - Ideal random numbers. The noise is keyed by the secret salt and the content, so it is
+      random only for people without the salt. It is rounded to floating point, which allows
+      known attacks [2]_.
 
-    Deviations: blocks in time instead of squares; amplitudes clipped to a given range
-    instead of pixels that have one; `strength` mixes with the original; one noise for all
-    the samples of a block, in each lead.
+    Deviations: blocks are intervals of time instead of squares; amplitudes are clipped to a
+    given range, while pixels have a fixed range; `strength` mixes the result with the
+    original; all samples of a block in one lead share one draw of noise.
 
     References
     ----------
@@ -150,10 +148,10 @@ class BlockAverageAnonymizer(BaseAnonymizer):
         return beats.with_beats((1 - self.strength) * values + self.strength * coarse)
 
     def _laplace(self, beats: BeatSet, draws: Draws, size: int) -> NDArray[np.float64]:
-        """Return numbers of the standard Laplace distribution: (n_beats, size)."""
+        """Return draws from the standard Laplace distribution: (n_beats, size)."""
         if self.per == "beat":
             numbers = draws.for_beats(size)
         else:
             numbers = draws.for_records(size)[beats.record]
-        # The quantile function of Laplace at the normal's distribution function.
+        # The normal distribution function and the Laplace quantile function convert the draws.
         return -np.sign(numbers) * (log_ndtr(-np.abs(numbers)) + np.log(2))

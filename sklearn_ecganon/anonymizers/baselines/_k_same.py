@@ -1,4 +1,4 @@
-"""Give a record the average template of several people."""
+"""Replacement of a record's template by the average template of several people."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from sklearn_ecganon.records import BeatSet
 class KSameAnonymizer(BaseAnonymizer):
     """Move each record's template to the average template of at least k people.
 
-    A template is the mean beat of a person in one clinical class. In `fit` the people are
-    put into groups of at least `k` alike and each group leaves its average. In `transform`
-    a record's template moves to those averages that are nearest to it, and its beats
-    come along, keeping less and less of their deviation from it.
+    A template is the mean beat of a person in one clinical class. `fit` forms groups of at
+    least `k` people with similar templates and stores the average template of each group.
+    `transform` moves a record's template towards the averages nearest to it. The
+    within-record residuals of the beats shrink at the same time.
 
     Parameters
     ----------
     strength : float, default=1.0
-        Share of the way to the average. 0 returns the input bit for bit; at 1 all beats of
-        a record and class are the same.
+        Fraction of the distance to the average. 0 returns the input bit for bit. At 1 all
+        beats of a record and class are equal.
     k : int, default=5
-        Smallest number of people in an average. Where `fit` sees fewer than that, all of
-        them are averaged, and `k_` is their number.
+        Smallest number of people in an average. If the training data have fewer people, all
+        of them are averaged, and `k_` is their number.
     random_state : int, RandomState instance or None, default=None
-        Decides who is grouped first, and makes the salt. A salt that comes from a number
-        can be drawn again by anyone who guesses the number: leave None for a release.
+        Seeds the order of grouping and the salt. A salt that comes from a number can be
+        drawn again by anyone who guesses the number: leave None for a release.
 
     Attributes
     ----------
     averages_ : dict of ndarray of shape (n_groups, n_leads, n_times)
-        Averages of the groups in mV: for each class that at least `k_` people have, and
-        for all beats together under None.
+        Averages of the groups in mV. There is a key for each class that at least `k_`
+        people have, and the key None for all beats together.
     k_ : int
-        Smallest number of people that an average is made of.
+        Smallest number of people in an average.
     salt_ : ndarray of uint8 of shape (16,)
         Secret that keys the draws.
     n_leads_, n_times_, sampling_rate_ : int, int, float
@@ -53,28 +53,29 @@ class KSameAnonymizer(BaseAnonymizer):
 
     See Also
     --------
-    NonQRSVAEAnonymizer : Redraws what is not QRS.
+    NonQRSVAEAnonymizer : Replaces the beat outside of the QRS.
 
     Notes
     -----
-    Source: [1]_, k-Same on pixels: pick a face, average it with the k - 1 nearest, give
-    that average to all k of them, go on with the rest; when fewer than 2 k are left, they
-    make the last group. No classifier can then name one of the k with a chance above 1 / k,
-    as long as each person is released once and in that closed set.
+    Source: [1]_, k-Same on pixels: pick a face, average it with its k - 1 nearest faces,
+    replace all k of them by the average, and continue with the remaining faces. The last
+    group contains all faces when fewer than 2 k remain. No classifier can then identify one
+    of the k people with a probability above 1 / k, as long as each person is released once
+    and belongs to that closed set.
 
-    Deviations, of which the first three weaken that statement:
+    Deviations, of which the first three weaken this guarantee:
 
-    - Templates of beats instead of faces, and one grouping for each clinical class. Beats
-      of a class that too few people have, or without labels, use the averages over all
-      beats.
-    - New records, and other records of the same people, may be released: a record goes to
-      the averages nearest to it instead of to that of its own group.
-    - A record goes to a mixture of the two nearest averages, with a share drawn once for
-      the record: two records of one person do not become the same.
-    - Each person weighs the same in an average, whatever the number of beats.
+    - Templates of beats take the place of faces, with one grouping for each clinical class.
+      Beats without labels, and beats of a class that too few people have, use the averages
+      over all beats.
+    - New records, and other records of the training people, may be released: a record moves
+      to the averages nearest to it instead of to the average of its group.
+    - A record moves to a mixture of the two nearest averages, with a weight drawn once for
+      the record, so that two records of one person do not become equal.
+    - Each person has the same weight in an average, whatever the number of beats.
 
-    An average of few people is close to each of them: who was trained on can be told from
-    the model when `k` is small (`MembershipInferenceScorer`).
+    An average of few people is close to each of them, so the model reveals its training
+    people when `k` is small (`MembershipInferenceScorer` measures this).
 
     References
     ----------
@@ -118,7 +119,7 @@ class KSameAnonymizer(BaseAnonymizer):
         n_people = len(np.unique(person))
         if n_people < 2:
             raise ValueError(
-                f"KSameAnonymizer averages people, but X has beats of 1 subject only "
+                "KSameAnonymizer averages people, but X has beats of 1 subject only "
                 f"(n_samples={len(beats)}); give records of at least k={self.k} subjects."
             )
         self.k_ = min(self.k, n_people)
@@ -132,7 +133,7 @@ class KSameAnonymizer(BaseAnonymizer):
     def _release(self, beats: BeatSet, draws: Draws) -> BeatSet:
         fraction = ndtr(draws.for_records(1))[:, :, np.newaxis]
         new = np.empty(beats.beats.shape)
-        # All beats first: classes that have averages of their own then overwrite them.
+        # The averages over all beats come first. Those of each class then overwrite them.
         for key, rows in _classes(len(new), beats.labels):
             if key not in self.averages_:
                 continue
@@ -146,7 +147,7 @@ class KSameAnonymizer(BaseAnonymizer):
 
 
 def _classes(n_beats: int, labels: NDArray | None) -> list[tuple[str | None, NDArray]]:
-    """Return None with all rows, then each class with its own."""
+    """Return the rows of all beats under None, then the rows of each class."""
     classes = np.unique([] if labels is None else labels)
     return [
         (None, np.arange(n_beats)),
@@ -155,7 +156,7 @@ def _classes(n_beats: int, labels: NDArray | None) -> list[tuple[str | None, NDA
 
 
 def _mean_beats(values: NDArray, group: NDArray) -> tuple[NDArray, NDArray]:
-    """Return the groups, in order, and the mean beat of each in float64."""
+    """Return the sorted groups and the mean beat of each group in float64."""
     order = np.argsort(group, kind="stable")
     groups, starts, counts = np.unique(group[order], return_index=True, return_counts=True)
     sums = np.add.reduceat(values[order], starts, axis=0, dtype=np.float64)
@@ -167,12 +168,13 @@ def _distances(a: NDArray, b: NDArray) -> NDArray:
 
 
 def _k_same(templates: NDArray, k: int, rng: np.random.RandomState) -> NDArray:
-    """Average each template with its nearest among those that are left, k at a time."""
-    left = rng.permutation(len(templates))
+    """Average groups of k templates: a remaining template and those nearest to it."""
+    remaining = rng.permutation(len(templates))
     averages = []
-    while len(left):
-        size = k if len(left) >= 2 * k else len(left)
-        order = np.argsort(_distances(templates[left[:1]], templates[left])[0], kind="stable")
-        averages.append(templates[left[order[:size]]].mean(axis=0))
-        left = np.delete(left, order[:size])
+    while len(remaining):
+        size = k if len(remaining) >= 2 * k else len(remaining)
+        distances = _distances(templates[remaining[:1]], templates[remaining])[0]
+        group = np.argsort(distances, kind="stable")[:size]
+        averages.append(templates[remaining[group]].mean(axis=0))
+        remaining = np.delete(remaining, group)
     return np.array(averages)

@@ -1,4 +1,4 @@
-"""Take the fine detail out of the beats."""
+"""Low-pass filter of beats."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from sklearn_ecganon.records import BeatSet
 class LowPassAnonymizer(BaseAnonymizer):
     """Smooth the beats by a low-pass filter whose cut-off falls with strength.
 
-    A baseline: what is filtered out is gone, but what remains is as much the person's own
-    as before, and an attacker who retrains on smoothed beats uses it.
+    This baseline removes high frequencies, but low frequencies identify people as well, and
+    attackers who retrain on smoothed beats use them.
 
     Parameters
     ----------
     strength : float, default=1.0
         The cut-off is ``cutoff / strength``. 0 returns the input bit for bit.
     cutoff : float, default=5.0
-        Frequency in Hz that is damped to half its power at full strength.
+        Frequency in Hz at which full strength halves the power.
     spread : float, default=0.1
-        Standard deviation of the logarithm of the cut-off between records. Each record is
-        filtered at a cut-off of its own, drawn once for all its beats.
+        Standard deviation of the logarithm of the cut-off between records. The cut-off is
+        drawn once for each record and is the same for all its beats.
     sampling_rate : float, default=250.0
         Sampling rate of array input in Hz. A BeatSet has its own.
     random_state : int, RandomState instance or None, default=None
@@ -49,9 +49,9 @@ class LowPassAnonymizer(BaseAnonymizer):
     Notes
     -----
     This baseline follows no publication. The filter has a Gaussian frequency response and
-    no phase, so that it neither rings nor moves the R peak. It is applied to the discrete
-    cosine transform of each beat, which continues the window by its mirror image: no step
-    arises at the window's ends, and its mean is kept.
+    zero phase, so it neither rings nor moves the R peak. It is applied to the discrete
+    cosine transform of each beat, which extends the window by its mirror image. The filter
+    therefore causes no step at the ends of the window, and it preserves the mean.
 
     Examples
     --------

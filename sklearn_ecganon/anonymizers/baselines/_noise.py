@@ -1,4 +1,4 @@
-"""Add noise."""
+"""White noise on beats."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from sklearn_ecganon.records import BeatSet
 class NoiseAnonymizer(BaseAnonymizer):
     """Add white Gaussian noise to the beats.
 
-    The simplest baseline. With ``per="beat"`` every beat gets noise of its own, which is
-    how noise is mostly added, and which an attacker averages away: the mean of n beats
-    holds 1 / sqrt(n) of it. With ``per="record"`` all beats of a record get the same noise,
-    which no average removes; their differences from each other are then untouched.
+    This is the simplest baseline. With ``per="beat"`` every beat gets independent noise, as
+    is common, but attackers average it away: the mean of n beats holds 1 / sqrt(n) of the
+    noise. With ``per="record"`` all beats of a record get the same noise, which no average
+    removes, but the differences between beats do not change.
 
     Parameters
     ----------
     strength : float, default=1.0
-        Factor of the noise. 0 returns the input bit for bit.
+        Factor by which the noise is multiplied. 0 returns the input bit for bit.
     noise : float, default=1.0
         Standard deviation of the noise at full strength, as a multiple of `scale_`.
     per : {"record", "beat"}, default="record"
-        Whether the beats of a record share one draw or get one each.
+        Whether all beats of a record share one draw, or each beat gets an independent draw.
     random_state : int, RandomState instance or None, default=None
         Source of the salt. A salt that comes from a number can be drawn again by anyone who
         guesses the number: leave None for a release.
@@ -35,7 +35,8 @@ class NoiseAnonymizer(BaseAnonymizer):
     Attributes
     ----------
     scale_ : ndarray of shape (n_leads, 1)
-        Root mean square of the training beats about their own means, in mV.
+        Root mean square of the training beats after subtracting the mean of each beat, in
+        mV.
     salt_ : ndarray of uint8 of shape (16,)
         Secret that keys the draws.
     n_leads_, n_times_, sampling_rate_ : int, int, float
@@ -45,12 +46,12 @@ class NoiseAnonymizer(BaseAnonymizer):
 
     See Also
     --------
-    BlockAverageAnonymizer : Noise on block averages, sized by a privacy budget.
+    BlockAverageAnonymizer : Adds noise to block averages, scaled by a privacy budget.
 
     Notes
     -----
-    This baseline follows no publication. Rows of an array are records, so that both values
-    of `per` do the same to an array.
+    This baseline follows no publication. Each row of an array is a record, so both values
+    of `per` have the same effect on arrays.
 
     Examples
     --------

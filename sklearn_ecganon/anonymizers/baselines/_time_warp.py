@@ -1,4 +1,4 @@
-"""Bend the time axis of the beats."""
+"""Smooth warping of the time axis of beats."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from sklearn.utils._param_validation import Interval
 from sklearn_ecganon.core import BaseAnonymizer, Draws
 from sklearn_ecganon.records import BeatSet
 
-# Waves of the warp on each side of the R peak.
+# Number of waves of the warp on each side of the R peak.
 N_WAVES = 3
 
 
 class TimeWarpAnonymizer(BaseAnonymizer):
-    """Run through each beat now faster, now slower, about a fixed R peak.
+    """Warp the time axis of each beat around a fixed R peak.
 
-    A baseline: intervals such as PR and QT change, the shapes and heights of the waves do
-    not. The warp is smooth and increasing, is the same for all beats and leads of a
-    record, and leaves the R peak and both ends of the window where they are.
+    This baseline changes intervals such as PR and QT, but not the shapes and amplitudes of
+    the waves. The warp is smooth and increasing, is the same for all beats and leads of a
+    record, and does not move the R peak or the ends of the window.
 
     Parameters
     ----------
     strength : float, default=1.0
-        Factor of the displacement in time. 0 returns the input bit for bit.
+        Factor by which the displacement in time is multiplied. 0 returns the input bit for
+        bit.
     max_stretch : float, default=0.5
-        Largest change of speed at full strength: at 0.5 time runs between 0.5 and 1.5
-        times as fast as before. Below 1, so that time never runs backwards.
+        Largest change of speed at full strength. At 0.5 the speed is between 0.5 and 1.5
+        times the original. It must be below 1, so that time never runs backwards.
     random_state : int, RandomState instance or None, default=None
         Source of the salt. A salt that comes from a number can be drawn again by anyone who
         guesses the number: leave None for a release.
@@ -45,7 +46,7 @@ class TimeWarpAnonymizer(BaseAnonymizer):
 
     See Also
     --------
-    NoiseAnonymizer : Changes heights instead of times.
+    NoiseAnonymizer : Changes amplitudes instead of times.
 
     Notes
     -----
@@ -53,8 +54,8 @@ class TimeWarpAnonymizer(BaseAnonymizer):
     training data [1]_. On each side of the R peak, with u from 0 at the peak to 1 at the
     end of the window, the output at u is the input at ``u + sum_k c_k (1 - cos(2 pi k u)) /
     (2 pi k)`` for k = 1 to 3. The speed is ``1 + sum_k c_k sin(2 pi k u)``, which is 1 at
-    the peak and at the ends. The c_k are drawn once for a record, their absolute values sum
-    up to ``strength * max_stretch``. Between samples a cubic spline is read.
+    the peak and at the ends. The c_k are drawn once for a record; their absolute values sum
+    to ``strength * max_stretch``. Values between samples come from a cubic spline.
 
     References
     ----------
@@ -99,7 +100,7 @@ class TimeWarpAnonymizer(BaseAnonymizer):
         return beats.with_beats(new)
 
     def _warped_times(self, draws: Draws) -> NDArray[np.float64]:
-        """Return for each record and sample where in the original window it is read."""
+        """Return the position in the original window that each sample is read from."""
         numbers = draws.for_records(2 * N_WAVES).reshape(-1, 2, N_WAVES)
         speed = numbers / np.abs(numbers).sum(axis=2, keepdims=True)
         speed *= self.strength * self.max_stretch
