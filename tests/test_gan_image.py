@@ -466,6 +466,6 @@ def test_labels_never_seen_are_refused(gan, ectopic):
         gan.sample(1, ["Q"])
     with pytest.raises(ValueError, match=r"labels has shape \(1,\); give \(2,\)"):
         gan.sample(2, ["N"])
-    unlabelled = GANImageAnonymizer(**SMALL).fit(ectopic.beats[:, 0])
+    unlabeled = GANImageAnonymizer(**SMALL).fit(ectopic.beats[:, 0])
     with pytest.raises(ValueError, match="fit saw no labels"):
-        unlabelled.sample(1, ["N"])
+        unlabeled.sample(1, ["N"])

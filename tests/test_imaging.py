@@ -86,10 +86,10 @@ def test_eight_bits_come_back_within_half_a_quantum(arrangement, X, standardizat
         mean = values.mean()
         widest = max(2 * max(high - mean, mean - low), 2.0 * (low == high))
     elif standardization == "adapted":
-        # A range rounded outwards, each end by less than a level, and a level wide at least.
+        # Both ends of a range are rounded outwards by less than one level.
         step = span / (levels - 1)
-        own = np.ptp(values, axis=-1, keepdims=True)
-        widest = np.minimum(own + 2 * step, span)
+        ranges = np.ptp(values, axis=-1, keepdims=True)
+        widest = np.minimum(ranges + 2 * step, span)
     else:
         widest = span
     error = np.abs(model.inverse_transform(images) - values)
@@ -131,14 +131,14 @@ def test_arrangements_are_what_they_are_called():
     np.testing.assert_array_equal(pixels("rgb-concatenated")[..., 2], [[8, 9], [10, 11]])
 
 
-def test_neighbours_in_time_are_neighbours_in_a_serpentine():
+def test_neighbors_in_time_are_neighbors_in_a_serpentine():
     ramp = np.arange(30.0)[np.newaxis]
     image = BeatImager("serpentine", image_shape=(5, 6)).fit_transform(ramp)[0]
     row, column = np.unravel_index(np.argsort(image, axis=None), image.shape)
     assert (np.abs(np.diff(row)) + np.abs(np.diff(column)) == 1).all()
 
 
-def test_time_frequency_shows_a_tone_where_it_is():
+def test_time_frequency_shows_a_tone_at_its_frequency():
     # Three cycles a window of 32 samples: the fourth row from the bottom of the magnitude.
     tone = np.sin(2 * np.pi * 3 * np.arange(256) / 32)[np.newaxis]
     model = BeatImager("time-frequency").fit(tone)
@@ -147,7 +147,7 @@ def test_time_frequency_shows_a_tone_where_it_is():
     assert image[:17].mean(axis=1).argmax() == 17 - 1 - 3
 
 
-def test_time_frequency_takes_what_is_no_spectrum():
+def test_time_frequency_accepts_images_that_are_no_spectrum():
     # A generated image is the transform of no signal: the answer is finite, and settles.
     X = np.random.default_rng(0).normal(size=(4, 100))
     model = BeatImager("time-frequency", standardization="adapted").fit(X)
@@ -222,7 +222,7 @@ def test_an_image_never_mixes_records(beats):
         np.testing.assert_allclose(
             model.inverse_transform(chosen[position]).beats, beats[index].beats, atol=EXACT
         )
-    assert sum(len(part.images) for part in images) == len(images.images)
+    assert sum(len(of_record.images) for of_record in images) == len(images.images)
 
 
 def test_images_of_a_beatset_hold_no_other_signal(beats):
