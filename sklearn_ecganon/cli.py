@@ -11,13 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sklearn_ecganon._cli_anonymize import add_anonymize
+from sklearn_ecganon._cli_audit import add_audit
 from sklearn_ecganon._cli_fit import add_fit
-from sklearn_ecganon._cli_options import (
-    CONTRACTS,
-    add_accept_bad_checksums,
-    add_reading,
-    limits_of,
-)
 from sklearn_ecganon.io import Limits, open_record
 
 DATA = ("mitdb", "ecgid", "synthetic")
@@ -34,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     status : int
-        0 if all is well; 1 for refused recordings or more than the accepted risk; 2 for errors.
+        0 if all is well; 1 for refused recordings or more than the accepted risk; 2 for
+        errors; 3 if an audit cannot tell.
 
     Examples
     --------
@@ -64,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     add_anonymize(commands)
     _add_info(commands)
     add_fit(commands)
-    _add_audit(commands)
+    add_audit(commands)
     _add_demo(commands)
     return parser
 
@@ -104,56 +100,6 @@ def _add_demo(commands: Any) -> None:
     demo.set_defaults(run=_demo)
 
 
-def _add_audit(commands: Any) -> None:
-    audit = commands.add_parser(
-        "audit",
-        help="measure who could be recognized in a release, whatever made it",
-        description="Compare the recordings of AFTER with those of BEFORE: attackers try to "
-        "recognize the people, and utility measures compare what was kept. The folders may "
-        "hold any format. Recordings are matched by name, or by the file given with --key.",
-    )
-    audit.add_argument("before", type=Path, metavar="BEFORE", help="folder of the originals")
-    audit.add_argument("after", type=Path, metavar="AFTER", help="folder of the releases")
-    audit.add_argument(
-        "--key",
-        type=Path,
-        metavar="FILE",
-        help="CSV file with a column 'record' (path in BEFORE) and any of 'subject', 'session' "
-        "and 'released' (path in AFTER), for example that of `ecganon anonymize --key-file`; "
-        "by default the subject is the folder of a recording, and the session its date",
-    )
-    add_reading(audit)
-    add_accept_bad_checksums(audit, "compare", " too")
-    audit.add_argument(
-        "--contract",
-        choices=CONTRACTS,
-        default="diagnostic",
-        help="what the release is meant to keep (%(default)s)",
-    )
-    audit.add_argument(
-        "--attackers",
-        nargs="+",
-        default=["default"],
-        metavar="NAME",
-        help="a panel (default or strongest), or names of attackers (%(default)s)",
-    )
-    audit.add_argument(
-        "--json", type=Path, metavar="FILE", help="write all figures to this file"
-    )
-    audit.add_argument("--html", type=Path, metavar="FILE", help="write a page to this file")
-    audit.add_argument(
-        "--max-risk",
-        type=float,
-        metavar="FRACTION",
-        help="end with status 1 if more of the people are recognized, for example 0.1",
-    )
-    audit.add_argument(
-        "--n-jobs", type=int, help="number of attackers trained at the same time"
-    )
-    audit.add_argument("--seed", type=int, default=0, help="random seed (%(default)s)")
-    audit.set_defaults(run=_audit)
-
-
 def _info(arguments: argparse.Namespace) -> int:
     with open_record(arguments.file, limits=Limits(checksum="warn")) as reader:
         annotations = reader.annotations
@@ -175,41 +121,6 @@ def _info(arguments: argparse.Namespace) -> int:
     for name, value in rows.items():
         if value is not None:
             print(f"{name:<13}{value}")
-    return 0
-
-
-def _audit(arguments: argparse.Namespace) -> int:
-    from sklearn_ecganon.report import audit_folders
-
-    for file in (arguments.json, arguments.html):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise ValueError(f"{file}: its folder does not exist.")
-    names = arguments.attackers
-    result = audit_folders(
-        arguments.before,
-        arguments.after,
-        key=arguments.key,
-        sampling_rate=arguments.sampling_rate,
-        units=arguments.units,
-        limits=limits_of(arguments),
-        contract=arguments.contract,
-        attackers=names[0] if len(names) == 1 else names,
-        random_state=arguments.seed,
-        n_jobs=arguments.n_jobs,
-        verbose=1,
-    )
-    print(result)
-    if arguments.json is not None:
-        result.to_json(arguments.json)
-    if arguments.html is not None:
-        result.to_html(arguments.html)
-    if arguments.max_risk is not None and result.evaluation.worst.rank1 > arguments.max_risk:
-        print(
-            f"ecganon: {result.evaluation.worst.rank1:.1%} are recognized, more than "
-            f"{arguments.max_risk:.1%}.",
-            file=sys.stderr,
-        )
-        return 1
     return 0
 
 

@@ -15,6 +15,7 @@ from sklearn_ecganon.records import BeatSet, ECGRecord
 from sklearn_ecganon.segmentation import (
     FoundBeats,
     Screened,
+    annotations_cover,
     cut_windows,
     find_beats,
     is_plausible_rate,
@@ -27,8 +28,6 @@ MAX_VALUES = 2**22  # samples times leads: stretches of 12 leads at 1 kHz take 6
 OVERLAP_S = 10.0  # detectors adapt their thresholds during the first two seconds
 WINDOW_MS, REFINE_MS = 800.0, 40.0
 MIN_RATE = 100.0
-SAME_BEAT_MS = 150.0  # the match window of ANSI/AAMI EC57
-MIN_COVERED = 0.8  # of the detected beats, so that annotations are taken for all beats
 MAX_DISAGREEMENT = 0.5
 LONGEST_SEAM_S = 2.5  # RR interval in which a stretch may end
 
@@ -131,8 +130,13 @@ def _search(
     annotated = detector == "annotated"
     screened = screen(record, check_quality=not annotated)
     detected = _beats_of(screened, detector, n_window)
-    n_annotated = 0 if record.r_peaks is None else len(record.r_peaks)
-    if not annotated and n_annotated and _covers(record, detected):
+    peaks = record.r_peaks
+    n_annotated = 0 if peaks is None else len(peaks)
+    if (
+        not annotated
+        and peaks is not None
+        and annotations_cover(peaks, detected.r_peaks, record.sampling_rate)
+    ):
         by_annotation = screen(record, check_quality=False)
         detected = _beats_of(by_annotation, "annotated", n_window)
         screened = replace(by_annotation, voters=screened.voters or by_annotation.voters)
@@ -147,17 +151,6 @@ def _beats_of(screened: Screened, detector: str, n_window: int) -> FoundBeats:
         refine=REFINE_MS,
         n_times=n_window,
     )
-
-
-def _covers(record: ECGRecord, detected: FoundBeats) -> bool:
-    """Tell whether the annotated beats are all beats of a segment."""
-    annotated, found = record.r_peaks, detected.r_peaks
-    assert annotated is not None
-    if not len(found):
-        return False
-    nearest = np.searchsorted((annotated[1:] + annotated[:-1]) / 2, found)
-    reach = SAME_BEAT_MS * record.sampling_rate / 1000
-    return float((np.abs(annotated[nearest] - found) <= reach).mean()) >= MIN_COVERED
 
 
 def _notes(record: ECGRecord, detected: FoundBeats, screened: Screened) -> frozenset[str]:

@@ -9,6 +9,7 @@ from sklearn_ecganon.attacks._attackers import (
 )
 from sklearn_ecganon.attacks._attributes import AttributeInference, attribute_inference
 from sklearn_ecganon.attacks._evidence import describe_evidence as describe_evidence
+from sklearn_ecganon.attacks._identification import default_n_views as default_n_views
 from sklearn_ecganon.attacks._identity_map import IdentityMap, identity_map
 from sklearn_ecganon.attacks._ladder_row import LadderRow
 from sklearn_ecganon.attacks._membership import MembershipInferenceScorer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -136,9 +137,9 @@ def release_feature_sets(
             None if in_gallery is None else in_gallery[gallery],
             modalities,
             deal_seed=seed,
-            recordings=None if after is None else [after[i] for i in np.flatnonzero(gallery)],
+            recordings=signals,
         )
-        for view in release.retrained
+        for view, signals in zip_longest(release.retrained, release.retrained_recordings)
     ]
     _need_comparable(original, [released, *views], np.unique(release.subjects))
     return original, released, views

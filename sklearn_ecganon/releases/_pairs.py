@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,13 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from sklearn_ecganon._validation import check_records, is_records
 from sklearn_ecganon.records import BeatSet, ECGRecord
 from sklearn_ecganon.releases._apply import take
+from sklearn_ecganon.releases._pairing import (
+    check_permutation,
+    check_signals,
+    identical_samples,
+)
 from sklearn_ecganon.releases._split import gallery_probe_split, session_labels
-from sklearn_ecganon.segmentation import QRSSegmenter
+from sklearn_ecganon.segmentation import QRSSegmenter, annotations_cover
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +45,14 @@ class Pairs:
         Leads that are compared.
     cut : bool
         True if single releases were cut in two, so that one release is on both sides.
+    views : list of BeatSet
+        Releases of the gallery that an attacker made with the same software.
+    view_recordings : list of list of ECGRecord
+        Their signals.
+    released_names : tuple of str
+        Name of the release of each sample; empty for arrays.
+    identical : ndarray of bool of shape (n_pairs,)
+        True for each release that is its original, before single records are cut.
     """
 
     before: Any
@@ -49,12 +64,21 @@ class Pairs:
     omitted: dict[str, str] = field(default_factory=dict)
     leads: list[str] | list[int] = field(default_factory=list)
     cut: bool = False
+    views: list[BeatSet] = field(default_factory=list)
+    view_recordings: list[list[ECGRecord]] = field(default_factory=list)
+    released_names: tuple[str, ...] = ()
+    identical: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
 
 def match_pairs(
-    before: Any, after: Any, subjects: ArrayLike | None, sessions: ArrayLike | None
+    before: Any,
+    after: Any,
+    subjects: ArrayLike | None,
+    sessions: ArrayLike | None,
+    paired: str | Mapping[str, str] = "name",
+    views: Sequence[list[ECGRecord]] = (),
 ) -> Pairs:
-    """Match recordings with their releases, and cut both into comparable beats."""
+    """Match recordings with their releases, test the pairing, and cut both into beats."""
     of_records = is_records(before)
     same_kind = of_records == is_records(after) and (
         isinstance(before, BeatSet) == isinstance(after, BeatSet)
@@ -65,27 +89,56 @@ def match_pairs(
             "BeatSets or two arrays of beats."
         )
     omitted: dict[str, str] = {}
+    released: list[str] = []
     if of_records or isinstance(before, BeatSet):
-        matched, partners, omitted = _match_samples(before, after)
-        # Subjects and sessions describe the samples of `before`; select the same samples.
+        matched, partners, omitted = _match_samples(before, after, paired)
+        # What describes each sample of `before` is narrowed down with it.
         subjects = _select(subjects, len(before), matched, "subjects")
         sessions = _select(sessions, len(before), matched, "sessions")
-        before = take(before, matched)
-        after = _rename(take(after, partners), _names(before))
+        before, after = take(before, matched), take(after, partners)
+        released = _names(after)
+        after = _rename(after, _names(before))
     elif len(before) != len(after):
         raise ValueError(
             f"before has {len(before)} rows and after {len(after)}; give the same beats in "
             "the same order."
+        )
+    elif paired != "order":
+        raise ValueError(
+            "arrays have no names by which rows could be paired; if row i of after is the "
+            "release of row i of before, say so: paired='order'."
         )
     else:
         before, after = np.asarray(before), np.asarray(after)
     y = np.asarray(column_or_1d(_record_subjects(before) if subjects is None else subjects))
     check_consistent_length(before, y)
     labels = session_labels(before, sessions)
+    identical = identical_samples(before, after)
     if of_records:
-        return _cut_alike(before, after, y, labels, omitted)
-    _, y, in_gallery, split = gallery_probe_split(before, y, "auto", labels)
-    return Pairs(before, after, y, in_gallery, split, omitted=omitted)
+        check_signals(before, after, released)
+        by_name = [_by_name(view, before) for view in views]
+        pairs = _cut_alike(before, after, y, labels, omitted, by_name)
+        names = dict(zip(_names(before), released, strict=True))
+        released = [names[name] for name in _names(pairs.before)]
+    elif views:
+        raise ValueError("views can be given for records only; make a Release with Release.by.")
+    else:
+        X, y, in_gallery, split = gallery_probe_split(before, y, "auto", labels)
+        pairs = Pairs(X, after, y, in_gallery, split, omitted=omitted)
+    check_permutation(pairs.before, pairs.after, pairs.subjects)
+    return replace(pairs, released_names=tuple(released), identical=identical)
+
+
+def _by_name(view: list[ECGRecord], before: list[ECGRecord]) -> list[ECGRecord]:
+    """Return the records of a view in the order of their originals."""
+    by_name = {record.name: record for record in check_records(view)}
+    missing = [record.name for record in before if record.name not in by_name]
+    if missing:
+        raise ValueError(
+            f"a view lacks {len(missing)} record(s), for example {missing[0]!r}; give it the "
+            "names of before."
+        )
+    return [by_name[record.name] for record in before]
 
 
 def _cut_alike(
@@ -94,23 +147,29 @@ def _cut_alike(
     y: NDArray,
     sessions: NDArray | None,
     omitted: dict[str, str],
+    views: list[list[ECGRecord]],
 ) -> Pairs:
     """Cut records before and after into beats of the same leads, rate and window."""
     old, subjects, in_gallery, split = gallery_probe_split(before, y, "auto", sessions)
-    new, *_ = gallery_probe_split(after, y, "auto", sessions)
-    leads = _common_leads([*old, *new])
-    rate = min(record.sampling_rate for record in (*old, *new))
-    beats_of_sides = []
-    for records in (old, new):
-        annotated = all(record.r_peaks is not None for record in records)
-        segmenter = QRSSegmenter(
-            "annotated" if annotated else "sleepecg",
-            leads=leads,
-            sampling_rate=rate,
-            check_quality=records is old,  # attackers use every release, whatever its quality
-        )
-        beats_of_sides.append([_beats_or_reason(segmenter, record) for record in records])
-    usable, reasons = _usable(old, beats_of_sides, subjects, in_gallery)
+    new, *of_views = (
+        gallery_probe_split(side, y, "auto", sessions)[0] for side in (after, *views)
+    )
+    everything = [record for side in (old, new, *of_views) for record in side]
+    leads = _common_leads(everything)
+    rate = min(record.sampling_rate for record in everything)
+    beats_of_sides = [
+        # Attackers try whatever was released, so only originals must be ECGs.
+        [_beats_or_reason(record, leads, rate, check_quality=side is old) for record in side]
+        for side in (old, new)
+    ]
+    beats_of_views = [
+        [
+            _beats_or_reason(record, leads, rate, check_quality=False) if known else ""
+            for record, known in zip(side, in_gallery, strict=True)
+        ]
+        for side in of_views
+    ]
+    usable, reasons = _usable(old, [*beats_of_sides, *beats_of_views], subjects, in_gallery)
     omitted = omitted | reasons
     n_probed = len(set(subjects[usable & ~in_gallery]))
     if n_probed < 2:
@@ -120,10 +179,8 @@ def _cut_alike(
             f"at least two. {_omission_sentence(omitted)}"
         )
     chosen = np.flatnonzero(usable)
-    before_beats, after_beats = (
-        BeatSet.concatenate([beats for i in chosen if isinstance(beats := side[i], BeatSet)])
-        for side in beats_of_sides
-    )
+    known = np.flatnonzero(usable & in_gallery)
+    before_beats, after_beats = (_joined(side, chosen) for side in beats_of_sides)
     return Pairs(
         before_beats,
         after_beats,
@@ -134,7 +191,13 @@ def _cut_alike(
         omitted=omitted,
         leads=leads,
         cut=len(old) > len(y),
+        views=[_joined(side, known) for side in beats_of_views],
+        view_recordings=[take(side, known) for side in of_views],
     )
+
+
+def _joined(side: list[BeatSet | str], chosen: NDArray[np.intp]) -> BeatSet:
+    return BeatSet.concatenate([one for i in chosen if isinstance(one := side[i], BeatSet)])
 
 
 def _usable(
@@ -147,7 +210,7 @@ def _usable(
     usable = np.ones(len(records), dtype=bool)
     omitted = {}
     for i, sides in enumerate(zip(*beats_of_sides, strict=True)):
-        reasons = [beats for beats in sides if isinstance(beats, str)]
+        reasons = [beats for beats in sides if isinstance(beats, str) and beats]
         if reasons:
             usable[i] = False
             omitted[records[i].name] = reasons[0]
@@ -158,25 +221,40 @@ def _usable(
     return usable, omitted
 
 
-def _match_samples(before: Any, after: Any) -> tuple[NDArray, NDArray, dict[str, str]]:
-    """Return the positions that belong together, by name or else in order."""
+def _match_samples(
+    before: Any, after: Any, paired: str | Mapping[str, str]
+) -> tuple[NDArray, NDArray, dict[str, str]]:
+    """Return the positions that belong together, and which originals have no release."""
     old, new = _names(before), _names(after)
-    if not set(new) <= set(old):
-        if len(old) == len(new) and not set(old) & set(new):
-            return np.arange(len(old)), np.arange(len(old)), {}
-        unmatched = next(name for name in new if name not in set(old))
-        raise ValueError(
-            f"after has a record {unmatched!r} that before lacks; give released records the "
-            "names of their originals, or equally many other names in the same order."
-        )
+    if paired == "order":
+        if len(old) != len(new):
+            raise ValueError(
+                f"before has {len(old)} records and after {len(new)}; paired='order' needs as "
+                "many releases as originals, in the same order."
+            )
+        return np.arange(len(old)), np.arange(len(old)), {}
+    if isinstance(paired, str):
+        if paired != "name":
+            raise ValueError(f"paired={paired!r}; give 'name', 'order' or a mapping of names.")
+        partners = dict(zip(new, new, strict=True))
+    else:
+        partners = dict(paired)
     for names, side in ((old, "before"), (new, "after")):
         if len(set(names)) < len(names):
-            repeated = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"{side} has two records named {repeated!r}; names must differ.")
-    place = {name: i for i, name in enumerate(new)}
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"{side} has two records named {twice!r}; names must differ.")
+    stranger = next((name for name in new if partners.get(name) not in set(old)), None)
+    if stranger is not None:
+        raise ValueError(
+            f"after has a record {stranger!r} that before lacks. Releases are not paired by "
+            "guesswork: give the key file (paired= a mapping of names, --key for folders) "
+            "or releases with the names of their originals. In Python, paired='order' "
+            "states that both are in the same order."
+        )
+    place = {partners[name]: i for i, name in enumerate(new)}
     matched = [i for i, name in enumerate(old) if name in place]
     omitted = {name: "not in the release" for name in old if name not in place}
-    return np.array(matched), np.array([place[old[i]] for i in matched]), omitted
+    return np.array(matched, int), np.array([place[old[i]] for i in matched], int), omitted
 
 
 def _names(X: Any) -> list[str]:
@@ -222,15 +300,41 @@ def _common_leads(records: list[ECGRecord]) -> list[str] | list[int]:
     return shared or [0]
 
 
-def _beats_or_reason(segmenter: QRSSegmenter, record: ECGRecord) -> BeatSet | str:
-    """Return the beats of a record, or the reason why it has none."""
+def _beats_or_reason(
+    record: ECGRecord, leads: list[str] | list[int], rate: float, *, check_quality: bool
+) -> BeatSet | str:
+    """Return the beats of a record, or the reason why it has none.
+
+    Annotated R peaks are taken where they are nearly all beats of the record, as the archive
+    does. Otherwise beats are detected, without the annotated classes.
+    """
+    bare = replace(record, r_peaks=None, beat_labels=None)
+    segment = partial(_segment, leads=leads, rate=rate, check_quality=check_quality)
     try:
-        beats = segmenter.fit_transform([record])
+        beats = segment(bare, "sleepecg")
+        if record.r_peaks is not None:
+            detected = np.rint(beats.r_peaks * (record.sampling_rate / rate)).astype(np.intp)
+            if annotations_cover(record.r_peaks, detected, record.sampling_rate):
+                beats = segment(record, "annotated")
     except ValueError as error:
         return str(error)
-    if isinstance(beats, BeatSet) and len(beats.beats):
-        return beats
-    return "no beat was detected"
+    return beats if len(beats.beats) else "no beat was detected"
+
+
+def _segment(
+    record: ECGRecord,
+    detector: str,
+    *,
+    leads: list[str] | list[int],
+    rate: float,
+    check_quality: bool,
+) -> BeatSet:
+    segmenter = QRSSegmenter(
+        detector, leads=leads, sampling_rate=rate, check_quality=check_quality
+    )
+    beats = segmenter.fit_transform([record])
+    assert isinstance(beats, BeatSet)
+    return beats
 
 
 def _omission_sentence(omitted: dict[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -61,6 +62,13 @@ class Release:
     cut : bool
         True if single releases were cut in two, so that both halves of one release are
         gallery and probe. Such a release does not allow an informed attacker.
+    released_names : tuple of str
+        Name of the release of each sample, if originals and releases have their own.
+    n_pairs, n_identical : int
+        Pairs of original and release, before single records were cut, and how many of them
+        are identical: no sample differs by more than 5 microvolts.
+    retrained_recordings : tuple of list of ECGRecord
+        Signals of the views of the gallery, if the release was given as records.
     deal_seed : int
         Seeds the random split of beats.
     random_state : RandomState, optional
@@ -93,6 +101,10 @@ class Release:
     omitted: dict[str, str] = field(default_factory=dict)
     leads: list[str] | list[int] = field(default_factory=list)
     cut: bool = False
+    released_names: tuple[str, ...] = ()
+    n_pairs: int = 0
+    n_identical: int = 0
+    retrained_recordings: tuple[list[ECGRecord], ...] = ()
     deal_seed: int = 0
     random_state: np.random.RandomState | None = None
 
@@ -185,27 +197,37 @@ class Release:
         subjects: ArrayLike | None = None,
         *,
         sessions: ArrayLike | None = None,
+        paired: str | Mapping[str, str] = "name",
+        views: Sequence[list[ECGRecord]] = (),
         random_state: int | np.random.RandomState | None = 0,
     ) -> Self:
         """Pair recordings with their releases, whichever tool made them.
 
-        The tool itself is not needed. The informed attacker learns from the released
-        recordings of the gallery, whose subjects they know. If a subject was released only
-        once, no such recordings exist, and only an ignorant attacker can be evaluated.
+        Without the tool itself, the informed attacker learns from the released recordings of
+        the gallery, whose subjects they know. If a subject was released only once, no such
+        recordings exist, and only an ignorant attacker can be evaluated. With `views`, the
+        informed attacker learns from those.
+
+        The pairing is tested, because a wrong one makes any release look private.
 
         Parameters
         ----------
         before : list of ECGRecord, BeatSet, or array of shape (n_beats, [n_leads,] n_times)
             Originals in mV. Those of one subject are in order of time.
         after : same type as `before`
-            Releases of the same recordings. Records are matched by name; if no name occurs in
-            both and there are as many, they are matched in order. Rates and lengths may
-            differ.
+            Their releases. Rates and lengths may differ. Annotated R peaks are taken where
+            they are nearly all beats of a record; otherwise beats are detected.
         subjects : array-like of shape (n_samples,), optional
             Subject of each sample of `before`; by default the `subject` of the records.
         sessions : array-like of shape (n_samples,), optional
-            Session of each sample of `before`, sortable; by default the `session` of the
-            records.
+            Session of each sample of `before`, sortable; by default the records' own.
+        paired : {"name", "order"} or dict of str to str, default="name"
+            Which release belongs to which original: that of the same name, that at the same
+            position, or by the name of the original for the name of each release. Arrays
+            have no names and need ``"order"``.
+        views : sequence of list of ECGRecord, default=()
+            Other releases of `before` by the same software, each with a secret of its own
+            and under the names of `before`. The more, the better the informed attacker.
         random_state : int, RandomState instance or None, default=0
             The random sequence that attackers use.
 
@@ -218,17 +240,25 @@ class Release:
         ------
         ValueError
             If before and after are not of the same recordings, if subjects are not known, or
-            if fewer than two subjects have both a gallery and a probe recording.
+            if fewer than two subjects have both a gallery and a probe recording. Also if the
+            pairing looks wrong: a release is identical to another original, several correlate
+            by .9 with another original and not with their own, or another pairing matches
+            more median beats than chance would in one case of a thousand.
         """
-        pairs = match_pairs(before, after, subjects, sessions)
+        pairs = match_pairs(before, after, subjects, sessions, paired, views)
         need_two_subjects(pairs.subjects)
         rng = check_random_state(random_state)
+        retrained, signals = tuple(pairs.views), tuple(pairs.view_recordings)
+        # Half of a single release, known by name, identifies the other half: nothing is left
+        # for an informed attacker to achieve.
+        if not views and not pairs.cut:
+            retrained = (take(pairs.after, pairs.in_gallery),)
+            if pairs.recordings is not None:
+                signals = (take(pairs.recordings[1], pairs.in_gallery),)
         return cls(
             original=pairs.before,
             released=pairs.after,
-            # Both sides hold halves of one release, with one pseudo-identity: an informed
-            # attacker would identify every probe.
-            retrained=() if pairs.cut else (take(pairs.after, pairs.in_gallery),),
+            retrained=retrained,
             subjects=pairs.subjects,
             in_gallery=pairs.in_gallery,
             split=pairs.split,
@@ -236,6 +266,10 @@ class Release:
             omitted=pairs.omitted,
             leads=pairs.leads,
             cut=pairs.cut,
+            released_names=pairs.released_names,
+            n_pairs=len(pairs.identical),
+            n_identical=int(pairs.identical.sum()),
+            retrained_recordings=signals,
             deal_seed=int(rng.randint(2**31 - 1)),
             random_state=rng,
         )

@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from collections import Counter
-from collections.abc import Iterator
+from collections import defaultdict
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from sklearn.utils import Bunch
 
+from sklearn_ecganon.attacks import default_n_views
 from sklearn_ecganon.datasets import load_records
-from sklearn_ecganon.io import Limits
+from sklearn_ecganon.io import Limits, open_record, read_identity
 from sklearn_ecganon.records import ECGRecord
 from sklearn_ecganon.report._audit import audit
+from sklearn_ecganon.report._provenance import manifest_of, provenance_of
 from sklearn_ecganon.report._result import AuditResult
+from sklearn_ecganon.report._software import views_by_software
+from sklearn_ecganon.report._tables import (
+    Attributes,
+    attributes_of_headers,
+    partners_of_key,
+    read_key,
+    with_subjects_of_key,
+    with_subjects_of_regex,
+    with_subjects_of_table,
+)
 
-COLUMNS = ("record", "subject", "session", "released")
+PathLike = str | os.PathLike[str]
 
 
 def audit_folders(
-    before: str | os.PathLike[str],
-    after: str | os.PathLike[str],
+    before: PathLike,
+    after: PathLike,
     *,
-    key: str | os.PathLike[str] | None = None,
+    key: PathLike | None = None,
+    subjects: PathLike | None = None,
+    subject_regex: str | None = None,
+    anonymizer: Any = None,
+    n_views: int | None = None,
     sampling_rate: float | None = None,
     units: str | None = None,
     limits: Limits | None = None,
+    verbose: int = 0,
     **parameters: Any,
 ) -> AuditResult:
     """Audit the recordings of a folder against their releases in another folder.
@@ -45,14 +60,31 @@ def audit_folders(
         ``released``, as `RecordAnonymizer.anonymize_folder` writes it. ``record`` is the
         path of an original in `before`, and ``released`` that of its release in `after`,
         both with or without extension. The line of a file that holds several recordings
-        applies to each of them. By default a record was released under its own name, its
-        subject is its folder, and its session its date of acquisition.
+        applies to each of them. Without a key, releases must have the names of their
+        originals. By default the subject of a record is its folder, and its session its
+        date of acquisition.
+    subjects : str or path-like, optional
+        CSV file with a column ``record`` and any of ``subject`` and ``session``, or with a
+        column ``subject`` alone. All other columns are attributes of the subject, such as
+        ``sex`` and ``age``, which attackers try to infer from the release.
+    subject_regex : str, optional
+        Regular expression that finds the subject in the path of an original: its group
+        ``subject``, else its first group, else all of the match.
+    anonymizer : estimator or callable, optional
+        The software that made the release, as in `RecordAnonymizer`. The originals are
+        anonymized again with it, each time with a fresh secret, and informed attackers are
+        trained on the result. A manifest in `after` must state the same method.
+    n_views : int, optional
+        How often they are anonymized again; by default 6 times if an attacker on strips
+        takes part, else 3 times.
     sampling_rate, units : float and str, optional
         For originals that do not state theirs, as in `load_records`.
     limits : Limits, optional
         How much one file may ask for, and whether a wrong checksum is an error.
+    verbose : int, default=0
+        1 shows how many people were found before the long computation starts, and progress.
     **parameters
-        Parameters of `audit`.
+        Other parameters of `audit`.
 
     Returns
     -------
@@ -62,8 +94,8 @@ def audit_folders(
     Raises
     ------
     ValueError
-        If a folder holds no recording, if the key does not fit the folders, or for the
-        reasons of `audit`.
+        If a folder holds no recording, if a table does not fit the folders, if names do not
+        match and there is no key, or for the reasons of `audit`.
 
     Examples
     --------
@@ -83,107 +115,114 @@ def audit_folders(
     ...     folder / "in", folder / "out", key_file=key
     ... )
     >>> result = audit_folders(folder / "in", folder / "out", key=key, attackers="lda")
-    >>> result.n_samples, result.evaluation.n_subjects
-    (6, 3)
+    >>> result.n_samples, result.evaluation.n_subjects, result.outcome
+    (6, 3, 'cannot tell')
     """
+    before, after = Path(before), Path(after)
     originals = load_records(
         before, sampling_rate=sampling_rate, units=units, limits=limits, on_error="omit"
     )
     # A table keeps its layout, so a release may lack its rate too; its unit is always mV.
     releases = load_records(after, sampling_rate=sampling_rate, limits=limits, on_error="omit")
-    if key is None:
-        old, new = originals.data, releases.data
-    else:
-        rows = _read_key(Path(key))
-        old = _with_subjects(originals, rows, key, before)
-        new = _with_old_names(releases, originals, rows, key, after)
-    result = audit(old, new, **parameters)
+    old, new, paired = originals.data, releases.data, {r.name: r.name for r in releases.data}
+    if key is not None:
+        rows = read_key(Path(key))
+        old = with_subjects_of_key(originals, rows, key, before)
+        partners = partners_of_key(releases, originals, rows, key, after)
+        # A release whose original could not be read is left out.
+        new = [record for record in new if partners[record.name] is not None]
+        paired = {name: partner for name, partner in partners.items() if partner is not None}
+    headers = (
+        _headers(before, originals, sampling_rate=sampling_rate, units=units, limits=limits),
+        _headers(after, releases, sampling_rate=sampling_rate, units=None, limits=limits),
+    )
+    if subject_regex is not None:
+        old = with_subjects_of_regex(old, subject_regex)
+    table: Attributes = {}
+    if subjects is not None:
+        old, table = with_subjects_of_table(originals, old, Path(subjects), before)
+    if verbose:
+        _show_people(old, new, named=bool(key or subjects or subject_regex))
     left_out = {
         f"{side}: {path}": reason
         for side, bunch in (("before", originals), ("after", releases))
         for path, reason in bunch.omitted.items()
     }
-    return replace(result, omitted=left_out | result.omitted)
-
-
-def _read_key(path: Path) -> dict[str, dict[str, str]]:
-    """Return the lines of a key file, by the path of the original in it."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or []
-        if "record" not in columns or set(columns) - set(COLUMNS):
-            raise ValueError(
-                f"{path}: has columns {columns}; give 'record' and any of {COLUMNS[1:]}."
-            )
-        rows = list(reader)
-    records = [row["record"] for row in rows]
-    if len(set(records)) < len(records):
-        repeated = next(record for record in records if records.count(record) > 1)
-        raise ValueError(f"{path}: has two lines for record {repeated!r}; keep one.")
-    return dict(zip(records, rows, strict=True))
-
-
-def _numbered(bunch: Bunch) -> Iterator[tuple[ECGRecord, tuple[str, str], str]]:
-    """Yield each record, its file as a key may spell it, and its number in that file.
-
-    The number is ``"#3"``, for example, or empty where the file holds one recording.
-    """
-    n_in_file = Counter(bunch.files)
-    n_seen: Counter[str] = Counter()
-    for record, file in zip(bunch.data, bunch.files, strict=True):
-        number = f"#{n_seen[file]}" if n_in_file[file] > 1 else ""
-        n_seen[file] += 1
-        yield record, (file, PurePosixPath(file).with_suffix("").as_posix()), number
-
-
-def _with_subjects(
-    originals: Bunch, rows: dict[str, dict[str, str]], key: Any, before: Any
-) -> list[ECGRecord]:
-    """Return the originals with the subjects and sessions of the key."""
-    records: list[ECGRecord] = []
-    missing: list[str] = []
-    for record, spellings, number in _numbered(originals):
-        paths = [path + end for end in dict.fromkeys((number, "")) for path in spellings]
-        row = next((rows[path] for path in paths if path in rows), None)
-        if row is None:
-            missing.append(record.name)
-            continue
-        subject, session = row.get("subject"), row.get("session")
-        records.append(
-            replace(
-                record, subject=subject or record.subject, session=session or record.session
-            )
+    views: list[list[ECGRecord]] = []
+    if anonymizer is not None:
+        n_views = n_views or default_n_views(parameters.get("attackers", "default"))
+        if verbose:
+            print(f"the originals are anonymized again, {n_views} times with fresh secrets")
+        views = views_by_software(
+            anonymizer,
+            before,
+            originals,
+            n_views,
+            manifest=manifest_of(after),
+            sampling_rate=sampling_rate,
+            units=units,
+            limits=limits,
+            n_jobs=parameters.get("n_jobs"),
         )
-    if missing:
-        raise ValueError(
-            f"{key}: {len(missing)} record(s) of {before} are not in it, for example "
-            f"{missing[0]!r}; add a line for each."
-        )
-    return records
+        in_views = set.intersection(*({r.name for r in view} for view in views))
+        refused = [r.name for r in new if paired[r.name] not in in_views]
+        left_out |= {paired[name]: "refused by the software" for name in refused}
+        new = [record for record in new if paired[record.name] in in_views]
+    result = audit(
+        old,
+        new,
+        paired=paired,
+        views=views,
+        headers=headers,
+        attributes=_attributes(old, headers[0]) | table,
+        verbose=verbose,
+        **parameters,
+    )
+    return replace(
+        result,
+        omitted=result.omitted | left_out,
+        provenance=provenance_of(before, after, None if key is None else Path(key)),
+    )
 
 
-def _with_old_names(
-    releases: Bunch, originals: Bunch, rows: dict[str, dict[str, str]], key: Any, after: Any
-) -> list[ECGRecord]:
-    """Return the releases under the names of their originals.
-
-    A release whose original could not be read is left out.
-    """
-    old_paths = {row.get("released") or path: path for path, row in rows.items()}
-    old_names = {
-        path + number: record.name
-        for record, spellings, number in _numbered(originals)
-        for path in spellings
+def _headers(
+    folder: Path, bunch: Bunch, *, limits: Limits | None, **options: Any
+) -> dict[str, dict[str, Any]]:
+    """Return what the header of each recording states beside the signal, None if nothing."""
+    root = folder.resolve()
+    by_file: dict[str, dict[str, Any]] = {}
+    for path in dict.fromkeys(bunch.files):
+        with open_record(root / path, root=root, limits=limits, **options) as reader:
+            gain = reader.gain or None
+        facts = read_identity(root / path, root=root, limits=limits)
+        by_file[path] = {
+            "gain": gain,
+            "date in the header": facts.acquired,
+            "text in the header": facts.comments or None,
+        }
+    return {
+        record.name: by_file[path] for record, path in zip(bunch.data, bunch.files, strict=True)
     }
-    records: list[ECGRecord] = []
-    for record, spellings, number in _numbered(releases):
-        paths = [old_paths[path + number] for path in spellings if path + number in old_paths]
-        paths += [old_paths[path] + number for path in spellings if path in old_paths]
-        if not paths:
-            raise ValueError(
-                f"{key}: no line has {record.name!r} of {after} as its release; add it to "
-                "the column 'released'."
-            )
-        if paths[0] in old_names:
-            records.append(replace(record, name=old_names[paths[0]]))
-    return records
+
+
+def _attributes(records: list[ECGRecord], headers: dict[str, dict[str, Any]]) -> Attributes:
+    """Return what the headers of the originals state about sex and age."""
+    comments: dict[str, tuple[str, ...]] = defaultdict(tuple)
+    for record in records:
+        comments[str(record.subject)] += headers[record.name]["text in the header"] or ()
+    return attributes_of_headers(comments)
+
+
+def _show_people(old: list[ECGRecord], new: list[ECGRecord], *, named: bool) -> None:
+    """Show how many recordings and people were found."""
+    sessions = {(record.subject, record.session) for record in old}
+    n_people = len({record.subject for record in old})
+    print(
+        f"before: {len(old)} recordings of {n_people} people in {len(sessions)} "
+        f"sessions; after: {len(new)} recordings"
+    )
+    if n_people == len(old) and not named:
+        print(
+            "Each recording counts as a person of its own. If that is wrong, give --subjects "
+            "or --subject-regex."
+        )

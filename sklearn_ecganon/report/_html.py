@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sklearn_ecganon.attacks import describe_evidence
+from sklearn_ecganon.report._labels import describe_figure
+from sklearn_ecganon.report._verdict import ABOVE, BELOW, MIN_SUBJECTS, verdict_sentences
 
 if TYPE_CHECKING:
     from sklearn_ecganon.report._result import AuditResult
 
 # Utility figures that the page always shows; the others can be unfolded.
 HEADLINE = ("agreement_", "error_", "rr_exact", "f1_", "correlation")
+N_SHOWN = 10
+GLOSSARY = {
+    "rank-1": "The fraction of people whom the attacker names at the first guess, as a "
+    "mean over people. Its 95 % interval comes from a bootstrap over people.",
+    "gallery, probe": "The identified recordings that the attacker holds, and the released "
+    "recordings to be identified.",
+    "evidence": "What the attacker combines: some beats, a whole recording, or all released "
+    "recordings of one person.",
+    "knowledge": "What the attacker knows of the anonymizer. “ignorant”: nothing; trained on "
+    "originals. “lazy-informed”: compares with released recordings of known people. "
+    "“semi-informed”: is also trained on them. “original”: before anonymization, which "
+    "shows how strong the attacker is.",
+    "panel": "“waveform”: the attacker sees beats only. “full”: it uses rhythm and intervals "
+    "as well, or instead.",
+    "contract, floor": "What the release promises to keep, and what an attacker achieves on "
+    "originals from that and nothing else. Everything that is kept identifies.",
+    "EER": "Equal error rate: when a claimed identity is checked, the rate at which impostors "
+    "are accepted as often as the right person is rejected. 50 % is guessing.",
+    "D_sys": "How different the scores of the same and of other people are: 0 is unlinkable, "
+    "1 is fully linkable.",
+    "singling out, linkability, inference": "The three risks of Opinion 05/2014 of the Article "
+    "29 Working Party (WP216): isolating one person, linking records of one person, and "
+    "concluding something about a person.",
+}
 
 
 def render(result: AuditResult) -> str:
@@ -33,6 +59,7 @@ def render(result: AuditResult) -> str:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = _percent
+    environment.filters["figure"] = describe_figure
     evaluation, figures = result.evaluation, result.to_dict()
     evidence = {e: describe_evidence(e) for e in evaluation.evidence}
     levels: dict[tuple[str, str, str], dict[int | str, object]] = {}
@@ -50,12 +77,31 @@ def render(result: AuditResult) -> str:
         evidence=evidence,
         levels=levels,
         pictures=figures_of_page,
+        outcome_class={BELOW: "below", ABOVE: "above"}.get(result.outcome, "unknown"),
+        sentences=verdict_sentences(result),
+        n_shown=N_SHOWN,
+        manifest=_manifest(result.provenance.get("manifest") or {}),
+        glossary=GLOSSARY,
+        min_subjects=MIN_SUBJECTS,
         headline={
             name: value
             for name, value in figures["utility"].items()
             if name.startswith(HEADLINE)
         },
     )
+
+
+def _manifest(head: dict[str, Any]) -> dict[str, str]:
+    """Return what a manifest states about the method, in words."""
+    names = {
+        "method": "method",
+        "strength": "strength",
+        "contract": "contract",
+        "ecganon": "version of the software",
+        "model": "SHA-256 of the weights",
+        "detector": "detector of beats",
+    }
+    return {words: str(head[name]) for name, words in names.items() if head.get(name)}
 
 
 def _percent(fraction: float | None) -> str:

@@ -12,11 +12,29 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_ecganon.attacks import Evaluation, IdentityMap, ResultMixin, json_number
+from sklearn_ecganon.attacks import (
+    AttributeInference,
+    Evaluation,
+    IdentityMap,
+    ResultMixin,
+    json_number,
+)
 from sklearn_ecganon.metrics import cmc_curve, d_sys, tar_at_far
 from sklearn_ecganon.records import ECGRecord
+from sklearn_ecganon.report._exposure import ExposedRelease
+from sklearn_ecganon.report._labels import describe_figure
+from sklearn_ecganon.report._names import hide_names
+from sklearn_ecganon.report._singling_out import SinglingOut
+from sklearn_ecganon.report._verdict import (
+    MAX_RISK,
+    Decision,
+    decide,
+    next_steps,
+    verdict_sentences,
+)
 
-SCHEMA_VERSION = 2
+N_PRINTED = 5
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,8 +49,23 @@ class AuditResult(ResultMixin):
         What the release promises to keep.
     n_samples : int
         Number of recordings compared (beats, for arrays), after single ones were cut in two.
+    n_pairs, n_identical : int
+        Recordings compared, before single ones were cut in two (beats, for arrays), and how
+        many releases are identical to their original.
+    max_risk : float
+        The limit: highest accepted fraction of people recognized.
+    allow_ignorant : bool
+        Whether the audit may pass if only the ignorant attacker was tried.
     omitted : dict of str to str
         Names of recordings that were left out, and why.
+    exposed : tuple of ExposedRelease
+        The releases that attackers recognize, the most exposed first.
+    singled_out : tuple of SinglingOut
+        How many people unique values single out that the release keeps.
+    inferred : dict of str to AttributeInference
+        How well attributes of people are read from the release.
+    provenance : dict
+        Hashes of the folders and of the manifest, and what the manifest states.
     maps : dict of str to IdentityMap
         Where in the beat people are recognized, ``"before"`` and ``"after"``; the latter only
         if people were released more than once.
@@ -51,7 +84,15 @@ class AuditResult(ResultMixin):
     evaluation: Evaluation
     contract: str
     n_samples: int
+    n_pairs: int = 0
+    n_identical: int = 0
+    max_risk: float = MAX_RISK
+    allow_ignorant: bool = False
     omitted: dict[str, str] = field(default_factory=dict)
+    exposed: tuple[ExposedRelease, ...] = ()
+    singled_out: tuple[SinglingOut, ...] = ()
+    inferred: dict[str, AttributeInference] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
     maps: dict[str, IdentityMap] = field(default_factory=dict)
     strips: tuple[tuple[ECGRecord, ECGRecord], ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
@@ -60,52 +101,47 @@ class AuditResult(ResultMixin):
     )
 
     @property
+    def decision(self) -> Decision:
+        """The outcome with its reasons, the risk, and the upper end of its interval."""
+        return decide(self)
+
+    @property
+    def outcome(self) -> str:
+        """``"at or below the limit"``, ``"above the limit"`` or ``"cannot tell"``."""
+        return self.decision.outcome
+
+    @property
+    def is_ignorant(self) -> bool:
+        """True if only attackers that know nothing of how the release was made were tried."""
+        levels = {row.knowledge for row in self.evaluation.rows}
+        return levels <= {"original", "ignorant"}
+
+    @property
+    def is_strong(self) -> bool:
+        """False if no attacker on strips was tried although rhythms are known (not arrays)."""
+        modalities = {row.modality for row in self.evaluation.rows}
+        return "strip" in modalities or not self.maps
+
+    @property
     def verdict(self) -> str:
         """The result in plain words."""
-        evaluation, worst = self.evaluation, self.evaluation.worst
-        n_recognized = worst.rank1 * evaluation.n_probe_subjects
-        n_attacks = sum(row.knowledge != "original" for row in evaluation.rows)
-        sentences = [
-            f"Of {evaluation.n_probe_subjects} people, the most successful of {n_attacks} "
-            f"attacks on this release recognizes {n_recognized:.1f} ({worst.rank1:.1%}; "
-            f"between {worst.low:.1%} and {worst.high:.1%} with 95 % confidence). Guessing "
-            f"recognizes {evaluation.chance:.1%}.",
-            *self._excess_sentence(),
-        ]
-        if {row.knowledge for row in evaluation.rows} <= {"original", "ignorant"}:
-            sentences.append(
-                "CAUTION: only attackers who know the originals, and nothing of how the "
-                "release was made, were tried. With the software, or a second release of the "
-                "same people, an attacker may recognize more."
-            )
-        if evaluation.weak:
-            sentences.append(
-                "CAUTION: the attackers fail on the originals too, so their failure on the "
-                "release proves nothing."
-            )
-        return " ".join(sentences)
+        return " ".join(verdict_sentences(self))
 
-    def _excess_sentence(self) -> list[str]:
-        """Return the comparison with the floor of the contract, if there is one."""
-        floor, excess = self.evaluation.floor, self.evaluation.excess
-        if floor is None or excess is None:
-            return []
-        value, low, high = (f"{100 * figure:+.1f}" for figure in excess)
-        comparison = "no attack recognizes more than that."
-        if excess.low > 0:
-            comparison = (
-                f"the most successful attack is {100 * excess.value:.1f} percentage points "
-                f"above that ({low} to {high})."
-            )
-        elif excess.value > 0:
-            comparison = (
-                f"the most successful attack is {value} percentage points from that ({low} to "
-                f"{high}), which cannot be told from chance."
-            )
-        return [
-            f"What the release is meant to keep (the {self.contract} contract) would by itself "
-            f"recognize {floor.rank1:.1%}: {comparison}"
-        ]
+    @property
+    def next_steps(self) -> list[str]:
+        """What the owner of the release can do about the result."""
+        return next_steps(self)
+
+    def without_names(self) -> AuditResult:
+        """Return the result with numbers in place of the names of originals and subjects.
+
+        Returns
+        -------
+        result : AuditResult
+            Names of releases stay, unless a release has the name of its original. The
+            captions of strips are changed too; their signals are not.
+        """
+        return hide_names(self)
 
     def identification(self) -> dict[str, dict[str, Any]]:
         """Return the curves of the worst attacker, on originals and on the release.
@@ -169,11 +205,27 @@ class AuditResult(ResultMixin):
             "package_version": version("sklearn-ecganon"),
             "created": self.created,
             "verdict": self.verdict,
+            "outcome": self.outcome,
+            "reasons": list(self.decision.reasons),
+            "risk": self.decision.risk,
+            "risk_upper": self.decision.upper,
+            "max_risk": self.max_risk,
+            "allow_ignorant": self.allow_ignorant,
+            "next_steps": self.next_steps,
+            "n_pairs": self.n_pairs,
+            "n_identical": self.n_identical,
             "n_samples": self.n_samples,
             "settings": self.settings,
             "omitted": self.omitted,
             **self.evaluation.to_dict(),
             "contract": self.contract,
+            "singling_out": [row._asdict() for row in self.singled_out],
+            "inference": {
+                name: {key: json_number(value) for key, value in row._asdict().items()}
+                for name, row in self.inferred.items()
+            },
+            "most_exposed": [row._asdict() for row in self.exposed],
+            "provenance": self.provenance,
             "identification": self.identification(),
             "identity_map": {
                 stage: [
@@ -185,7 +237,11 @@ class AuditResult(ResultMixin):
         }
 
     def _summary(self) -> dict[str, str]:
-        return {**self.evaluation._summary(), "recordings": str(self.n_samples)}
+        return {
+            "outcome": f"{self.outcome} ({self.max_risk:.1%})",
+            **self.evaluation._summary(),
+            "recordings": str(self.n_samples),
+        }
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write all figures to a JSON file.
@@ -219,11 +275,26 @@ class AuditResult(ResultMixin):
         _write(Path(path), render(self))
 
     def __str__(self) -> str:
-        lines = [self.verdict, "", str(self.evaluation), "", "utility"]
-        lines += [
-            f"  {name:<36}{value:10.3f}"
-            for name, value in self.evaluation.utility_figures.items()
-        ]
+        lines = [self.verdict, "", str(self.evaluation), ""]
+        if self.singled_out:
+            lines.append("singling out: people with a value that is unique and kept")
+            lines += [
+                f"  {row.value:<36}{row.n_people:6d} ({row.fraction:.1%})"
+                for row in self.singled_out
+            ]
+        for name, row in self.inferred.items():
+            lines += ["", f"inference of {name}: {row}"]
+        if self.exposed:
+            lines += ["", "most exposed releases (attacks that recognize them)"]
+            lines += [
+                f"  {row.released:<36}{row.n_right:4d} of {row.n_attacks}"
+                for row in self.exposed[:N_PRINTED]
+            ]
+        lines += ["", "utility"]
+        for name, value in self.evaluation.utility_figures.items():
+            label, unit = describe_figure(name)
+            lines.append(f"  {label:<48}{value:10.3f} {unit}".rstrip())
+        lines += ["", "what to do next", *(f"  {step}" for step in self.next_steps)]
         for name, reason in self.omitted.items():
             lines.append(f"left out: {name}: {reason}")
         return "\n".join(lines)

@@ -1,6 +1,7 @@
 """Segmentation: find R peaks, cut records into beats, and stitch beats into records."""
 
 from sklearn_ecganon.segmentation._checks import BeatCountWarning, is_plausible_rate
+from sklearn_ecganon.segmentation._coverage import annotations_cover
 from sklearn_ecganon.segmentation._detectors import DETECTORS, find_beats, to_extremum
 from sklearn_ecganon.segmentation._leads import used_leads
 from sklearn_ecganon.segmentation._quality import SignalQuality, signal_quality
@@ -26,6 +27,7 @@ __all__ = [
     "SignalQuality",
     "SignalQualityWarning",
     "Strips",
+    "annotations_cover",
     "between",
     "cut_strips",
     "cut_windows",
