@@ -125,6 +125,7 @@ def audit_folders(
     # A table keeps its layout, so a release may lack its rate too; its unit is always mV.
     releases = load_records(after, sampling_rate=sampling_rate, limits=limits, on_error="omit")
     old, new, paired = originals.data, releases.data, {r.name: r.name for r in releases.data}
+    states_subjects = bool(subjects or subject_regex)
     if key is not None:
         rows = read_key(Path(key))
         old = with_subjects_of_key(originals, rows, key, before)
@@ -132,6 +133,7 @@ def audit_folders(
         # A release whose original could not be read is left out.
         new = [record for record in new if partners[record.name] is not None]
         paired = {name: partner for name, partner in partners.items() if partner is not None}
+        states_subjects |= any(row.get("subject") for row in rows.values())
     headers = (
         _headers(before, originals, sampling_rate=sampling_rate, units=units, limits=limits),
         _headers(after, releases, sampling_rate=sampling_rate, units=None, limits=limits),
@@ -142,7 +144,7 @@ def audit_folders(
     if subjects is not None:
         old, table = with_subjects_of_table(originals, old, Path(subjects), before)
     if verbose:
-        _show_people(old, new, named=bool(key or subjects or subject_regex))
+        _show_people(old, new, states_subjects=states_subjects)
     left_out = {
         f"{side}: {path}": reason
         for side, bunch in (("before", originals), ("after", releases))
@@ -213,7 +215,7 @@ def _attributes(records: list[ECGRecord], headers: dict[str, dict[str, Any]]) ->
     return attributes_of_headers(comments)
 
 
-def _show_people(old: list[ECGRecord], new: list[ECGRecord], *, named: bool) -> None:
+def _show_people(old: list[ECGRecord], new: list[ECGRecord], *, states_subjects: bool) -> None:
     """Show how many recordings and people were found."""
     sessions = {(record.subject, record.session) for record in old}
     n_people = len({record.subject for record in old})
@@ -221,7 +223,7 @@ def _show_people(old: list[ECGRecord], new: list[ECGRecord], *, named: bool) -> 
         f"before: {len(old)} recordings of {n_people} people in {len(sessions)} "
         f"sessions; after: {len(new)} recordings"
     )
-    if n_people == len(old) and not named:
+    if n_people == len(old) and not states_subjects:
         print(
             "Each recording counts as a person of its own. If that is wrong, give --subjects "
             "or --subject-regex."
