@@ -79,6 +79,7 @@ def _cmc(result: AuditResult, curves: dict[str, dict[str, Any]]) -> tuple[str, F
         xlim=(1, n_subjects),
         ylim=(0, 103),
     )
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(frameon=False, loc="lower right")
     return "CMC: how often the right person is among the first few guesses.", figure
 

@@ -105,4 +105,4 @@ def _manifest(head: dict[str, Any]) -> dict[str, str]:
 
 
 def _percent(fraction: float | None) -> str:
-    return "not observable" if fraction is None else f"{100 * fraction:.1f} %"
+    return "not observable" if fraction is None else f"{100 * fraction:.1f}\N{NO-BREAK SPACE}%"
