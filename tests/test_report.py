@@ -746,7 +746,7 @@ def test_bad_input(bunch, released):
         audit(bunch.data, released, paired="time")
     with pytest.raises(ValueError, match="8 records and after 7"):
         audit(bunch.data, released[1:], paired="order")
-    with pytest.raises(ValueError, match="different kinds"):
+    with pytest.raises(ValueError, match="different types"):
         audit(bunch.data, np.zeros((4, 20)))
     with pytest.raises(ValueError, match="subjects has 2 entries"):
         audit(bunch.data, released, ["a", "b"])
