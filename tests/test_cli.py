@@ -30,10 +30,10 @@ def test_module_runs():
 
 
 def test_contracts_of_the_command_are_those_of_the_package():
-    from sklearn_ecganon import cli
+    from sklearn_ecganon import _cli_options
     from sklearn_ecganon.contracts import CONTRACTS
 
-    assert set(cli.CONTRACTS) == set(CONTRACTS)
+    assert set(_cli_options.CONTRACTS) == set(CONTRACTS)
 
 
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["demo", "--data", "mnist"]])
