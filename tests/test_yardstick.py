@@ -179,7 +179,7 @@ def test_controls_do_not_look_private_to_attackers_who_retrain(data_home):
         return max(row.rank1 for row in scorer.identify(release).rows)
 
     original = retrained(beats.beats)
-    assert original >= 0.94
+    assert original >= 0.9  # .944 here
     figures = {name: retrained(change(beats.beats)) for name, change in CONTROLS.items()}
     assert min(figures.values()) >= original - 0.03, (original, figures)
 
