@@ -139,7 +139,7 @@ def signal_quality(record: ECGRecord) -> SignalQuality:
     - kurtosis of the signal in the QRS band, at least 4.5 (kSQI of [2]_, which asks for 5
       of the unfiltered signal).
 
-    A window that fails them is still an ECG if its agreement is at least 0.76, if it repeats
+    A window that fails them is still an ECG if its agreement is at least 0.74, if it repeats
     itself every 0.4 to 2 s (with an autocorrelation of at least 0.45 between 1 and 30 Hz, and
     no earlier peak of nearly that height), and if at least 5 % of its power lies between 5
     and 15 Hz. Beats with tall T waves pass by this rule; fibrillation repeats itself sooner,
