@@ -20,7 +20,7 @@ from sklearn_ecganon.utility._compare import Agreement, agreement
 from sklearn_ecganon.utility._diagnosis import diagnosis_figures
 from sklearn_ecganon.utility._interval import interval_figures
 from sklearn_ecganon.utility._utility_scorer import WEIGHTS, pooled
-from tests.test_contracts import drawn
+from tests.test_contracts import synthetic
 
 CONTRACTS = ("diagnostic", "measurement")
 
@@ -115,9 +115,11 @@ class TestInterval:
             assert np.isnan([figures[f"{kind}_{name}"] for kind in ("error", "within")]).all()
             assert figures[f"n_records_{name}"] == 0
 
-    def test_drawn_hearts(self):
-        before = [replace(drawn(), name=str(i)) for i in range(3)]
-        after = [replace(drawn(qrs=q, pr=p), name=str(i)) for i, (q, p) in enumerate(CHANGED)]
+    def test_synthetic_records(self):
+        before = [replace(synthetic(), name=str(i)) for i in range(3)]
+        after = [
+            replace(synthetic(qrs=q, pr=p), name=str(i)) for i, (q, p) in enumerate(CHANGED)
+        ]
         figures = IntervalUtility().evaluate(before, after)
         assert figures["rr_exact"] == 1
         assert figures["fraction_within_QRS"] == pytest.approx(2 / 3)
@@ -128,8 +130,10 @@ class TestInterval:
 
     def test_labels_on_one_side_only_are_ignored(self):
         values = np.array([90.0, 150.0, 150.0])
-        beats = QRSSegmenter("annotated", refine=0).fit_transform([drawn(n_beats=3)])
-        wide = QRSSegmenter("annotated", refine=0).fit_transform([drawn(qrs=160, n_beats=3)])
+        beats = QRSSegmenter("annotated", refine=0).fit_transform([synthetic(n_beats=3)])
+        wide = QRSSegmenter("annotated", refine=0).fit_transform(
+            [synthetic(qrs=160, n_beats=3)]
+        )
         mixed = beats.beats.copy()
         mixed[values > 100] = wide.beats[values > 100]
         bare = beats.with_beats(mixed)
@@ -200,9 +204,11 @@ class TestDiagnosis:
         figures = diagnosis_figures(before, after)["agreement_beat_classes"]
         assert figures == pytest.approx(agreement)
 
-    def test_drawn_hearts(self):
-        before = [replace(drawn(), name=str(i)) for i in range(3)]
-        after = [replace(drawn(qrs=q, pr=p), name=str(i)) for i, (q, p) in enumerate(CHANGED)]
+    def test_synthetic_records(self):
+        before = [replace(synthetic(), name=str(i)) for i in range(3)]
+        after = [
+            replace(synthetic(qrs=q, pr=p), name=str(i)) for i, (q, p) in enumerate(CHANGED)
+        ]
         figures = DiagnosisUtility().evaluate(before, after)
         for name in CATEGORIES:
             expected = 2 / 3 if name in ("wide_qrs", "pr") else 1

@@ -10,8 +10,6 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from sklearn_ecganon.records._beats import BeatSet
-    from sklearn_ecganon.records._record import ECGRecord
 
 PAPER_MAJOR = "#e8a9a1"
 PAPER_MINOR = "#f8e3e0"
@@ -107,7 +105,7 @@ def rule_ecg_paper(ax: Axes, unit: str) -> float:
 
 
 def draw_record(
-    record: ECGRecord,
+    record: Any,
     start: float,
     duration: float | None,
     leads: Sequence[str | int] | None,
@@ -154,7 +152,7 @@ def draw_record(
 
 
 def draw_beats(
-    beats: BeatSet, record: int, lead: str | int, ax: Axes | None, style: dict[str, Any]
+    beats: Any, record: int, lead: str | int, ax: Axes | None, style: dict[str, Any]
 ) -> Axes:
     """Draw the beats of one record and their median; see `BeatSet.plot`."""
     chosen = beats[record]
