@@ -33,8 +33,9 @@ ROOMS = [
     ["_validation"],
     ["datasets"],
     ["io"],
-    ["metrics", "leads"],
+    ["metrics"],
     ["records"],
+    ["leads"],
     ["_data_home", "_salt", "exceptions"],
 ]
 HEIGHT = {room: -height for height, row in enumerate(ROOMS) for room in row}

@@ -118,7 +118,7 @@ class TestInterval:
     def test_synthetic_records(self):
         before = [replace(synthetic(), name=str(i)) for i in range(3)]
         after = [
-            replace(synthetic(qrs=q, pr=p), name=str(i)) for i, (q, p) in enumerate(CHANGED)
+            replace(synthetic(qrs=q, pr=p), name=f"{i}") for i, (q, p) in enumerate(CHANGED)
         ]
         figures = IntervalUtility().evaluate(before, after)
         assert figures["rr_exact"] == 1
@@ -207,7 +207,7 @@ class TestDiagnosis:
     def test_synthetic_records(self):
         before = [replace(synthetic(), name=str(i)) for i in range(3)]
         after = [
-            replace(synthetic(qrs=q, pr=p), name=str(i)) for i, (q, p) in enumerate(CHANGED)
+            replace(synthetic(qrs=q, pr=p), name=f"{i}") for i, (q, p) in enumerate(CHANGED)
         ]
         figures = DiagnosisUtility().evaluate(before, after)
         for name in CATEGORIES:

@@ -22,7 +22,6 @@ from sklearn_ecganon.plot import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from sklearn_ecganon.report._result import AuditResult
 
 STRIP_SECONDS = 6.0
 
@@ -34,9 +33,7 @@ class Picture(NamedTuple):
     source: str
 
 
-def pictures(
-    result: AuditResult, curves: dict[str, dict[str, Any]]
-) -> dict[str, list[Picture]]:
+def pictures(result: Any, curves: dict[str, dict[str, Any]]) -> dict[str, list[Picture]]:
     """Return the figures of each section of the page."""
     shown = {
         "ladder": [_ladder(result)],
@@ -60,12 +57,12 @@ def _encoded(figure: Figure) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _ladder(result: AuditResult) -> tuple[str, Figure]:
+def _ladder(result: Any) -> tuple[str, Figure]:
     display = ReidentificationDisplay.from_result(result.evaluation)
     return "Subjects recognized, by the attacker's knowledge and evidence.", (display.figure_)
 
 
-def _cmc(result: AuditResult, curves: dict[str, dict[str, Any]]) -> tuple[str, Figure]:
+def _cmc(result: Any, curves: dict[str, dict[str, Any]]) -> tuple[str, Figure]:
     figure, ax = _axes()
     n_subjects = result.evaluation.n_subjects
     ranks = np.arange(1, n_subjects + 1)
@@ -84,7 +81,7 @@ def _cmc(result: AuditResult, curves: dict[str, dict[str, Any]]) -> tuple[str, F
     return "CMC: how often the right person is among the first few guesses.", figure
 
 
-def _det(result: AuditResult) -> tuple[str, Figure]:
+def _det(result: Any) -> tuple[str, Figure]:
     figure, ax = _axes()
     worst = result.evaluation.worst
     for stage, knowledge in (("original", "original"), ("release", worst.knowledge)):
@@ -108,13 +105,13 @@ def _det(result: AuditResult) -> tuple[str, Figure]:
     )
 
 
-def _maps(result: AuditResult) -> Iterator[tuple[str, Figure]]:
+def _maps(result: Any) -> Iterator[tuple[str, Figure]]:
     for stage, identity in result.maps.items():
         display = IdentityMapDisplay.from_map(identity)
         yield f"Where in the beat people are recognized, {stage}.", display.figure_
 
 
-def _strips(result: AuditResult) -> Iterator[tuple[str, Figure]]:
+def _strips(result: Any) -> Iterator[tuple[str, Figure]]:
     for before, after in result.strips:
         length = min(STRIP_SECONDS, before.duration - 1, after.duration - 1)
         display = BeatOverlayDisplay.from_records(before, after, start=1.0, duration=length)

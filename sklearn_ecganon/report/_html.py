@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sklearn_ecganon.attacks import describe_evidence
 from sklearn_ecganon.report._labels import describe_figure
 from sklearn_ecganon.report._verdict import ABOVE, BELOW, MIN_SUBJECTS, verdict_sentences
-
-if TYPE_CHECKING:
-    from sklearn_ecganon.report._result import AuditResult
 
 # Utility figures that the page always shows; the others can be unfolded.
 HEADLINE = ("agreement_", "error_", "rr_exact", "f1_", "correlation")
@@ -39,7 +36,7 @@ GLOSSARY = {
 }
 
 
-def render(result: AuditResult) -> str:
+def render(result: Any) -> str:
     """Return the page. It has no scripts, fetches nothing, and escapes all text."""
     try:
         import matplotlib as mpl

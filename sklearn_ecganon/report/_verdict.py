@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from scipy.stats import beta
-
-if TYPE_CHECKING:
-    from sklearn_ecganon.report._result import AuditResult
 
 #: With fewer people an audit never passes: guessing alone recognizes more than one in 20, and
 #: even if nobody is recognized, a risk of 14 % cannot be excluded (1 - 0.05 ** (1 / 20)).
@@ -53,7 +50,7 @@ def check_max_risk(max_risk: float) -> float:
     return float(max_risk)
 
 
-def decide(result: AuditResult) -> Decision:
+def decide(result: Any) -> Decision:
     """Compare the risk that an audit has measured with its limit."""
     evaluation = result.evaluation
     n_people = evaluation.n_probe_subjects
@@ -80,7 +77,7 @@ def decide(result: AuditResult) -> Decision:
     return Decision(UNKNOWN if reasons else BELOW, tuple(reasons), risk, upper)
 
 
-def verdict_sentences(result: AuditResult) -> list[str]:
+def verdict_sentences(result: Any) -> list[str]:
     """Return the verdict in plain words, the most important sentence first."""
     decision, evaluation = result.decision, result.evaluation
     limit = f"the limit of {_percent(result.max_risk)}"
@@ -120,7 +117,7 @@ def verdict_sentences(result: AuditResult) -> list[str]:
     return sentences
 
 
-def next_steps(result: AuditResult) -> list[str]:
+def next_steps(result: Any) -> list[str]:
     """Return what the owner of the release can do about the result."""
     decision, evaluation = result.decision, result.evaluation
     steps = []
@@ -177,7 +174,7 @@ def _percent(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
 
 
-def _identical_sentence(result: AuditResult) -> str:
+def _identical_sentence(result: Any) -> str:
     if not result.n_pairs:
         return ""
     if result.n_identical:
@@ -188,7 +185,7 @@ def _identical_sentence(result: AuditResult) -> str:
     return f"None of {result.n_pairs} signals is identical to its original."
 
 
-def _excess_sentence(result: AuditResult) -> list[str]:
+def _excess_sentence(result: Any) -> list[str]:
     """Return the comparison with the floor of the contract, if there are enough people."""
     floor, excess = result.evaluation.floor, result.evaluation.excess
     if floor is None or excess is None or result.evaluation.n_probe_subjects < MIN_SUBJECTS:
