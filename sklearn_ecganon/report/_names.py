@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 
-def hide_names(result: Any) -> AuditResult:
+def hide_names(result: Any) -> Any:
     """Return the result with numbers in place of the names of originals and subjects."""
     originals = [row.original for row in result.exposed]
     originals += [before.name for before, _ in result.strips]
