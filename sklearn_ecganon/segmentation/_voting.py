@@ -47,6 +47,8 @@ def find_by_vote(
     voters = list(voters)[:MAX_VOTERS]
     if not voters:
         return np.empty(0, np.intp), 0.0
+    if len(voters) == 2 and np.isfinite(bridged(signal[:, voters[0]], rate)).all():
+        voters = voters[:1]  # of two leads the more trusted one decides
     traces = [bridged(signal[:, lead], rate) for lead in voters]
     by_lead = [_peaks_of(trace, rate, detect) for trace in traces]
     if len(voters) == 1:
