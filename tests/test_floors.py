@@ -76,7 +76,7 @@ def test_arrays_have_neither_rhythm_nor_floor(beats, bunch):
     scorer = ReidentificationScorer("default", evidence=(1,), knowledge=["ignorant"])
     panels = [set(resolve_panel("default", has_rhythm=known)) for known in (False, True)]
     assert panels[0] == {"lda", "trees", "small-conv"}
-    assert panels[1] == panels[0] | {"rhythm", "intervals"}
+    assert panels[1] == panels[0] | {"rhythm", "intervals", "averaged-lda"}
     result = scorer.set_params(attackers="lda").evaluate("passthrough", rows, subjects)
     assert result.floor is None
     assert result.excess is None
