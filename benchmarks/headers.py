@@ -96,8 +96,10 @@ def link(records: Sequence[ECGRecord], format: str) -> dict[str, float]:
         sources = [write_scaled(r, source, f"r{i}") for i, r in enumerate(records)]
         anonymizer = RecordAnonymizer(LowPassAnonymizer(), format=format)
         suffix = FORMATS[format].suffixes[0]
-        releases = [out / f"{path.stem}{suffix}" for path in sources]
+        # All releases have one name, so that no name links them.
+        releases = [out / path.stem / f"release{suffix}" for path in sources]
         for path, target in zip(sources, releases, strict=True):
+            target.parent.mkdir()
             anonymizer.anonymize_file(path, target)
         before, after = ([facts(path) for path in paths] for paths in (sources, releases))
     return {
