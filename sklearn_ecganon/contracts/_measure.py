@@ -9,173 +9,23 @@ from hashlib import blake2b
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from sklearn_ecganon.contracts._categories import TOLERANCES, UNMEASURED
+from sklearn_ecganon.contracts._fiducials import Fiducials
+from sklearn_ecganon.contracts._measurements import Measurements, median_of_record
+from sklearn_ecganon.contracts._pacing import is_paced
+from sklearn_ecganon.contracts._twelve_leads import has_twelve_leads, twelve_lead_categories
 from sklearn_ecganon.delineation import SHORTEST_MS, Delineator
 from sklearn_ecganon.records import BeatSet, ECGRecord
 from sklearn_ecganon.segmentation import used_leads
-
-__all__ = ["CATEGORIES", "CONTRACTS", "TOLERANCES", "Measurements", "category", "measure"]
-
-CONTRACTS = ("diagnostic", "measurement")
-#: Largest median error that the measurement contract permits, in ms, and in mV for ST.
-TOLERANCES = {"QRS": 10.0, "QT": 20.0, "PR": 15.0, "ST": 0.05}
-
-
-def _above(limit: float) -> float:
-    """Return the next larger float, so that the limit itself belongs to the lower category."""
-    return float(np.nextafter(limit, np.inf))
-
-
-#: Smallest value of each category except the lowest. Units: beats per minute for the rate,
-#: RMSSD over mean RR for irregularity, mV for ST, ms for the others.
-CATEGORIES: dict[str, tuple[float, ...]] = {
-    "rate_zone": (60.0, _above(100.0)),
-    "irregularity": (_above(0.1),),
-    "wide_qrs": (120.0,),
-    "pr": (120.0, _above(200.0)),
-    "qtc": (450.0,),
-    "st": (_above(-0.1), 0.1),
-}
-NO_P_WAVE = -1
-UNMEASURED = -2
 
 _ST_MS = 60.0  # ST is read this long after the J point
 _BASELINE_MS = 20.0  # length of the PR segment that is the reference for ST
 # Fractions of the cardiac cycle that belong to a beat, before and after its R peak.
 _CYCLE = (0.45, 0.6)
+_N_AVERAGED = 200  # largest number of beats in the median beat of a record with 12 leads
 _N_REMEMBERED = 4096  # records; 60 s of one record take 3 kB
-
-
-def category(name: str, values: ArrayLike) -> NDArray[np.intp]:
-    """Return the category of each value.
-
-    Parameters
-    ----------
-    name : str
-        One of `CATEGORIES`.
-    values : array-like of float
-        Values in the unit of the limits in `CATEGORIES`.
-
-    Returns
-    -------
-    categories : ndarray of int of the same shape
-        Number of limits that each value reaches; -2 for NaN.
-
-    Examples
-    --------
-    >>> from sklearn_ecganon.contracts import category
-    >>> category("rate_zone", [59.9, 60.0, 100.0, 100.1])
-    array([0, 1, 1, 2])
-    """
-    values = np.asarray(values, dtype=float)
-    reached = np.searchsorted(CATEGORIES[name], values, side="right")
-    return np.where(np.isnan(values), UNMEASURED, reached).astype(np.intp)
-
-
-@dataclass(frozen=True, eq=False)
-class Measurements:
-    """The intervals of each beat, and the medians and categories of each record.
-
-    Parameters
-    ----------
-    record : ndarray of int of shape (n_beats,)
-        For each beat the index of its record.
-    n_records : int
-        Number of records.
-    RR, PR, QRS, QT : ndarray of shape (n_beats,)
-        Time since the previous beat, and intervals, in ms; NaN where there is none.
-    ST : ndarray of shape (n_beats,)
-        Voltage 60 ms after the end of the QRS relative to the baseline before it, in mV.
-    labels : ndarray of str of shape (n_beats,) or None
-        Clinical class of each beat.
-
-    Examples
-    --------
-    >>> from sklearn_ecganon import QRSSegmenter, make_ecg_records
-    >>> from sklearn_ecganon.contracts import measure
-    >>> bunch = make_ecg_records(n_subjects=2, duration=20.0, random_state=0)
-    >>> measured = measure(QRSSegmenter().fit_transform(bunch.data))
-    >>> sorted(measured.categories())
-    ['irregularity', 'pr', 'qtc', 'rate_zone', 'st', 'wide_qrs']
-    """
-
-    record: NDArray[np.intp]
-    n_records: int
-    RR: NDArray[np.float64]
-    PR: NDArray[np.float64]
-    QRS: NDArray[np.float64]
-    QT: NDArray[np.float64]
-    ST: NDArray[np.float64]
-    labels: NDArray[np.str_] | None = None
-
-    def bounds(self) -> NDArray[np.intp]:
-        """Return where the beats of each record start and end.
-
-        Returns
-        -------
-        bounds : ndarray of int of shape (n_records + 1,)
-            Index of the first beat of each record, and the number of beats at the end.
-        """
-        return np.searchsorted(self.record, np.arange(self.n_records + 1))
-
-    def medians(self) -> dict[str, NDArray[np.float64]]:
-        """Return the median PR, QRS, QT and ST of each record.
-
-        Returns
-        -------
-        medians : dict of ndarray of shape (n_records,)
-            Medians in ms, and in mV for ST. They are taken over beats of class N if the
-            record has such labels, else over all beats. PR is NaN if more than half of
-            these beats have no P wave. The others are NaN if no beat has a value.
-        """
-        medians = {name: np.full(self.n_records, np.nan) for name in TOLERANCES}
-        for i, (start, stop) in enumerate(pairwise(self.bounds())):
-            beats = normal = np.arange(start, stop)
-            if self.labels is not None and (self.labels[beats] == "N").any():
-                normal = beats[self.labels[beats] == "N"]
-            for name, by_record in medians.items():
-                values = getattr(self, name)[normal]
-                known = values[np.isfinite(values)]
-                if len(known) and (name != "PR" or 2 * len(known) >= len(values)):
-                    by_record[i] = np.median(known)
-        return medians
-
-    def categories(self) -> dict[str, NDArray[np.intp]]:
-        """Return the diagnostic categories of each record.
-
-        Returns
-        -------
-        categories : dict of ndarray of int of shape (n_records,)
-            Number of limits in `CATEGORIES` that the record reaches: ``rate_zone`` (below
-            60, 60 to 100, or above 100 beats per minute), ``irregularity`` (RMSSD above a
-            tenth of the mean RR), ``wide_qrs`` (120 ms or more), ``pr`` (below 120, up to
-            200, or above 200 ms; -1 without P waves), ``qtc`` (Bazett, 450 ms or more),
-            ``st`` (depressed by 0.1 mV or more, isoelectric, or elevated by 0.1 mV or
-            more). The category is -2 where nothing can be measured: without a QRS complex,
-            without a T wave, or with too few beats for a rhythm.
-        """
-        medians = self.medians()
-        mean_rr, irregularity = np.full((2, self.n_records), np.nan)
-        for i, (start, stop) in enumerate(pairwise(self.bounds())):
-            rr = self.RR[start:stop]
-            rr = rr[np.isfinite(rr)]
-            if len(rr):
-                mean_rr[i] = rr.mean()
-            if len(rr) > 1:
-                irregularity[i] = np.sqrt(np.mean(np.diff(rr) ** 2)) / rr.mean()
-        values = {
-            "rate_zone": 60_000 / mean_rr,
-            "irregularity": irregularity,
-            "wide_qrs": medians["QRS"],
-            "pr": medians["PR"],
-            "qtc": medians["QT"] / np.sqrt(mean_rr / 1000),
-            "st": medians["ST"],
-        }
-        categories = {name: category(name, value) for name, value in values.items()}
-        no_p_wave = np.isnan(medians["PR"]) & np.isfinite(medians["QRS"])
-        categories["pr"][no_p_wave] = NO_P_WAVE
-        return categories
 
 
 def measure(
@@ -218,16 +68,62 @@ def measure(
     """
     delineator = delineator or Delineator()
     tables = [np.empty((len(TOLERANCES), 0))]
+    twelve_leads: list[dict[str, int] | None] = []
     for i, (start, stop) in enumerate(pairwise(beats.bounds())):
-        if start < stop:
-            record = beats[i]
-            request = _MeasurementRequest(
-                _content(record, average, delineator),
-                partial(_measure_record, record, average, delineator),
-            )
-            tables.append((_remembered if remember else _remembered.__wrapped__)(request))
+        if start == stop:
+            twelve_leads.append(None)
+            continue
+        record = beats[i]
+        request = _MeasurementRequest(
+            _content(record, average, delineator),
+            partial(_measure_record, record, average, delineator),
+        )
+        result = (_remembered if remember else _remembered.__wrapped__)(request)
+        tables.append(result.values)
+        twelve_leads.append(result.twelve_leads)
     values = dict(zip(TOLERANCES, np.concatenate(tables, axis=1), strict=True))
-    return Measurements(beats.record, len(beats), beats.rr, labels=beats.labels, **values)
+    return Measurements(
+        beats.record,
+        len(beats),
+        beats.rr,
+        labels=beats.labels,
+        twelve_leads=_by_category(twelve_leads),
+        longest_rr=_longest_rr(beats),
+        **values,
+    )
+
+
+def _by_category(
+    records: list[dict[str, int] | None],
+) -> dict[str, NDArray[np.intp]] | None:
+    """Return one array for each category, or None if no record has 12 leads."""
+    names = next((list(record) for record in records if record is not None), None)
+    if names is None:
+        return None
+    lost = dict.fromkeys(names, UNMEASURED)
+    rows = [lost if record is None else record for record in records]
+    return {name: np.array([row[name] for row in rows], dtype=np.intp) for name in names}
+
+
+def _longest_rr(beats: BeatSet) -> NDArray[np.float64]:
+    """Return the longest RR of each record without a gap inside, in ms; NaN without any."""
+    rr = beats.rr.copy()
+    for gap_record, start, _ in [] if beats.gaps is None else beats.gaps:
+        of_record = np.flatnonzero(beats.record == gap_record)
+        after = np.searchsorted(beats.r_peaks[of_record], start)
+        if after < len(of_record):
+            rr[of_record[after]] = np.nan
+    longest = np.full(len(beats), -np.inf)
+    np.maximum.at(longest, beats.record, np.nan_to_num(rr, nan=-np.inf))
+    return np.where(np.isfinite(longest), longest, np.nan)
+
+
+@dataclass(frozen=True)
+class _RecordMeasurement:
+    """The values named in `TOLERANCES` of each beat, and the categories of 12 leads."""
+
+    values: NDArray[np.float64]
+    twelve_leads: dict[str, int] | None
 
 
 @dataclass(unsafe_hash=True)
@@ -235,15 +131,15 @@ class _MeasurementRequest:
     """A record to be measured; requests with the same content are equal."""
 
     content: bytes
-    measure: Callable[[], NDArray[np.float64]] | None = field(compare=False)
+    measure: Callable[[], _RecordMeasurement] | None = field(compare=False)
 
 
 @lru_cache(maxsize=_N_REMEMBERED)
-def _remembered(request: _MeasurementRequest) -> NDArray[np.float64]:
+def _remembered(request: _MeasurementRequest) -> _RecordMeasurement:
     assert request.measure is not None
-    values = request.measure()
+    result = request.measure()
     request.measure = None  # the cache keeps the request and must not keep the signal
-    return values
+    return result
 
 
 def _content(record: BeatSet, average: int, delineator: Delineator) -> bytes:
@@ -265,19 +161,52 @@ def _content(record: BeatSet, average: int, delineator: Delineator) -> bytes:
 
 def _measure_record(
     record: BeatSet, average: int, delineator: Delineator
-) -> NDArray[np.float64]:
-    """Return the values named in `TOLERANCES` of each beat: (n_tolerances, n_beats)."""
+) -> _RecordMeasurement:
     n_beats = len(record.beats)
-    values = np.full((len(TOLERANCES), n_beats), np.nan)
+    names = (*TOLERANCES, "onset")
+    values = np.full((len(names), n_beats), np.nan)
     blocks = _blocks(record.labels, n_beats, average)
     windows = np.stack([np.median(record.beats[block], axis=0) for block in blocks])
     strip = _strip(windows, record)
     if np.ptp(strip.signal, axis=0).any():  # a flat signal has no waves to measure
         measured = _measure_strip(strip, delineator, len(blocks))
-        for i, name in enumerate(TOLERANCES):
+        for i, name in enumerate(names):
             for block, value in zip(blocks, measured[name], strict=True):
                 values[i, block] = value
-    return values
+    twelve_leads = None
+    if has_twelve_leads(record.lead_names[0]):
+        by_name = dict(zip(names, values, strict=True))
+        twelve_leads = _twelve_leads_of(record, by_name)
+    return _RecordMeasurement(values[:-1], twelve_leads)
+
+
+def _twelve_leads_of(record: BeatSet, values: dict[str, NDArray[np.float64]]) -> dict[str, int]:
+    """Return the categories of the median beat of a record, and whether it is paced."""
+    median = {
+        name: median_of_record(of_beats, record.labels, mostly=name == "PR")
+        for name, of_beats in values.items()
+    }
+    rows = np.arange(len(record.beats))
+    if record.labels is not None and (record.labels == "N").any():
+        rows = rows[record.labels == "N"]
+    rows = rows[:: -(-len(rows) // _N_AVERAGED)]
+    before, after = _reach(record)
+    beat = np.median(record.beats[rows, :, before:after], axis=0)
+    per_ms = record.sampling_rate / 1000
+    r_peak = record.n_times // 2 - before
+    onset = r_peak + median["onset"] * per_ms
+    fiducials = Fiducials(
+        onset,
+        onset + median["QRS"] * per_ms,
+        onset - median["PR"] * per_ms,
+        onset + median["QT"] * per_ms,
+    )
+    names = record.lead_names[0]
+    categories = twelve_lead_categories(
+        beat[np.newaxis], names, record.sampling_rate, r_peak=r_peak, fiducials=fiducials
+    )
+    paced = is_paced(record.beats[rows], record.sampling_rate, record.labels)
+    return {name: int(codes[0]) for name, codes in categories.items()} | {"paced": int(paced)}
 
 
 def _blocks(
@@ -329,20 +258,17 @@ def _reach(record: BeatSet) -> tuple[int, int]:
 def _measure_strip(
     strip: ECGRecord, delineator: Delineator, n_windows: int
 ) -> dict[str, NDArray[np.float64]]:
-    """Return PR, QRS, QT and ST of the windows of a strip; its first window is context."""
+    """Return PR, QRS, QT, ST and QRS onset of the windows; the first one is context."""
     windows = slice(1, 1 + n_windows)
     waves = delineator.delineate(strip).combined()
     intervals = waves.intervals()
     leads, searched = used_leads(strip, None, None)
     trace = strip.signal[:, leads[searched]]
     per_ms = strip.sampling_rate / 1000
+    onset = waves["QRS", "onset"][windows, 0]
     return {name: values[windows, 0] for name, values in intervals.items()} | {
-        "ST": st_levels(
-            trace,
-            waves["QRS", "onset"][windows, 0],
-            waves["QRS", "offset"][windows, 0],
-            per_ms,
-        )
+        "ST": st_levels(trace, onset, waves["QRS", "offset"][windows, 0], per_ms),
+        "onset": (onset - waves.r_peaks[windows]) / per_ms,
     }
 
 

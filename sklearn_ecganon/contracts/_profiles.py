@@ -10,12 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sklearn_ecganon.contracts._measure import (
-    CATEGORIES,
-    CONTRACTS,
-    TOLERANCES,
-    Measurements,
-)
+from sklearn_ecganon.contracts._categories import CONTRACTS, TOLERANCES
+from sklearn_ecganon.contracts._measurements import Measurements
 
 RR_STEP = 10.0  # ms, for the mean and the standard deviation of RR
 
@@ -108,8 +104,7 @@ def profiles(
     if contract not in CONTRACTS:
         raise ValueError(f"contract={contract!r}; choose from {CONTRACTS}.")
     if contract == "diagnostic":
-        categories = measured.categories()
-        columns = [categories[name].tolist() for name in CATEGORIES]
+        columns = [values.tolist() for values in measured.categories().values()]
     else:
         medians = measured.medians()
         columns = [_steps(medians[name], 2 * TOLERANCES[name]) for name in TOLERANCES]
