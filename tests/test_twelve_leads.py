@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sklearn_ecganon import ECGRecord, QRSSegmenter
+from sklearn_ecganon.attacks._modalities import category_features
 from sklearn_ecganon.contracts import (
     CATEGORIES,
     INDEPENDENT_LEADS,
@@ -19,6 +20,7 @@ from sklearn_ecganon.contracts import (
     profiles,
     twelve_lead_categories,
 )
+from sklearn_ecganon.utility import UtilityScorer
 
 RATE = 500.0
 # mV of Q, R, S, ST and T of a normal beat, by lead.
@@ -313,6 +315,34 @@ class TestMeasure:
         assert measure(paused).categories()["pauses"] == 1
         gap = np.array([[0, r_peaks[5] + 300, r_peaks[6] - 300]])
         assert measure(replace(paused, gaps=gap)).categories()["pauses"] == 0
+
+    @pytest.mark.parametrize(("before_r", "paced"), [(5.0, True), (150.0, True), (None, False)])
+    def test_spikes_are_pacing(self, before_r, paced):
+        record = record_of()
+        signal = record.signal.copy()
+        if before_r is not None:
+            signal[record.r_peaks - round(before_r * RATE / 1000)] += 1.5
+        categories = measure(
+            SEGMENT.fit_transform([replace(record, signal=signal)])
+        ).categories()
+        label = TWELVE_LEAD_CATEGORIES["arrhythmia"][categories["arrhythmia"][0]]
+        assert (label == "paced") == paced
+
+    def test_utility_compares_them(self):
+        beats = SEGMENT.fit_transform([record_of(), record_of()])
+        changed = beats.beats.copy()
+        changed[12:] = beat_of(FINDINGS["negative T"][0])[0]
+        figures = UtilityScorer().evaluate(beats, beats.with_beats(changed))
+        assert figures["agreement_t_anterior"] == 0.5
+        assert figures["n_records_t_anterior"] == 2
+        assert figures["agreement_axis"] == 1
+        assert UtilityScorer().evaluate(beats, beats)["utility"] == 1
+
+    def test_attackers_see_them(self):
+        beats = SEGMENT.fit_transform([record_of(), record_of(FINDINGS["negative T"][0])])
+        features = category_features(beats, measure(beats))
+        assert features.shape == (24, 78)
+        assert not np.array_equal(features[0, :23], features[-1, :23])
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sklearn_ecganon.attacks._average_features import N_AVERAGED, averaged_features
 from sklearn_ecganon.attacks._strip_features import strips_of_beats
-from sklearn_ecganon.contracts import CATEGORIES, TOLERANCES, Measurements, measure
+from sklearn_ecganon.contracts import TOLERANCES, Measurements, measure
 from sklearn_ecganon.records import BeatSet, ECGRecord
 
 # Beats longer than this are averaged in blocks: a beat of 800 ms keeps 62 Hz or more.
@@ -213,12 +213,12 @@ def category_features(beats: BeatSet, measured: Measurements) -> NDArray[np.floa
 
     Returns
     -------
-    features : ndarray of shape (n_beats, 61)
-        The six categories of the beat's record, then the classes of the eleven beats
-        around it, five columns each; 0 beyond the ends of the record.
+    features : ndarray of shape (n_beats, 61), with 12 leads (n_beats, 78)
+        The six categories of the beat's record, with 12 leads those of
+        `TWELVE_LEAD_CATEGORIES` too, then the classes of the eleven beats around it, five
+        columns each; 0 beyond the ends of the record.
     """
-    categories = measured.categories()
-    of_record = np.column_stack([categories[name] for name in CATEGORIES])
+    of_record = np.column_stack(list(measured.categories().values()))
     classes, half = _one_hot(beats), RHYTHM_WINDOW // 2
     around = np.zeros((len(classes), RHYTHM_WINDOW, len(CLASSES)), dtype=np.float32)
     for start, stop in pairwise(beats.bounds()):

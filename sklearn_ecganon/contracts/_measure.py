@@ -205,7 +205,7 @@ def _twelve_leads_of(record: BeatSet, values: dict[str, NDArray[np.float64]]) ->
     categories = twelve_lead_categories(
         beat[np.newaxis], names, record.sampling_rate, r_peak=r_peak, fiducials=fiducials
     )
-    paced = is_paced(record.beats[rows], record.sampling_rate, record.labels)
+    paced = is_paced(record.beats[rows], record.sampling_rate)
     return {name: int(codes[0]) for name, codes in categories.items()} | {"paced": int(paced)}
 
 

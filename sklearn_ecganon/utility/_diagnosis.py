@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from sklearn_ecganon.contracts import CATEGORIES, UNMEASURED, Measurements
+from sklearn_ecganon.contracts import UNMEASURED, Measurements
 from sklearn_ecganon.utility._compare import agreement, measured_pair
 
 LOST = "lost"
@@ -23,6 +23,7 @@ class DiagnosisUtility(BaseEstimator):
     See Also
     --------
     sklearn_ecganon.contracts.CATEGORIES : Their limits.
+    sklearn_ecganon.contracts.TWELVE_LEAD_CATEGORIES : Those of records with 12 leads.
     IntervalUtility : Compares the numbers themselves.
     BeatClassUtility : Checks whether the beats look like their classes.
 
@@ -65,8 +66,9 @@ class DiagnosisUtility(BaseEstimator):
         -------
         figures : dict of str to float
             Greater is better. ``agreement_rate_zone`` and ``kappa_rate_zone``, likewise for
-            ``irregularity``, ``wide_qrs``, ``pr``, ``qtc`` and ``st``, over the
-            ``n_records_rate_zone`` records in which the category could be measured before.
+            ``irregularity``, ``wide_qrs``, ``pr``, ``qtc`` and ``st``, and with 12 leads
+            each of `TWELVE_LEAD_CATEGORIES`, over the ``n_records_rate_zone`` records in
+            which the category could be measured before.
             A category that can no longer be measured after does not agree.
             ``agreement_beat_classes`` and ``kappa_beat_classes``, over all beats; NaN if one
             side has no labels. If a release has more or fewer beats, for example at another
@@ -90,7 +92,7 @@ def diagnosis_figures(old: Measurements, new: Measurements) -> dict[str, float]:
         compared = agreement(a, b)
         figures[f"agreement_{name}"] = compared.fraction
         figures[f"kappa_{name}"] = compared.kappa
-        if name in CATEGORIES:
+        if name != "beat_classes":
             figures[f"n_records_{name}"] = float(len(a))
     return figures
 
@@ -99,9 +101,10 @@ def category_pairs(old: Measurements, new: Measurements) -> dict[str, tuple[NDAr
     """Return the values before and after of each category, and the beat classes."""
     before, after = old.categories(), new.categories()
     pairs = {}
-    for name in CATEGORIES:
-        known = before[name] != UNMEASURED
-        pairs[name] = before[name][known], after[name][known]
+    for name, codes in before.items():
+        known = codes != UNMEASURED
+        lost = np.full_like(codes, UNMEASURED)
+        pairs[name] = codes[known], after.get(name, lost)[known]
     pairs["beat_classes"] = _beat_classes(old, new)
     return pairs
 

@@ -12,7 +12,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_ecganon._validation import is_records
-from sklearn_ecganon.contracts import CATEGORIES, CONTRACTS, TOLERANCES, Measurements
+from sklearn_ecganon.contracts import (
+    CATEGORIES,
+    CONTRACTS,
+    TOLERANCES,
+    TWELVE_LEAD_CATEGORIES,
+    Measurements,
+)
 from sklearn_ecganon.datasets import DS1, DS2
 from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.utility._beat_class import BeatClassUtility
@@ -26,7 +32,9 @@ from sklearn_ecganon.utility._waveform import WaveformUtility
 
 #: Weights of the terms of `utility`, by contract.
 WEIGHTS: dict[str, dict[str, float]] = {
-    "diagnostic": dict.fromkeys(("beat_classes", *CATEGORIES, "detection", "classifier"), 1.0),
+    "diagnostic": dict.fromkeys(
+        ("beat_classes", *CATEGORIES, *TWELVE_LEAD_CATEGORIES, "detection", "classifier"), 1.0
+    ),
     "measurement": dict.fromkeys(("RR", *TOLERANCES, "p_wave"), 1.0),
 }
 _TERMS = {*WEIGHTS["diagnostic"], *WEIGHTS["measurement"], "waveform"}
@@ -80,6 +88,8 @@ class UtilityScorer(BaseEstimator):
     `wide_qrs`,
     `pr`, `qtc`,
     `st`
+    `q_anterior` ...  diagnostic   with 12 leads the same for each of the
+                                   `TWELVE_LEAD_CATEGORIES`
     `detection`       diagnostic   F1 of R peaks at 150 ms, over that of the originals
     `classifier`      diagnostic   macro-F1 of beat classes, trained on the release and tested
                                    on originals, over that of training on originals
@@ -238,7 +248,8 @@ def pooled(terms: dict[str, Agreement], weights: dict[str, float]) -> float:
 def _terms(
     old: Measurements, new: Measurements, figures: dict[str, float]
 ) -> dict[str, Agreement]:
-    terms = {name: agreement(*pair) for name, pair in category_pairs(old, new).items()}
+    terms = dict.fromkeys(TWELVE_LEAD_CATEGORIES, Agreement(np.nan, np.nan))
+    terms |= {name: agreement(*pair) for name, pair in category_pairs(old, new).items()}
     terms["p_wave"] = agreement(*p_waves(old, new))
     fractions = {
         "RR": figures["rr_exact"],
