@@ -30,6 +30,33 @@ def sides(beats, bunch, first):
     return X[mine], y[mine], X[~mine], y[~mine]
 
 
+class TestLDA:
+    """The linear attacker on galleries that leave its covariance undetermined."""
+
+    def test_one_row_of_each_person(self):
+        templates = np.random.default_rng(0).normal(size=(6, 20))
+        attacker = LDAAttacker().fit(templates, np.arange(6))
+        assert (attacker.log_proba(templates + 0.1).argmax(axis=1) == np.arange(6)).all()
+
+    @pytest.mark.parametrize("n_repeated", [1, 2])
+    def test_few_people_with_several_rows(self, n_repeated):
+        rng = np.random.default_rng(0)
+        templates = rng.normal(size=(6, 20))
+        y = np.concatenate([np.arange(6), np.arange(n_repeated)])
+        attacker = LDAAttacker().fit(templates[y] + 0.1 * rng.normal(size=(len(y), 20)), y)
+        assert (attacker.log_proba(templates).argmax(axis=1) == np.arange(6)).all()
+
+    def test_categories_that_never_vary_within_a_person_identify(self):
+        categories = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0], [1, 1, 0]], dtype=np.float32)
+        y = np.repeat(np.arange(4), 5)
+        # The last column is constant and large: its rounding errors must not decide.
+        X = np.column_stack([categories[y], np.full(len(y), 1234.5, dtype=np.float32)])
+        attacker = LDAAttacker().fit(X, y)
+        assert (attacker.log_proba(X).argmax(axis=1) == y).all()
+        X[:, -1] += 1
+        assert (attacker.log_proba(X).argmax(axis=1) == y).all()
+
+
 @pytest.mark.parametrize("kind", [SessionAttacker, CrossFittedAttacker])
 def test_learns_enrolls_and_is_deterministic(kind, sides):
     X, y, probes, subjects = sides

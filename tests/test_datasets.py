@@ -737,6 +737,28 @@ def test_dates_are_read_separately_from_the_recording(tmp_path):
         assert "2004" not in repr(vars(reader))
 
 
+@pytest.mark.parametrize(
+    ("lines", "acquired"),
+    [
+        (["Age: 25", "ECG date: 07.12.2004"], date(2004, 12, 7)),
+        (["<date>: 2004-12-07 09:30:00"], date(2004, 12, 7)),
+        (["Recording date = 7.12.2004"], date(2004, 12, 7)),
+        (["Date of birth: 07.12.1960", "Birth date: 07.12.1960"], None),
+        (["Date: 07/12/2004"], None),  # July or December
+        (["Date: 31.02.2004"], None),
+        (["Study date: 07.12.2004", "Date: 2004-12-08"], None),
+        (["see the letter of 07.12.2004"], None),
+    ],
+)
+def test_the_date_in_the_comments_of_a_wfdb_header(tmp_path, lines, acquired):
+    record = make_ecg_records(n_subjects=1, duration=5.0, random_state=0).data[0]
+    header = write_record(record, tmp_path / "a.hea")
+    header.write_text(header.read_text() + "".join(f"# {line}\n" for line in lines))
+    assert read_identity(header).acquired == acquired
+    session = "1" if acquired is None else "2004-12-07"
+    assert load_records(tmp_path).session.tolist() == [session]
+
+
 def test_the_date_of_a_dicom_object(tmp_path):
     pydicom = pytest.importorskip("pydicom")
     record = make_ecg_records(n_subjects=1, duration=5.0, n_leads=12, random_state=0).data[0]

@@ -140,6 +140,16 @@ def test_attackers_learn_enroll_and_are_deterministic(attacker_class, sides):
     np.testing.assert_array_equal(attacker.log_proba(probes), scores)
 
 
+@pytest.mark.trains
+def test_one_strip_of_each_person_is_enough():
+    # 33 people make a last batch of one strip.
+    strips = np.random.default_rng(0).normal(size=(33, 1, 500)).cumsum(axis=2)
+    strips = strips.astype(np.float32)
+    attacker = StripAttacker(size=UNTRAINED, device="cpu", seed=0).fit(strips, np.arange(33))
+    scores = attacker.enroll(strips, np.arange(33)).log_proba(strips)
+    assert (scores.argmax(axis=1) == np.arange(33)).all()
+
+
 def test_the_embedding_is_not_trained_on_the_people_it_compares(sides, monkeypatch):
     X, y, _, _ = sides
     learned = []

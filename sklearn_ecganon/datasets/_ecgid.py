@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -123,15 +122,13 @@ def fetch_ecgid(
 
 def _read(folder: Path, name: str, *, filtered: bool) -> ECGRecord:
     record = read_published(folder, name)
-    comments = read_identity(folder / f"{name}.hea", root=folder).comments
-    date = re.search(r"ECG date: (\d\d)\.(\d\d)\.(\d{4})", "\n".join(comments))
+    date = read_identity(folder / f"{name}.hea", root=folder).acquired
     if date is None:
         raise ValueError(f"record {name!r}: its header gives no 'ECG date: dd.mm.yyyy'.")
-    day, month, year = date.groups()
     return replace(
         record,
         signal=record.signal[:, [int(filtered)]],
         lead_names=("I",),
         subject=name.split("/")[0],
-        session=f"{year}-{month}-{day}",
+        session=date.isoformat(),
     )

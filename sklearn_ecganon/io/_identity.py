@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 __all__ = ["IdentityFacts"]
+
+# A line that states the date of the recording. Dates of birth and of diagnoses have other
+# names. Only two notations are unambiguous: ISO, and the day first with points.
+_DATE_LINE = re.compile(
+    r"\W*(?:(?:ecg|record|recording|acquisition|study|test|exam|examination)[ _-]?)?date\W*[:=]"
+    r"\s*(?:([0-9]{4})-([0-9]{2})-([0-9]{2})|([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4}))"
+    r"(?![0-9.-])",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -45,3 +56,28 @@ def date_or_none(year: int, month: int, day: int) -> date | None:
         return date(year, month, day)
     except ValueError:
         return None
+
+
+def date_in_comments(comments: Sequence[str]) -> date | None:
+    """Return the date of the recording that free text states, or None if none does.
+
+    Parameters
+    ----------
+    comments : sequence of str
+        Lines such as ``"ECG date: 07.12.2004"`` or ``"Recording date: 2004-12-07"``. Other
+        notations are not read, because day and month cannot be distinguished. If lines
+        state several dates, none is taken.
+    """
+    dates = set()
+    for line in comments:
+        match = _DATE_LINE.match(line)
+        if match is not None:
+            year, month, day = (int(a or b) for a, b in zip(*_by_notation(match), strict=True))
+            dates.add(date_or_none(year, month, day))
+    return dates.pop() if len(dates) == 1 else None
+
+
+def _by_notation(match: re.Match[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return year, month and day in ISO notation, and in that with the day first."""
+    year, month, day, day_2, month_2, year_2 = match.groups()
+    return (year, month, day), (year_2, month_2, day_2)

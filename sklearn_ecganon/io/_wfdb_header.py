@@ -12,7 +12,7 @@ from itertools import groupby
 from math import ceil
 
 from sklearn_ecganon.io._errors import ECGReadError
-from sklearn_ecganon.io._identity import IdentityFacts, date_or_none
+from sklearn_ecganon.io._identity import IdentityFacts, date_in_comments, date_or_none
 from sklearn_ecganon.io._limits import Limits
 
 #: Bytes of one sample in each storage format; None where only a library knows (FLAC).
@@ -157,11 +157,11 @@ def parse_identity(content: bytes) -> IdentityFacts:
         Content of the header file.
     """
     lines = _lines(content)
-    comments = (line.lstrip("# \t") for line in lines if line.startswith("#"))
+    comments = [line.lstrip("# \t") for line in lines if line.startswith("#")]
     record = next((line.split() for line in lines if not line.startswith("#")), [])
     # The date is the sixth field, after the time of day.
     match = _DATE.fullmatch(record[5]) if len(record) > 5 else None
-    acquired = None
+    acquired = date_in_comments(comments)
     if match is not None:
         acquired = date_or_none(int(match[3]), int(match[2]), int(match[1]))
     return IdentityFacts(acquired, tuple(comment for comment in comments if comment))
