@@ -16,6 +16,7 @@ from sklearn_ecganon._cli_options import (
     add_reading,
     add_subjects,
     limits_of,
+    names,
     subjects_of,
 )
 from sklearn_ecganon.archive import METHODS
@@ -127,16 +128,12 @@ def _add_people(command: Any) -> None:
     )
     command.add_argument(
         "--columns",
-        type=_names,
+        type=names,
         metavar="NAME,...",
         help="columns of --metadata, for example age,sex. Names, numbers of people, dates, "
         "free text and columns with a value for each person are refused; single values that "
         "only one person has are left empty",
     )
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _metadata_of(arguments: argparse.Namespace) -> Metadata | None:

@@ -12,7 +12,10 @@ from sklearn_ecganon._cli_options import (
     CONTRACTS,
     add_accept_bad_checksums,
     add_reading,
+    add_subjects,
     limits_of,
+    names,
+    subjects_of,
 )
 from sklearn_ecganon.archive import METHODS
 
@@ -63,17 +66,30 @@ def _add_folders(audit: argparse.ArgumentParser) -> None:
         "and 'released' (path in AFTER), for example that of `ecganon anonymize --key-file`; "
         "by default the subject is the folder of a recording, and the session its date",
     )
-    people.add_argument(
-        "--subjects",
+    add_subjects(people)
+    known = audit.add_argument_group("what else is known about the people")
+    known.add_argument(
+        "--metadata",
         type=Path,
-        metavar="FILE",
-        help="CSV file with the columns 'record' and 'subject', and optionally 'session'. "
-        "Attackers infer its other columns, such as 'sex' and 'age'",
+        metavar="TABLE",
+        help="CSV file with a line for each recording or each person, in the columns that "
+        "--record-column and --subject-column name; default: that of --subjects. A column "
+        "'session' replaces the dates",
     )
-    people.add_argument(
-        "--subject-regex",
-        metavar="REGEX",
-        help="finds the subject in the path of an original, for example 'patient([0-9]+)'",
+    known.add_argument(
+        "--attributes",
+        type=names,
+        metavar="NAME,...",
+        help="columns of the metadata that attackers infer from the release; default: sex and "
+        "age, where the metadata or the headers of the originals state them",
+    )
+    known.add_argument(
+        "--labels",
+        type=names,
+        default=(),
+        metavar="NAME,...",
+        help="columns of the metadata with clinical labels: a net learns each from originals "
+        "and from the release, and is tested on both. Takes minutes for each",
     )
     software = audit.add_argument_group(
         "the software that made the release",
@@ -100,6 +116,11 @@ def _add_measurement(audit: argparse.ArgumentParser) -> None:
         default=["default"],
         metavar="NAME",
         help="a panel (default or strongest), or names of attackers (%(default)s)",
+    )
+    audit.add_argument(
+        "--realism",
+        action="store_true",
+        help="compare strips of the release with real ones of other people; needs 20 people",
     )
     audit.add_argument(
         "--max-risk",
@@ -134,13 +155,18 @@ def _audit(arguments: argparse.Namespace) -> int:
     for file in (arguments.json, arguments.html):
         if file is not None and not file.absolute().parent.is_dir():
             raise ValueError(f"{file}: its folder does not exist.")
-    names = arguments.attackers
+    attackers = arguments.attackers
     result = audit_folders(
         arguments.before,
         arguments.after,
         key=arguments.key,
-        subjects=arguments.subjects,
-        subject_regex=arguments.subject_regex,
+        subjects=subjects_of(arguments),
+        metadata=arguments.metadata or arguments.subjects,
+        attributes=arguments.attributes,
+        labels=arguments.labels,
+        record_column=arguments.record_column,
+        subject_column=arguments.subject_column,
+        realism=arguments.realism,
         anonymizer=_software(arguments),
         sampling_rate=arguments.sampling_rate,
         units=arguments.units,
@@ -148,7 +174,7 @@ def _audit(arguments: argparse.Namespace) -> int:
         contract=arguments.contract,
         max_risk=MAX_RISK if arguments.max_risk is None else arguments.max_risk,
         allow_ignorant=arguments.allow_ignorant,
-        attackers=names[0] if len(names) == 1 else names,
+        attackers=attackers[0] if len(attackers) == 1 else attackers,
         random_state=arguments.seed,
         n_jobs=arguments.n_jobs,
         verbose=1,

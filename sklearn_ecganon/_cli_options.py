@@ -75,6 +75,11 @@ def add_subjects(command: Any) -> None:
     )
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Return the names of an option that takes several, separated by commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def subjects_of(arguments: argparse.Namespace) -> Subjects | None:
     """Return who is who, or None for folders."""
     from sklearn_ecganon.archive import Subjects

@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from sklearn_ecganon.cli import main
 from sklearn_ecganon.io import read_record
+from sklearn_ecganon.io._quantization import GAINS
 from sklearn_ecganon.metrics import detection_scores
 from sklearn_ecganon.metrics._detection import DetectionScores
 from sklearn_ecganon.segmentation import QRSSegmenter
@@ -28,6 +29,20 @@ def digital(path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ECG-ID's own checksums
         return wfdb.rdrecord(str(path), physical=False, return_res=16)
+
+
+def in_steps_of_both(before, after, lead):
+    """Return one lead of both as integers, in steps of the one that is coarser.
+
+    A sample that the release passes through is equal then, whatever the gains are.
+    """
+    gain = min(before.adc_gain[lead], after.adc_gain[lead])
+    return [
+        np.rint(
+            (side.d_signal[:, lead] - side.baseline[lead]) / side.adc_gain[lead] * gain
+        ).astype(np.int64)
+        for side in (before, after)
+    ]
 
 
 def longest_equal_run(a, b):
@@ -94,9 +109,11 @@ def test_a_published_database(data_home, tmp_path, database):
         assert (after.fs, after.sig_len, after.n_sig) == (
             *(before.fs, before.sig_len, before.n_sig),
         )
-        assert (after.adc_gain, after.comments) == (before.adc_gain, [])
+        # The gain of an original may identify it.
+        assert set(after.adc_gain) <= set(GAINS)
+        assert after.comments == []
         for lead in range(before.n_sig):
-            pair = before.d_signal[:, lead], after.d_signal[:, lead]
+            pair = in_steps_of_both(before, after, lead)
             assert longest_equal_run(*pair) < RUN, (old, lead)
             assert not common_run(*pair), (old, lead)
         record = read_record(out / f"{name}.hea")

@@ -576,17 +576,42 @@ def test_subjects_of_a_table_and_of_names(folders, capsys):
     lines = ["record,subject,height"]
     lines += [f"{row[0]},{'p1' if i < 4 else 'p2'},{170 + i}" for i, row in enumerate(rows[1:])]
     (folders / "people.csv").write_text("\n".join(lines) + "\n")
-    assert command(folders, "--subjects", str(folders / "people.csv")) == 0
+    table = str(folders / "people.csv")
+    assert command(folders, "--subjects", table, "--attributes", "height") == 0
     out = capsys.readouterr().out
     assert "8 recordings of 2 people" in out
     assert "left out: attribute height: not inferred" in out
+    assert command(folders, "--subjects", table, "--attributes", "weight") == 2
+    assert "no column 'weight'; it has record, subject, height" in capsys.readouterr().err
     assert command(folders, "--subject-regex", "^(...)") == 2
     assert command(folders, "--subject-regex", "^(....)") == 0
     assert "8 recordings of 4 people" in capsys.readouterr().out
     assert command(folders, "--subject-regex", "patient") == 2
-    assert "finds nothing in" in capsys.readouterr().err
+    assert "8 of 8 recordings have no match of the pattern" in capsys.readouterr().err
     assert command(folders, "--subject-regex", "(") == 2
-    assert "subject regex '('" in capsys.readouterr().err
+    assert "is no regular expression" in capsys.readouterr().err
+
+
+# The two recordings of a name are of two people.
+@pytest.mark.filterwarnings("ignore::sklearn_ecganon.attacks.WeakAttackWarning")
+def test_metadata_has_sessions_and_may_have_lines_of_people(folders, capsys):
+    rows = [line.split(",") for line in (folders / "key.csv").read_text().splitlines()]
+    lines = ["file;session"] + [f"{row[0]};{9 - i}" for i, row in enumerate(rows[1:])]
+    (folders / "sessions.csv").write_text("\n".join(lines) + "\n")
+    words = ["--record-column", "file", "--metadata", str(folders / "sessions.csv")]
+    assert command(folders, *words) == 0
+    assert "8 recordings of 4 people in 8 sessions" in capsys.readouterr().out
+    people = sorted({row[1] for row in rows[1:]})
+    (folders / "people.csv").write_text(
+        "person,sex\n" + "".join(f"{name},F\n" for name in people)
+    )
+    words = ["--subject-column", "person", "--metadata", str(folders / "people.csv")]
+    assert command(folders, *words) == 0
+    assert "left out: attribute sex: not inferred" in capsys.readouterr().out
+    assert command(folders, "--metadata", str(folders / "people.csv")) == 2
+    assert "give 'record' or 'subject'" in capsys.readouterr().err
+    assert command(folders, "--labels", "diagnosis") == 2
+    assert "no table of metadata is given" in capsys.readouterr().err
 
 
 def test_everybody_alone_is_pointed_out(bunch, tmp_path, capsys):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.signal import resample_poly
 
 from sklearn_ecganon import QRSSegmenter, make_ecg_records
 from sklearn_ecganon.utility import validity
@@ -157,9 +158,38 @@ def test_beat_sets_are_stitched(bunch):
     )
 
 
+def test_another_rate_length_and_order_of_leads(records):
+    names = records[0].lead_names[::-1]
+    released = [
+        replace(
+            record,
+            signal=resample_poly(record.signal[: 10 * 250, ::-1], 2, 1, axis=0),
+            sampling_rate=2 * record.sampling_rate,
+            lead_names=names,
+            r_peaks=None,
+            beat_labels=None,
+        )
+        for record in records
+    ]
+    assert records[0].sampling_rate == 250
+    assert records[0].duration > 10
+    result = validity(records, released).to_dict()
+    assert result["amplitude"] == pytest.approx(result["before_amplitude"], rel=0.05)
+    assert result["limb_lead_error"] == pytest.approx(
+        result["before_limb_lead_error"], abs=0.01
+    )
+    assert result["heart_rate_kept"] == 1
+
+
+def test_other_names_of_leads(records):
+    renamed = [replace(r, lead_names=("a", "b", "c")) for r in records]
+    result = validity(records, renamed).to_dict()
+    first = [replace(r, signal=r.signal[:, :1], lead_names=("I",)) for r in records]
+    assert result["amplitude"] == validity(first, first).to_dict()["amplitude"]
+
+
 def test_refuses_what_does_not_fit(records):
-    other = [replace(r, sampling_rate=r.sampling_rate / 2) for r in records]
-    with pytest.raises(ValueError, match="give both alike"):
-        validity(records, other)
+    with pytest.raises(ValueError, match="give the same ones"):
+        validity(records, records[:1])
     with pytest.raises(ValueError, match="1 entries for 2"):
         validity(records, records, paced=[True])

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sklearn_ecganon.archive._run import Progress
     from sklearn_ecganon.archive._secret import Secret
     from sklearn_ecganon.archive._subjects import Subjects
+    from sklearn_ecganon.archive._subjects import read_table as read_table
+    from sklearn_ecganon.archive._subjects import without_suffix as without_suffix
 
 __all__ = [
     "METHODS",
@@ -44,6 +46,8 @@ _MODULES = {
     "Secret": "_secret",
     "Subjects": "_subjects",
     "fit_archive": "_fit",
+    "read_table": "_subjects",
+    "without_suffix": "_subjects",
 }
 
 

@@ -151,15 +151,17 @@ def without_suffix(path: str) -> str:
     return path[: -len(suffix)] if suffix.lower() in known else path
 
 
-def read_table(path: str | os.PathLike[str], columns: Sequence[str]) -> list[dict[str, str]]:
-    """Return chosen columns of a CSV file, one dict for each line.
+def read_table(
+    path: str | os.PathLike[str], columns: Sequence[str] | None = None
+) -> list[dict[str, str]]:
+    """Return columns of a CSV file, one dict for each line.
 
     Parameters
     ----------
     path : str or path-like
         Commas, semicolons or tabs separate its columns.
-    columns : sequence of str
-        Names of the columns; the others are not kept.
+    columns : sequence of str, optional
+        Names of the columns to return; by default all.
 
     Returns
     -------
@@ -181,6 +183,7 @@ def read_table(path: str | os.PathLike[str], columns: Sequence[str]) -> list[dic
     reader = csv.DictReader(text.splitlines(), delimiter=delimiter)
     names = [name.strip() for name in reader.fieldnames or []]
     reader.fieldnames = names
+    columns = names if columns is None else columns
     missing = [name for name in columns if name not in names]
     if missing:
         raise ValueError(

@@ -14,6 +14,7 @@ from sklearn_ecganon.attacks._identity_map import IdentityMap, identity_map
 from sklearn_ecganon.attacks._ladder_row import LadderRow
 from sklearn_ecganon.attacks._membership import MembershipInferenceScorer
 from sklearn_ecganon.attacks._membership_result import MembershipResult, MembershipRow
+from sklearn_ecganon.attacks._result import CROSSINGS as CROSSINGS
 from sklearn_ecganon.attacks._result import Evaluation
 from sklearn_ecganon.attacks._result_mixin import ResultMixin as ResultMixin
 from sklearn_ecganon.attacks._result_mixin import json_number as json_number

@@ -10,11 +10,18 @@ from sklearn_ecganon.attacks._ladder_row import PANEL_NAMES, LadderRow
 from sklearn_ecganon.attacks._result_mixin import ResultMixin, json_number
 from sklearn_ecganon.attacks._trials import Trials
 from sklearn_ecganon.contracts import ProfileAnonymity
-from sklearn_ecganon.metrics import Estimate, paired_difference
+from sklearn_ecganon.metrics import Estimate, Realism, paired_difference
 
 # Below, guessing and identifying one person in ten look alike.
 FEWEST_SUBJECTS = 20
 SIGNIFICANCE = 0.05
+#: What a classifier of labels is trained on and tested on.
+CROSSINGS = {
+    "trtr": "real on real",
+    "tstr": "release on real",
+    "trts": "real on release",
+    "tsts": "release on release",
+}
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,6 +58,14 @@ class Evaluation(ResultMixin):
         :func:`~sklearn_ecganon.metrics.highest_rank1`.
     profiles : ProfileAnonymity or None
         How many subjects share each profile of the released probes; None if not measured.
+    validity : Validity or None
+        Whether the released probes are valid ECGs, beside the same checks of their originals;
+        from :func:`~sklearn_ecganon.utility.validity`.
+    realism : Realism or None
+        How well released strips can be distinguished from real ones, with a control.
+    label_figures : dict of str to dict
+        For each label of the user the figures of
+        :func:`~sklearn_ecganon.utility.label_utility`.
 
     See Also
     --------
@@ -68,6 +83,9 @@ class Evaluation(ResultMixin):
     trials: dict[tuple[str, str], Trials] = field(default_factory=dict, compare=False)
     p_value: float | None = field(default=None, compare=False)
     profiles: ProfileAnonymity | None = field(default=None, compare=False)
+    validity: Any = field(default=None, compare=False)
+    realism: Realism | None = field(default=None, compare=False)
+    label_figures: dict[str, dict[str, float]] = field(default_factory=dict, compare=False)
 
     @property
     def chance(self) -> float:
@@ -211,8 +229,10 @@ class Evaluation(ResultMixin):
         -------
         figures : dict
             Headline figures, ``ladder`` with one dictionary for each row, and ``utility``.
-            Unknown figures are None.
+            Unknown figures are None. `validity` has one dictionary for each check.
         """
+        validity = [] if self.validity is None else self.validity.rows
+        realism = {} if self.realism is None else self.realism._asdict()
         return {
             "contract": self.contract,
             "n_subjects": self.n_subjects,
@@ -228,7 +248,10 @@ class Evaluation(ResultMixin):
             "floor": None if self.floor is None else self.floor.to_dict(),
             "excess": None if self.excess is None else self.excess._asdict(),
             "ladder": [row.to_dict() for row in (*self.rows, *self.floor_rows)],
-            "utility": {n: json_number(value) for n, value in self.utility_figures.items()},
+            "utility": _json_numbers(self.utility_figures),
+            "validity": [_json_numbers(row._asdict()) for row in validity],
+            "realism": _json_numbers(realism) or None,
+            "labels": {n: _json_numbers(row) for n, row in self.label_figures.items()},
         }
 
     def _summary(self) -> dict[str, str]:
@@ -254,7 +277,22 @@ class Evaluation(ResultMixin):
             *self._table(),
             *self._conclusions(),
         ]
+        if self.validity is not None:
+            lines += ["", f"is the release a valid ECG: {self.validity}"]
+        if self.realism is not None:
+            lines += ["", f"realism of strips: {self.realism}"]
+        if self.label_figures:
+            lines += ["", *self._label_lines()]
         return "\n".join(lines)
+
+    def _label_lines(self) -> list[str]:
+        """Return a table of the labels: the mean AUC of each crossing."""
+        headers = "".join(f"{words:>20}" for words in CROSSINGS.values())
+        lines = [f"{'label (AUC, trained on)':<24}{headers}"]
+        for name, row in self.label_figures.items():
+            cells = "".join(f"{row[crossing]:>20.3f}" for crossing in CROSSINGS)
+            lines.append(f"{name:<24}{cells}")
+        return lines
 
     def _table(self) -> list[str]:
         """Return the lines of the ladder: one for each attacker and threat level."""
@@ -319,3 +357,8 @@ class Evaluation(ResultMixin):
 # Utility figures of which less is better, and those that are no score of the release.
 _ERRORS = ("error_", "rmse_", "prd")
 _NO_SCORE = ("n_records_", "bias_", "before_", "delineator_error_")
+
+
+def _json_numbers(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return figures with None for those that are unknown."""
+    return {name: json_number(value) for name, value in figures.items()}

@@ -40,6 +40,8 @@ def audit(
     allow_ignorant: bool = False,
     attackers: Any = "default",
     attributes: Mapping[str, Mapping[str, Any]] | None = None,
+    realism: bool = False,
+    labels: Mapping[str, Mapping[str, str]] | None = None,
     headers: tuple[Headers, Headers] | None = None,
     random_state: int = 0,
     n_jobs: int | None = None,
@@ -93,6 +95,13 @@ def audit(
     attributes : dict of str to dict, optional
         Attributes of the subjects, for example ``{"sex": {"s001": "F", "s002": "M"}}``.
         Attackers infer them from the release.
+    realism : bool, default=False
+        Whether strips of the release are compared with real strips of other people, with a
+        control; it needs 20 people.
+    labels : dict of str to dict, optional
+        Clinical labels of the originals by their names, for example ``{"diagnosis": {"a1":
+        "MI", "a2": "NORM"}}``. Whether each can be learned from the release and recognized in
+        it is measured, which takes minutes.
     headers : tuple of two dict, optional
         For originals and for releases the values in the header of each record, by the name
         of the record. Values that one person alone has, and that are kept, are counted.
@@ -140,7 +149,15 @@ def audit(
         views=views,
         random_state=random_state,
     )
-    evaluation = evaluate(release, attackers, contract, n_jobs=n_jobs, verbose=verbose)
+    evaluation = evaluate(
+        release,
+        attackers,
+        contract,
+        realism=realism,
+        labels=_label_columns(release, labels or {}),
+        n_jobs=n_jobs,
+        verbose=verbose,
+    )
     knowledge = dict.fromkeys(row.knowledge for row in evaluation.rows)
     inferred, not_inferred = _inferred(release, attributes or {}, random_state)
     return AuditResult(
@@ -182,6 +199,16 @@ def _singled_out(
             before[column] = [headers[0][name][column] for name in names]
             after[column] = [headers[1][released[name]][column] for name in names]
     return singling_out(before, after, subjects)
+
+
+def _label_columns(
+    release: Release, labels: Mapping[str, Mapping[str, str]]
+) -> dict[str, list[str]]:
+    """Return each label for the samples of a release, empty where it is not known."""
+    if not isinstance(release.original, BeatSet):
+        return {}
+    names = release.original.names
+    return {label: [str(of.get(name, "")) for name in names] for label, of in labels.items()}
 
 
 def _inferred(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sklearn.utils import Bunch
 
+from sklearn_ecganon.archive import Subjects
 from sklearn_ecganon.attacks import default_n_views
 from sklearn_ecganon.datasets import load_records
 from sklearn_ecganon.io import Limits, open_record, read_identity
@@ -20,15 +22,18 @@ from sklearn_ecganon.report._result import AuditResult
 from sklearn_ecganon.report._software import views_by_software
 from sklearn_ecganon.report._tables import (
     Attributes,
+    Columns,
+    attributes_of_columns,
     attributes_of_headers,
+    chosen_columns,
+    columns_of_table,
     partners_of_key,
     read_key,
     with_subjects_of_key,
-    with_subjects_of_regex,
-    with_subjects_of_table,
 )
 
 PathLike = str | os.PathLike[str]
+USUAL_ATTRIBUTES = ("sex", "age")
 
 
 def audit_folders(
@@ -36,8 +41,12 @@ def audit_folders(
     after: PathLike,
     *,
     key: PathLike | None = None,
-    subjects: PathLike | None = None,
-    subject_regex: str | None = None,
+    subjects: Subjects | None = None,
+    metadata: PathLike | None = None,
+    attributes: Sequence[str] | None = None,
+    labels: Sequence[str] = (),
+    record_column: str = "record",
+    subject_column: str = "subject",
     anonymizer: Any = None,
     n_views: int | None = None,
     sampling_rate: float | None = None,
@@ -63,13 +72,20 @@ def audit_folders(
         applies to each of them. Without a key, releases must have the names of their
         originals. By default the subject of a record is its folder, and its session its
         date of acquisition.
-    subjects : str or path-like, optional
-        CSV file with a column ``record`` and any of ``subject`` and ``session``, or with a
-        column ``subject`` alone. All other columns are attributes of the subject, such as
-        ``sex`` and ``age``, which attackers try to infer from the release.
-    subject_regex : str, optional
-        Regular expression that finds the subject in the path of an original: its group
-        ``subject``, else its first group, else all of the match.
+    subjects : Subjects, optional
+        The rule that gives the person of each original, as in `RecordAnonymizer`:
+        ``Subjects.from_table`` or ``Subjects.from_regex``.
+    metadata : str or path-like, optional
+        CSV file with a line for each original or for each person. Its column ``session``, if
+        it has one, replaces the date of acquisition.
+    attributes : sequence of str, optional
+        Columns of `metadata` that attackers try to infer from the release; by default ``sex``
+        and ``age``, where the table or the headers of the originals state them.
+    labels : sequence of str, default=()
+        Columns of `metadata` that hold clinical labels. Whether they can be learned from the
+        release is measured, which takes minutes for each.
+    record_column, subject_column : str, default="record" and "subject"
+        Columns of `metadata` that hold the path of an original, and the person.
     anonymizer : estimator or callable, optional
         The software that made the release, as in `RecordAnonymizer`. The originals are
         anonymized again with it, each time with a fresh secret, and informed attackers are
@@ -125,7 +141,7 @@ def audit_folders(
     # A table keeps its layout, so a release may lack its rate too; its unit is always mV.
     releases = load_records(after, sampling_rate=sampling_rate, limits=limits, on_error="omit")
     old, new, paired = originals.data, releases.data, {r.name: r.name for r in releases.data}
-    states_subjects = bool(subjects or subject_regex)
+    states_subjects = subjects is not None
     if key is not None:
         rows = read_key(Path(key))
         old = with_subjects_of_key(originals, rows, key, before)
@@ -138,11 +154,23 @@ def audit_folders(
         _headers(before, originals, sampling_rate=sampling_rate, units=units, limits=limits),
         _headers(after, releases, sampling_rate=sampling_rate, units=None, limits=limits),
     )
-    if subject_regex is not None:
-        old = with_subjects_of_regex(old, subject_regex)
-    table: Attributes = {}
     if subjects is not None:
-        old, table = with_subjects_of_table(originals, old, Path(subjects), before)
+        persons = subjects.of(originals.files)
+        old = [replace(r, subject=person) for r, person in zip(old, persons, strict=True)]
+    people = [str(record.subject) for record in old]
+    columns: Columns = {}
+    if metadata is not None:
+        columns = columns_of_table(
+            Path(metadata), originals, people, record=record_column, subject=subject_column
+        )
+        sessions = columns.get("session", [""] * len(old))
+        old = [
+            replace(record, session=session or record.session)
+            for record, session in zip(old, sessions, strict=True)
+        ]
+    usual = [name for name in USUAL_ATTRIBUTES if name in columns]
+    of_people = chosen_columns(metadata, columns, usual if attributes is None else attributes)
+    of_records = chosen_columns(metadata, columns, labels)
     if verbose:
         _show_people(old, new, states_subjects=states_subjects)
     left_out = {
@@ -176,7 +204,11 @@ def audit_folders(
         paired=paired,
         views=views,
         headers=headers,
-        attributes=_attributes(old, headers[0]) | table,
+        attributes=_attributes(old, headers[0]) | attributes_of_columns(of_people, people),
+        labels={
+            name: dict(zip((r.name for r in old), values, strict=True))
+            for name, values in of_records.items()
+        },
         verbose=verbose,
         **parameters,
     )

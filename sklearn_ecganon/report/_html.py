@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn_ecganon.attacks import describe_evidence
-from sklearn_ecganon.report._labels import describe_figure
+from sklearn_ecganon.attacks import CROSSINGS, describe_evidence
+from sklearn_ecganon.report._labels import CHECKS, REALISM, describe_figure
 from sklearn_ecganon.report._verdict import ABOVE, BELOW, MIN_SUBJECTS, verdict_sentences
 
 # Utility figures that the page always shows; the others can be unfolded.
@@ -56,6 +56,7 @@ def render(result: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = _percent
+    environment.filters["decimal"] = _decimal
     environment.filters["figure"] = describe_figure
     evaluation, figures = result.evaluation, result.to_dict()
     evidence = {e: describe_evidence(e) for e in evaluation.evidence}
@@ -80,6 +81,9 @@ def render(result: Any) -> str:
         manifest=_manifest(result.provenance.get("manifest") or {}),
         glossary=GLOSSARY,
         min_subjects=MIN_SUBJECTS,
+        checks=CHECKS,
+        crossings=CROSSINGS,
+        realism=REALISM,
         headline={
             name: value
             for name, value in figures["utility"].items()
@@ -103,3 +107,7 @@ def _manifest(head: dict[str, Any]) -> dict[str, str]:
 
 def _percent(fraction: float | None) -> str:
     return "not observable" if fraction is None else f"{100 * fraction:.1f}\N{NO-BREAK SPACE}%"
+
+
+def _decimal(number: float | None) -> str:
+    return "not known" if number is None else f"{number:.3f}"

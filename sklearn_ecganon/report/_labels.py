@@ -42,6 +42,27 @@ WORDS = {
     "50ms": "50 ms",
 }
 FRACTION = "of 1"
+#: Checks of validity.
+CHECKS = {
+    "limb_lead_error": "deviation of limb leads from Einthoven and Goldberger",
+    "jumps": "jumps between neighboring samples, outside of QRS complexes",
+    "noiseless": "stretches without noise",
+    "out_of_range": "samples beyond 5 mV",
+    "amplitude": "amplitude of a lead",
+    "p_waves_in_fibrillation": "P waves in annotated fibrillation",
+    "pacing_spikes": "beats of paced records with a pacing spike",
+    "r_peaks_f1": "F1 of detected R peaks, within 50 ms",
+    "heart_rate_kept": "recordings with the heart rate of their original, within 5 %",
+    "gaps_kept": "overlap of gaps with those of the original",
+    "flat_leads_kept": "overlap of flat leads with those of the original",
+}
+#: Figures of realism.
+REALISM = {
+    "auc": "two-sample AUC",
+    "frechet": "Frechet distance",
+    "precision": "precision: strips that lie among real ones",
+    "recall": "recall: real strips that lie among those compared",
+}
 
 
 def describe_figure(name: str) -> tuple[str, str]:

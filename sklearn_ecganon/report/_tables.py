@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sklearn.utils import Bunch
 
+from sklearn_ecganon.archive import read_table, without_suffix
 from sklearn_ecganon.records import ECGRecord
 
 KEY_COLUMNS = ("record", "subject", "session", "released")
 Rows = dict[str, dict[str, str]]
 Attributes = dict[str, dict[str, Any]]
+Columns = dict[str, list[str]]
 
 
 def read_key(path: Path) -> Rows:
     """Return the lines of a key file, by the path of the original in it."""
-    columns, rows = _read(path)
+    rows = _read(path)
+    columns = list(rows[0]) if rows else []
     if "record" not in columns or set(columns) - set(KEY_COLUMNS):
         raise ValueError(
             f"{path}: has columns {columns}; give 'record' and any of {KEY_COLUMNS[1:]}."
@@ -66,67 +68,64 @@ def partners_of_key(
     return partners
 
 
-def with_subjects_of_table(
-    originals: Bunch, records: list[ECGRecord], path: Path, before: Any
-) -> tuple[list[ECGRecord], Attributes]:
-    """Return the originals with the subjects of a table, and the attributes of the subjects.
+def columns_of_table(
+    path: Path, originals: Bunch, subjects: Sequence[str], *, record: str, subject: str
+) -> Columns:
+    """Return the columns of a table, by name, with one value for each original.
 
     Parameters
     ----------
+    path : Path
+        CSV file with a line for each recording, or for each person.
     originals : Bunch
         From `load_records`.
-    records : list of ECGRecord
-        Its records, with the subjects known so far.
-    path : Path
-        CSV file with a column ``record`` and any of ``subject`` and ``session``, or with a
-        column ``subject`` only. Other columns are attributes, such as sex and age.
-    before : path-like
-        The folder, for messages.
+    subjects : sequence of str
+        Their persons.
+    record, subject : str
+        Column that holds the path of a recording, and that of the person. If the table has
+        the former, its lines are those of recordings.
+
+    Returns
+    -------
+    columns : dict of str to list of str
+        Empty values where the table has none.
     """
-    columns, rows = _read(path)
-    if not {"record", "subject"} & set(columns):
-        raise ValueError(f"{path}: has columns {columns}; give 'record', 'subject' or both.")
-    names = [name for name in columns if name not in KEY_COLUMNS]
-    if "record" not in columns:
-        known = {row["subject"]: row for row in rows}
-        pairs = [(record, known.get(str(record.subject), {})) for record in records]
+    rows = _read(path)
+    names = list(rows[0]) if rows else []
+    if record in names:
+        by_path: Rows = {}
+        for row in rows:
+            by_path.setdefault(without_suffix(row[record]), row)
+        lines = [by_path.get(without_suffix(file), {}) for file in originals.files]
+    elif subject in names:
+        by_person: Rows = {}
+        for row in rows:
+            by_person.setdefault(row[subject], row)
+        lines = [by_person.get(person, {}) for person in subjects]
     else:
-        by_record = _by_record(path, rows)
-        subject_of = {record.name: record for record in records}
-        pairs = [
-            (subject_of[record.name], row)
-            for record, row in _rows_of(originals, by_record, path, before)
-        ]
-    attributes: Attributes = {name: {} for name in names}
-    result = []
-    for record, row in pairs:
-        subject = row.get("subject") or str(record.subject)
-        session = row.get("session") or record.session
-        result.append(replace(record, subject=subject, session=session))
-        for name in names:
-            if row.get(name, "").strip():
-                attributes[name].setdefault(subject, row[name].strip())
-    return result, {name: _numbers(values) for name, values in attributes.items()}
+        raise ValueError(f"{path}: has columns {names}; give {record!r} or {subject!r}.")
+    return {name: [line.get(name, "") for line in lines] for name in names}
 
 
-def with_subjects_of_regex(records: list[ECGRecord], pattern: str) -> list[ECGRecord]:
-    """Return the records with the subject that a regular expression finds in their names."""
-    try:
-        regex = re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"subject regex {pattern!r}: {error}.") from None
-    result = []
-    for record in records:
-        match = regex.search(record.name)
-        if match is None:
-            raise ValueError(
-                f"subject regex {pattern!r} finds nothing in {record.name!r}; names are paths "
-                "in the folder, without extension."
-            )
-        named = match.groupdict().get("subject")
-        subject = named or (match.group(1) if regex.groups else match.group(0))
-        result.append(replace(record, subject=subject))
-    return result
+def chosen_columns(path: Any, columns: Columns, names: Sequence[str]) -> Columns:
+    """Return the columns of these names, which the table must have."""
+    missing = [name for name in names if name not in columns]
+    if missing:
+        has = f"it has {', '.join(columns)}" if columns else "no table of metadata is given"
+        raise ValueError(f"{path or 'audit'}: there is no column {missing[0]!r}; {has}.")
+    return {name: columns[name] for name in names}
+
+
+def attributes_of_columns(columns: Columns, subjects: Sequence[str]) -> Attributes:
+    """Return the first known value of each attribute for each person, as numbers if all are."""
+    attributes: Attributes = {}
+    for name, values in columns.items():
+        of_people: dict[str, str] = {}
+        for person, value in zip(subjects, values, strict=True):
+            if value:
+                of_people.setdefault(person, value)
+        attributes[name] = _numbers(of_people)
+    return attributes
 
 
 def attributes_of_headers(comments: Mapping[str, tuple[str, ...]]) -> Attributes:
@@ -140,8 +139,8 @@ def attributes_of_headers(comments: Mapping[str, tuple[str, ...]]) -> Attributes
     attributes: Attributes = {"sex": {}, "age": {}}
     for subject, lines in comments.items():
         for line in lines:
-            sex = re.match(r"\W*(?:sex|gender)\s*[:=]\s*([mf])", line, re.IGNORECASE)
-            age = re.match(r"\W*age\s*[:=]\s*(\d{1,3})\b", line, re.IGNORECASE)
+            sex = re.match(r"\W*(?:sex|gender)\W*[:=]\s*([mf])", line, re.IGNORECASE)
+            age = re.match(r"\W*age\W*[:=]\s*(\d{1,3})\b", line, re.IGNORECASE)
             if sex:
                 attributes["sex"].setdefault(subject, sex.group(1).upper())
             if age:
@@ -149,14 +148,12 @@ def attributes_of_headers(comments: Mapping[str, tuple[str, ...]]) -> Attributes
     return {name: values for name, values in attributes.items() if values}
 
 
-def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, restval="")
-        try:
-            columns = list(reader.fieldnames or [])
-            return columns, list(reader)
-        except (csv.Error, UnicodeDecodeError):
-            raise ValueError(f"{path}: is no CSV file in UTF-8; give another file.") from None
+def _read(path: Path) -> list[dict[str, str]]:
+    """Return the lines of a table, with the name of the file in errors."""
+    try:
+        return read_table(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _by_record(path: Path, rows: list[dict[str, str]]) -> Rows:

@@ -15,7 +15,7 @@ from sklearn_ecganon.leads import LIMB_LEADS
 from sklearn_ecganon.metrics import detection_scores
 from sklearn_ecganon.records import BeatSet, ECGRecord
 from sklearn_ecganon.segmentation import QRSSegmenter, stitch_record
-from sklearn_ecganon.utility._pairs import check_pairs
+from sklearn_ecganon.utility._pairs import alike, check_pairs
 
 DERIVED_LEADS = {name: pair for name, pair in LIMB_LEADS.items() if name not in ("I", "II")}
 QRS_MS = 80.0  # half of the window around an R peak that holds the QRS complex
@@ -98,8 +98,9 @@ def validity(
     Parameters
     ----------
     before, after : sequence of ECGRecord, or BeatSet
-        The same recordings in the same order, with the same sampling rate and R peaks. A
-        BeatSet is stitched first.
+        The same recordings in the same order. A BeatSet is stitched first. If a release has
+        another rate, length or leads, both are cut to what they have in common, at the lower
+        rate.
     fibrillation : sequence, optional
         For each record the intervals of annotated atrial fibrillation, an array of shape
         (n_intervals, 2) in s from the start of the record.
@@ -127,8 +128,7 @@ def validity(
     Raises
     ------
     ValueError
-        If before and after differ in records, rates, leads or lengths, or `fibrillation`
-        or `paced` do not fit the records.
+        If before and after differ in records, or `fibrillation` or `paced` do not fit them.
 
     Notes
     -----
@@ -149,19 +149,19 @@ def validity(
     for name, given in (("fibrillation", fibrillation), ("paced", paced)):
         if given is not None and len(given) != len(old):
             raise ValueError(f"{name} has {len(given)} entries for {len(old)} records.")
-    for a, b in zip(old, new, strict=True):
-        if (a.sampling_rate, a.signal.shape) != (b.sampling_rate, b.signal.shape):
-            raise ValueError(
-                f"record {a.name!r}: {a.signal.shape} samples at {a.sampling_rate:g} Hz before "
-                f"and {b.signal.shape} at {b.sampling_rate:g} Hz after; give both alike."
+    values: dict[str, list[list[float]]] = {name: [] for name in CHECKS}
+    for i, pair in enumerate(map(alike, old, new)):
+        detected = [_detected(record) for record in pair]
+        for name, (_, figure, _) in CHECKS.items():
+            extras = [_extra(name, i, fibrillation, paced)] * 2
+            if name in DETECTION:
+                extras = [(peaks, detected[0]) for peaks in detected]
+            values[name].append(
+                [figure(r, pair[0], extra) for r, extra in zip(pair, extras, strict=True)]
             )
     rows = []
-    for name, (unit, figure, greater_is_better) in CHECKS.items():
-        values = []
-        for i, (a, b) in enumerate(zip(old, new, strict=True)):
-            extra = _extra(name, i, fibrillation, paced)
-            values.append([figure(record, a, extra) for record in (a, b)])
-        table = np.array(values, dtype=float)
+    for name, (unit, _, greater_is_better) in CHECKS.items():
+        table = np.array(values[name], dtype=float).reshape(-1, 2)
         known = np.isfinite(table).all(axis=1)
         means = table[known].mean(axis=0) if known.any() else np.full(2, np.nan)
         row = ValidityRow(name, unit, float(means[0]), float(means[1]), greater_is_better)
@@ -295,10 +295,12 @@ def _detected(record: ECGRecord) -> NDArray[np.intp] | None:
 
 
 def _r_peaks_f1(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
-    peaks = _reference_peaks(record, original)
+    detected, detected_in_original = extra
+    peaks = record.r_peaks
+    if peaks is None:
+        peaks = original.r_peaks if original.r_peaks is not None else detected_in_original
     if peaks is None or not len(peaks):
         return np.nan
-    detected = _detected(record)
     if detected is None:
         return 0.0
     to_ms = 1000 / record.sampling_rate
@@ -306,18 +308,11 @@ def _r_peaks_f1(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
     return float(scores.f1)
 
 
-def _reference_peaks(record: ECGRecord, original: ECGRecord) -> NDArray[np.intp] | None:
-    """Return the R peaks of the record, else of the original, else those detected in it."""
-    if record.r_peaks is not None:
-        return record.r_peaks
-    return original.r_peaks if original.r_peaks is not None else _detected(original)
-
-
 def _heart_rate_kept(record: ECGRecord, original: ECGRecord, extra: Any) -> float:
-    expected = original.r_peaks if original.r_peaks is not None else _detected(original)
+    detected, detected_in_original = extra
+    expected = original.r_peaks if original.r_peaks is not None else detected_in_original
     if expected is None or len(expected) < 2:
         return np.nan
-    detected = _detected(record)
     if detected is None or len(detected) < 2:
         return 0.0
     ratio = np.diff(detected).mean() / np.diff(expected).mean()
@@ -341,6 +336,8 @@ def _flat_leads_kept(record: ECGRecord, original: ECGRecord, extra: Any) -> floa
     return _overlap(*flat)
 
 
+#: Checks whose extra argument is the detected R peaks of the record and of the original.
+DETECTION = ("r_peaks_f1", "heart_rate_kept")
 #: Unit, figure of (record, original, extra), and whether a valid ECG has a high figure.
 CHECKS = {
     "limb_lead_error": ("mV", _limb_lead_error, False),

@@ -12,7 +12,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 # Variance within a person that is assumed at least, as a fraction of the variance of all rows.
 # It counts where a feature differs between people and never within one, as categories do.
-RIDGE = 1e-3
+RIDGE = 1e-5
 # A feature that varies less, relative to its largest value, is constant up to rounding errors.
 CONSTANT = 1e-6
 
