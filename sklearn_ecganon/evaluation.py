@@ -161,9 +161,9 @@ def _signals(
 
     If the release was given as beats, the signals are stitched from them.
     """
-    chosen = np.arange(len(release.subjects))
+    chosen = list(range(len(release.subjects)))
     if probes_only and release.in_gallery is not None:
-        chosen = np.flatnonzero(~release.in_gallery)
+        chosen = np.flatnonzero(~release.in_gallery).tolist()
     sides = []
     for side, beats in enumerate((release.original, release.released)):
         if release.recordings is None:
@@ -178,8 +178,8 @@ def _with_peaks(record: ECGRecord, beats: BeatSet, i: int) -> ECGRecord:
     """Return a record with the R peaks of record i of a BeatSet."""
     start, stop = beats.bounds()[i : i + 2]
     peaks = beats.r_peaks[start:stop] * (record.sampling_rate / beats.sampling_rate)
-    peaks = np.unique(np.rint(peaks).astype(np.intp).clip(0, record.n_times - 1))
-    return replace(record, r_peaks=peaks, beat_labels=None)
+    samples = np.rint(peaks).astype(np.intp).clip(0, record.n_times - 1)
+    return replace(record, r_peaks=np.unique(samples), beat_labels=None)
 
 
 def _realism(release: Release, seed: int) -> Realism:
@@ -215,6 +215,11 @@ def _label_figures(
                 "release; give one for each."
             )
         known = np.flatnonzero(~np.isin(values, ["", "nan", "None"]))
+        if len(np.unique(values[known])) < 2:
+            raise ValueError(
+                f"label {name!r} has {len(np.unique(values[known]))} class in {len(known)} "
+                "samples where it is known; give two or more."
+            )
         try:
             figures[name] = label_utility(
                 [before[i] for i in known],

@@ -19,7 +19,7 @@ from sklearn_ecganon.metrics import Estimate, auc_interval, paired_difference
 from sklearn_ecganon.model_selection import PrivacyUtilityScorer
 from sklearn_ecganon.releases import Release
 from sklearn_ecganon.report import audit
-from sklearn_ecganon.utility import UtilityScorer
+from sklearn_ecganon.utility import UtilityScorer, validity
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,24 @@ class TestRelease:
         assert release.cut
         assert release.retrained == ()
         assert len(release.subjects) == 2 * len(alone)
+
+
+class TestBesidesAttackers:
+    def test_validity_is_of_the_probes(self, evaluation, release):
+        assert evaluation.validity.n_records == len(release.probe_subjects())
+        stitched = validity(*release.probes()).to_dict()
+        assert evaluation.validity.to_dict() == pytest.approx(stitched, nan_ok=True)
+
+    def test_realism_and_labels_need_records_and_enough_people(self, release, bunch):
+        with pytest.raises(ValueError, match="give at least 20"):
+            evaluate(release, "lda", realism=True)
+        with pytest.raises(ValueError, match="'sex' has 1 class in 12"):
+            evaluate(release, "lda", labels={"sex": ["F"] * len(release.subjects)})
+        with pytest.raises(ValueError, match="'sex' has 1 values for"):
+            evaluate(release, "lda", labels={"sex": ["F"]})
+        arrays = replace(release, original=release.original.beats)
+        with pytest.raises(ValueError, match="give records or a BeatSet"):
+            evaluate(arrays, "lda", realism=True)
 
 
 class TestSameProbes:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +14,8 @@ import jsonschema
 import numpy as np
 import pytest
 import wfdb
+from scipy.signal import resample_poly
+from sklearn.ensemble import RandomForestClassifier
 
 from sklearn_ecganon import QRSSegmenter, make_ecg_records
 from sklearn_ecganon.anonymizers import LowPassAnonymizer
@@ -31,9 +34,10 @@ from sklearn_ecganon.report import (
     audit_folders,
     singling_out,
 )
-from sklearn_ecganon.report._labels import describe_figure
+from sklearn_ecganon.report._labels import CHECKS, describe_figure
 from sklearn_ecganon.report._provenance import folder_sha256
 from sklearn_ecganon.segmentation import stitch_record
+from sklearn_ecganon.utility import label_utility
 
 WRITABLE = [name for name, format in FORMATS.items() if format.writer is not None]
 SCRIPT = "<script>alert('x')</script>"
@@ -350,6 +354,66 @@ def test_attributes_are_inferred(tmp_path):
     result.to_html(tmp_path / "audit.html")
     assert "control" in Page((tmp_path / "audit.html").read_text("utf-8")).text
     jsonschema.validate(result.to_dict(), schema())
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_ecganon.attacks.WeakAttackWarning")
+def test_validity_realism_labels_and_profiles_on_the_page(tmp_path, monkeypatch):
+    forest = RandomForestClassifier(20)
+    monkeypatch.setattr(
+        "sklearn_ecganon.evaluation.label_utility", partial(label_utility, classifier=forest)
+    )
+    bunch = make_ecg_records(n_subjects=20, n_sessions=2, duration=10.0, random_state=0)
+    rate = {
+        record.name: "" if i < 3 else "fast" if len(record.r_peaks) > 11 else "slow"
+        for i, record in enumerate(bunch.data)
+    }
+    louder = [replace(record, signal=2 * record.signal) for record in bunch.data]
+    result = audit(bunch.data, louder, attackers="lda", realism=True, labels={"rate": rate})
+    figures = result.to_dict()
+    jsonschema.validate(figures, schema())
+    checks = {row["name"]: row for row in figures["validity"]}
+    assert checks["amplitude"]["after"] == pytest.approx(2 * checks["amplitude"]["before"])
+    assert checks["p_waves_in_fibrillation"]["before"] is None
+    assert figures["realism"]["n_groups"] == 20
+    assert figures["labels"]["rate"]["n_test"] == 37
+    # Training and test on originals is the same as on equally louder ones.
+    crossings = figures["labels"]["rate"]
+    assert crossings["trtr"] > 0.6
+    assert crossings["tsts"] == pytest.approx(crossings["trtr"], abs=0.1)
+    result.to_html(tmp_path / "audit.html")
+    text = (tmp_path / "audit.html").read_text("utf-8")
+    headings = re.findall(r"<h2>(.*?)</h2>", text)
+    for words in ("Is the release a valid ECG?", "Realism", "your labels", "Singling out"):
+        assert any(words in heading for heading in headings), words
+    assert text.index("<td>amplitude of a lead</td>") > 0
+    assert "P waves in annotated fibrillation" not in text
+    for k in (2, 5, 10):
+        assert f"fewer than {k} people" in text
+    for words in ("valid ECG", "real against real", "release on real", "profiles: 20 people"):
+        assert words in str(result)
+    with pytest.raises(ValueError, match="give at least 20"):
+        audit(bunch.data[:8], louder[:8], attackers="lda", realism=True)
+
+
+def test_every_check_has_a_label(result):
+    assert [row.name for row in result.evaluation.validity.rows] == list(CHECKS)
+
+
+def test_another_rate_and_partial_annotations_are_checked_too(bunch, released):
+    """As in ECG-ID, whose originals have ten annotated beats, at twice the rate."""
+    fast = [
+        replace(
+            record,
+            signal=resample_poly(record.signal, 2, 1, axis=0),
+            sampling_rate=2 * record.sampling_rate,
+            r_peaks=2 * record.r_peaks[:3],
+            beat_labels=None,
+        )
+        for record in bunch.data
+    ]
+    result = audit(fast, released, attackers="lda").evaluation.validity.to_dict()
+    assert result["heart_rate_kept"] > 0.5
+    assert result["before_r_peaks_f1"] > 0.9
 
 
 def test_most_exposed_releases(result):

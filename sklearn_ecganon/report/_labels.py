@@ -7,7 +7,7 @@ PREFIXES = {
     "error_": "error of ",
     "bias_": "signed error of ",
     "delineator_error_": "error of the measurement itself, ",
-    "share_within_": "recordings within tolerance, ",
+    "fraction_within_": "recordings within tolerance, ",
     "within_": "median error within tolerance (1: yes), ",
     "n_records_": "recordings compared, ",
     "agreement_": "agreement of ",
