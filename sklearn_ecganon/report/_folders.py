@@ -163,11 +163,7 @@ def audit_folders(
         columns = columns_of_table(
             Path(metadata), originals, people, record=record_column, subject=subject_column
         )
-        sessions = columns.get("session", [""] * len(old))
-        old = [
-            replace(record, session=session or record.session)
-            for record, session in zip(old, sessions, strict=True)
-        ]
+        old = _with_sessions(old, columns.get("session", [""] * len(old)))
     usual = [name for name in USUAL_ATTRIBUTES if name in columns]
     of_people = chosen_columns(metadata, columns, usual if attributes is None else attributes)
     of_records = chosen_columns(metadata, columns, labels)
@@ -205,10 +201,7 @@ def audit_folders(
         views=views,
         headers=headers,
         attributes=_attributes(old, headers[0]) | attributes_of_columns(of_people, people),
-        labels={
-            name: dict(zip((r.name for r in old), values, strict=True))
-            for name, values in of_records.items()
-        },
+        labels=_by_name(old, of_records),
         verbose=verbose,
         **parameters,
     )
@@ -217,6 +210,20 @@ def audit_folders(
         omitted=result.omitted | left_out,
         provenance=provenance_of(before, after, None if key is None else Path(key)),
     )
+
+
+def _with_sessions(records: list[ECGRecord], sessions: list[str]) -> list[ECGRecord]:
+    """Return the records with the sessions of a table, where it has some."""
+    return [
+        replace(record, session=session or record.session)
+        for record, session in zip(records, sessions, strict=True)
+    ]
+
+
+def _by_name(records: list[ECGRecord], columns: Columns) -> dict[str, dict[str, str]]:
+    """Return each column by the name of the record."""
+    names = [record.name for record in records]
+    return {name: dict(zip(names, values, strict=True)) for name, values in columns.items()}
 
 
 def _headers(
