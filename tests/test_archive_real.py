@@ -79,6 +79,8 @@ def test_the_search_finds_a_run_that_is_there():
     assert longest_equal_run(a, b) >= RUN
 
 
+# MIT-BIH has stretches of noise, and so have its releases.
+@pytest.mark.filterwarnings("ignore::sklearn_ecganon.segmentation.SignalQualityWarning")
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("database", DATABASES)

@@ -721,6 +721,8 @@ def test_headers_single_people_out_and_tell_sex_and_age(tmp_path):
     assert "people for 5 folds" in result.omitted["attribute age"]
 
 
+# One linear attacker and a gallery of 20 people, across days.
+@pytest.mark.filterwarnings("ignore::sklearn_ecganon.attacks.WeakAttackWarning")
 @pytest.mark.filterwarnings("ignore::sklearn_ecganon.segmentation.SignalQualityWarning")
 def test_ecg_id_end_to_end(data_home, tmp_path):
     """Its release has other names of leads, and its annotations are of ten beats only."""
