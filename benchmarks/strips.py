@@ -1,23 +1,38 @@
 """Measure attackers on strips: known people, people never seen, and the size of the gallery.
 
     python -m benchmarks.strips [--protocols mitdb-time ecgid-same-day] [--size small]
+    python -m benchmarks.strips --releases diagnostic measurement [--attacker small-strip]
 
 The closed attacker learns everybody in the gallery. The embedding learns one half of the people
 and enrolls the other half, and the reverse; its figures are means over both. All recordings are
 originals. Rank-1 is the mean over people. "linked" sums the scores of all probes of a person.
+
+With --releases, the attacker identifies pseudo-identities of the pretrained model (strength 1,
+MIT-BIH) after training on `--n-views` releases of the gallery, beside what the contract alone
+identifies from the same evidence: one recording, or all recordings of a person together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._results import Results, load, make_parser, print_header, table
+from sklearn_ecganon import QRSSegmenter, ReidentificationScorer
+from sklearn_ecganon.anonymizers import PseudoIdentityAnonymizer
 from sklearn_ecganon.attacks import StripAttacker, StripEmbedder
-from sklearn_ecganon.metrics import gallery_size_curve, rank_k, subject_bootstrap, tar_at_far
+from sklearn_ecganon.metrics import (
+    gallery_size_curve,
+    paired_difference,
+    rank_k,
+    subject_bootstrap,
+    tar_at_far,
+)
+from sklearn_ecganon.releases import Release
 from sklearn_ecganon.segmentation import Strips, cut_strips
 from sklearn_ecganon.training import StripSize
 
@@ -30,11 +45,103 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser = make_parser(__doc__)
     parser.add_argument("--protocols", nargs="+", default=["mitdb-time", "ecgid-same-day"])
     parser.add_argument("--size", default="auto", choices=["auto", "small", "large"])
+    parser.add_argument("--releases", nargs="*", default=[], metavar="CONTRACT")
+    parser.add_argument("--attacker", default="small-strip")
+    parser.add_argument("--n-views", type=int, default=3)
     arguments = parser.parse_args(argv)
     if arguments.quick:
-        arguments.protocols = ["synthetic"]
+        arguments.protocols, arguments.n_views = ["synthetic"], 1
+        arguments.releases, arguments.attacker = ["diagnostic"], QuickAttacker()
+    elif arguments.releases:
+        arguments.protocols = []
     print_header(arguments)
     results = Results(arguments.out)
+    measure_originals(results, arguments)
+    measure_releases(results, arguments)
+    return results.rows
+
+
+def measure_releases(results: Results, arguments: Any) -> None:
+    """Print the figures of releases under each contract."""
+    lines = []
+    for contract in arguments.releases:
+        name = "synthetic" if arguments.quick else "mitdb-time"
+        key = {
+            "protocol": name,
+            "contract": contract,
+            "attacker": attacker_name(arguments.attacker),
+            "n_views": arguments.n_views,
+            "seed": arguments.seed,
+        }
+        row = results.measure(key, partial(released, name, contract, arguments))
+        lines += [(contract, *cells) for cells in row["figures"]]
+    if lines:
+        header = [
+            "contract",
+            "evidence",
+            "originals",
+            "release",
+            "floor",
+            "excess",
+            "low",
+            "high",
+        ]
+        print(table(header, lines), flush=True)
+
+
+def released(name: str, contract: str, arguments: Any) -> dict[str, Any]:
+    """Return rank-1 on originals and the release, the floor, and the excess by evidence."""
+    protocol = load(name, arguments)
+    beats = QRSSegmenter(**protocol.segmenter).fit_transform(protocol.records)
+    model = PseudoIdentityAnonymizer.from_pretrained(
+        1.0, contract=contract, random_state=arguments.seed
+    )
+    release = Release.by(
+        model,
+        beats,
+        protocol.subjects,
+        sessions=protocol.sessions,
+        split="session",
+        n_views=arguments.n_views,
+        random_state=arguments.seed,
+    )
+    scorer = ReidentificationScorer(
+        arguments.attacker,
+        knowledge=["semi-informed"],
+        contract=contract,
+        evidence=["recording", "linked"],
+        min_original=0,
+    )
+    evaluation = scorer.identify(release, random_state=arguments.seed)
+    rows = {(row.knowledge, row.evidence): row for row in evaluation.rows}
+    figures = []
+    for evidence in ("recording", "linked"):
+        floors = [row for row in evaluation.floor_rows if row.evidence == evidence]
+        floor = max(floors, key=lambda row: row.rank1)
+        attack = rows["semi-informed", evidence]
+        excess = paired_difference(attack.subject_rank1, floor.subject_rank1, random_state=0)
+        original = rows["original", evidence].rank1
+        figures.append([evidence, original, attack.rank1, floor.rank1, *excess])
+    return {"n_people": float(evaluation.n_subjects), "figures": figures}
+
+
+class QuickAttacker(StripAttacker):
+    """An attacker on strips that is hardly trained, for the test of this script."""
+
+    modality = "strip"
+    name = "quick-strip"
+
+    def __init__(self) -> None:
+        super().__init__(size=StripSize(8, 500, 1, 2), device="cpu", seed=0)
+
+
+def attacker_name(attacker: Any) -> str:
+    """Return the name of an attacker, for keys."""
+    return attacker if isinstance(attacker, str) else attacker.name
+
+
+def measure_originals(results: Results, arguments: Any) -> None:
+    """Print the figures of the closed attacker and of the embedding on originals."""
     for name in arguments.protocols:
         protocol = load(name, arguments)
         strips = cut_strips(protocol.records, hop=HOP, leads=[0])
@@ -52,7 +159,6 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
             figures = [(figure, value) for figure, value in row.items() if "@" in figure]
             print(f"\n{protocol.DESCR}\n{attack.__name__}, {row['seconds']:.0f} s")
             print(table(["figure", "value"], figures), flush=True)
-    return results.rows
 
 
 def closed(
