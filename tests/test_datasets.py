@@ -526,6 +526,19 @@ def test_real_ludb():
     assert record.beat_labels is None
 
 
+@pytest.mark.usefixtures("real_data")
+def test_amplitudes_of_ludb_can_be_restored():
+    names = [f"data/{i}" for i in range(1, 21)]
+    for true_amplitudes in (False, True):
+        for record in fetch_ludb(
+            records=names, download_if_missing=False, true_amplitudes=true_amplitudes
+        ).data:
+            one, two, three = record.signal[:, :3].T
+            error = np.std(three - (two - one))  # apart from a constant
+            assert (error < 0.003) == true_amplitudes, record.name
+            assert np.allclose(np.ptp(record.signal, axis=0), 1, atol=0.01) != true_amplitudes
+
+
 # ---------------------------------------------------------------- user records
 
 

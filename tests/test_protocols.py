@@ -117,6 +117,8 @@ def test_ludb_waves(data_home):
                 assert known.max() <= last
         # The R peaks of the record are the QRS peaks of lead II.
         np.testing.assert_array_equal(of_leads["II"].QRS[:, 1], record.r_peaks)
+    assert protocol.statements[0][0] == "Rhythm: Sinus bradycardia"
+    assert not any("age" in line for line in protocol.statements[0])
 
 
 def test_ptbxl_300(data_home):
@@ -126,3 +128,5 @@ def test_ptbxl_300(data_home):
     counts = dict(zip(protocol.label_names, protocol.labels.sum(axis=0).tolist(), strict=True))
     assert counts == {"NORM": 186, "MI": 42, "STTC": 55, "CD": 45, "HYP": 23}
     assert set(protocol.folds) <= set(range(1, 11))
+    assert sum("AFIB" in statements for statements in protocol.statements) == 8
+    assert (protocol.axes == "ALAD").sum() == 9

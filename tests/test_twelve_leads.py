@@ -229,6 +229,9 @@ def test_flat_beats_are_not_measured():
         categories = twelve_lead_categories(beats, INDEPENDENT_LEADS, RATE, fiducials=fiducials)
         assert {codes[0] for codes in categories.values()} == {UNMEASURED}
         assert UNMEASURED not in {codes[1] for codes in categories.values()}
+    one_flat = np.where(np.arange(8)[:, None] == 3, 0.2, beats[1:])
+    categories = twelve_lead_categories(one_flat, INDEPENDENT_LEADS, RATE)
+    assert {codes[0] for codes in categories.values()} == {UNMEASURED}
     nothing = twelve_lead_categories(np.empty((0, 8, 400)), INDEPENDENT_LEADS, RATE)
     assert all(len(codes) == 0 for codes in nothing.values())
 

@@ -21,11 +21,11 @@ from sklearn_ecganon.contracts._categories import (
     category,
 )
 from sklearn_ecganon.contracts._fiducials import Fiducials
+from sklearn_ecganon.contracts._lead_waves import INDEPENDENT_LEADS
 from sklearn_ecganon.contracts._measure import measure, st_levels
 from sklearn_ecganon.contracts._measurements import Measurements
 from sklearn_ecganon.contracts._profiles import ProfileAnonymity, profile_anonymity, profiles
 from sklearn_ecganon.contracts._twelve_leads import (
-    INDEPENDENT_LEADS,
     has_twelve_leads,
     twelve_lead_categories,
 )

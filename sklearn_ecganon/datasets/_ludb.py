@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import wfdb
 from sklearn.utils import Bunch
 
 from sklearn_ecganon.datasets._fetch import Database, fetch_records, read_published
@@ -28,6 +30,8 @@ reference for intervals.
 
 - Each person has one recording: use the database for intervals and shapes, not for
   re-identification.
+- The files scale each lead of each recording to 1 mV from peak to peak. The stored integers
+  are microvolts: ``true_amplitudes=True`` restores them, and Einthoven's law then holds.
 - `r_peaks` are the QRS peaks annotated in lead II. Most beats at the ends of a recording are
   not annotated, and annotations have no beat class.
 
@@ -48,6 +52,7 @@ def fetch_ludb(
     download_if_missing: bool = True,
     records: Sequence[str] | None = None,
     verify: bool = True,
+    true_amplitudes: bool = False,
 ) -> Bunch:
     """Load the Lobachevsky University Database: 12 leads of 200 persons, manually delineated.
 
@@ -66,6 +71,10 @@ def fetch_ludb(
     verify : bool, default=True
         Check each file against the publisher's SHA256SUMS.txt. Downloaded files are always
         checked.
+    true_amplitudes : bool, default=False
+        Undo the scaling of the files, in which each lead of each recording spans 1 mV. The
+        stored integers are microvolts: of all recordings, III = II - I holds in them, apart
+        from a constant, and not in the scaled values.
 
     Returns
     -------
@@ -106,7 +115,7 @@ def fetch_ludb(
     """
     return fetch_records(
         LUDB,
-        _read,
+        _read_true if true_amplitudes else _read,
         data_home=data_home,
         download_if_missing=download_if_missing,
         records=records,
@@ -118,3 +127,10 @@ def _read(folder: Path, name: str) -> ECGRecord:
     record = read_published(folder, name, "ii")
     # In this database the symbol "N" marks the peak of a QRS complex, of whatever class.
     return replace(record, beat_labels=None, subject=name.split("/")[-1], session="1")
+
+
+def _read_true(folder: Path, name: str) -> ECGRecord:
+    """Read a record with its stored integers as microvolts."""
+    record = _read(folder, name)
+    per_mv = np.array(wfdb.rdheader(str(folder / name)).adc_gain)
+    return replace(record, signal=record.signal * per_mv / 1000)

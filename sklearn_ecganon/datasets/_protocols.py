@@ -134,6 +134,11 @@ def load_protocol(
             Only ``"ptbxl-300"``: NORM, MI, STTC, CD and HYP.
         folds : ndarray of int of shape (n_records,)
             Only ``"ptbxl-300"``: the publisher's fold, 1 to 10.
+        statements : list of tuple of str
+            Only ``"ptbxl-300"`` and ``"ludb"``: what cardiologists stated about each record:
+            the SCP-ECG statements of any likelihood, and the diagnoses of LUDB's headers.
+        axes : ndarray of str of shape (n_records,)
+            Only ``"ptbxl-300"``: the publisher's code of the QRS axis; empty where unknown.
         DESCR : str
             One sentence about the protocol.
 
@@ -277,7 +282,13 @@ def _ludb(data_home: Any, options: dict[str, Any]) -> Bunch:
             {lead: _read_waves(folder / str(record.name), lead) for lead in record.lead_names}
             for record in bunch.data
         ],
+        statements=[_read_diagnoses(folder / str(record.name)) for record in bunch.data],
     )
+
+
+def _read_diagnoses(path: Path) -> tuple[str, ...]:
+    comments = wfdb.rdheader(str(path)).comments
+    return tuple(line.strip(" .") for line in comments if not line.startswith("<"))
 
 
 def _read_waves(path: Path, lead: str) -> WaveAnnotations:
@@ -314,8 +325,9 @@ def _ptbxl_300(data_home: Any, options: dict[str, Any]) -> Bunch:
         **options,
     ).data
     labels = np.zeros((len(records), len(SUPERCLASSES)), dtype=bool)
-    for label, record in zip(labels, records, strict=True):
-        for statement in ast.literal_eval(rows[record.name]["scp_codes"]):
+    statements = [tuple(ast.literal_eval(rows[r.name]["scp_codes"])) for r in records]
+    for label, of_record in zip(labels, statements, strict=True):
+        for statement in of_record:
             if superclass.get(statement):
                 label[SUPERCLASSES.index(superclass[statement])] = True
     return _bunch(
@@ -329,6 +341,8 @@ def _ptbxl_300(data_home: Any, options: dict[str, Any]) -> Bunch:
         labels=labels,
         label_names=SUPERCLASSES,
         folds=np.array([int(rows[record.name]["strat_fold"]) for record in records]),
+        statements=statements,
+        axes=np.array([rows[record.name]["heart_axis"] for record in records]),
     )
 
 
