@@ -678,6 +678,27 @@ def test_metadata_has_sessions_and_may_have_lines_of_people(folders, capsys):
     assert "no table of metadata is given" in capsys.readouterr().err
 
 
+def test_labels_of_metadata_reach_their_records(folders, capsys, monkeypatch):
+    seen = {}
+
+    def measured(before, after, labels, groups, **parameters):
+        seen.update(zip((record.name for record in before), labels, strict=True))
+        assert [record.name for record in after] == list(seen)
+        return dict.fromkeys(("trtr", "tstr", "trts", "tsts"), 0.5)
+
+    monkeypatch.setattr("sklearn_ecganon.evaluation.label_utility", measured)
+    rows = [line.split(",") for line in (folders / "key.csv").read_text().splitlines()]
+    classes = {row[0]: "MI" if i % 3 else "NORM" for i, row in enumerate(rows[1:])}
+    classes[rows[1][0]] = ""
+    (folders / "classes.csv").write_text(
+        "record,diagnosis\n" + "".join(f"{n}.hea,{c}\n" for n, c in classes.items())
+    )
+    words = ["--metadata", str(folders / "classes.csv"), "--labels", "diagnosis"]
+    assert command(folders, *words) == 0
+    assert seen == {name: label for name, label in classes.items() if label}
+    assert re.search(r"diagnosis +0\.500 +0\.500", capsys.readouterr().out)
+
+
 def test_everybody_alone_is_pointed_out(bunch, tmp_path, capsys):
     (tmp_path / "in").mkdir()
     assert main(anonymized(bunch, tmp_path / "in", "--method", "noise")) == 0
