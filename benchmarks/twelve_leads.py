@@ -4,11 +4,12 @@
 
 Agreement: sensitivity, specificity and Cohen's kappa of categories against the SCP-ECG
 statements of PTB-XL (300 records at 100 Hz) and against the diagnoses of LUDB (200 records at
-500 Hz, true amplitudes). Normal: how often a category is not normal in records that are stated
-normal. Repeatability: the same category from the odd and the even beats of a record, from its
-two halves, by the fiducial points of the spatial rule instead of the delineator's, and at 100
-Hz. The first two are the ceiling of what a release can keep. Profiles: how many people share
-the combination of all categories.
+500 Hz, true amplitudes). The delineator and the limits for pacing were fitted to LUDB. Normal:
+how often a category is not normal in records that are stated normal. Repeatability: the same
+category from the odd and the even beats of a record, from its two halves, by the fiducial
+points of the spatial rule instead of the delineator's, and at 100 Hz. The first two are the
+ceiling of what a release can keep. Profiles: how many people share the combination of all
+categories.
 """
 
 from __future__ import annotations
