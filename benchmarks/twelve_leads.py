@@ -9,7 +9,8 @@ how often a category is not normal in records that are stated normal. Repeatabil
 category from the odd and the even beats of a record, from its two halves, by the fiducial
 points of the spatial rule instead of the delineator's, and at 100 Hz. The first two are the
 ceiling of what a release can keep. Profiles: how many people share the combination of all
-categories.
+categories. Floor of halves: how often the categories of the second half of a record identify
+its first half, an indication of the floor within one session.
 """
 
 from __future__ import annotations
@@ -166,6 +167,7 @@ LUDB: list[tuple[str, Collection[str], Callable[[Categories], NDArray[np.bool_]]
         code("arrhythmia", "paced"),
     ),
 ]
+TITLES = ("agreement", "normal", "repeatability", "profiles", "floor of halves")
 
 
 def load_records(name: str, arguments: Any) -> tuple[Any, BeatSet]:
@@ -302,6 +304,31 @@ def shared_profiles(protocol: Any, measured: Any) -> list[dict[str, Any]]:
     return rows
 
 
+def floor_of_halves(beats: BeatSet) -> list[dict[str, Any]]:
+    """Return how often the categories of one half of a record identify the other half.
+
+    The attacker links records as Fellegi and Sunter (1969) do: equal codes count by their
+    rarity, different ones by how rarely the halves of one person differ. Both are counted on
+    the same people, which favors the attacker slightly.
+    """
+    gallery, probe = (measure(half(beats, side)).categories() for side in (0, 1))
+    usable = (gallery["axis"] != UNMEASURED) & (probe["axis"] != UNMEASURED)
+    rows = []
+    for label, names in (("12 leads", NAMES), ("six categories", tuple(CATEGORIES))):
+        score = np.zeros((usable.sum(), usable.sum()))
+        for name in names:
+            a, b = probe[name][usable], gallery[name][usable]
+            same = np.clip(np.mean(a == b), 0.01, 0.999)
+            frequency = np.array([np.mean(b == value) for value in a]).clip(0.001, 0.999)
+            equal = np.log(same / frequency)[:, np.newaxis]
+            other = np.log((1 - same) / (1 - frequency))[:, np.newaxis]
+            score += np.where(a[:, np.newaxis] == b, equal, other)
+        best = np.isclose(score, score.max(axis=1, keepdims=True))
+        rank1 = float(np.mean(np.diag(best) / best.sum(axis=1)))  # ties are broken by lot
+        rows.append({"contract": label, "people": len(score), "rank-1": rank1})
+    return rows
+
+
 def normal_records(
     statements: Sequence[tuple[str, ...]], categories: Categories
 ) -> list[dict[str, Any]]:
@@ -328,6 +355,7 @@ def figures(name: str, findings: Any, arguments: Any) -> dict[str, Any]:
         "normal": normal_records(protocol.statements, categories),
         "repeatability": repeatability(beats, categories),
         "profiles": shared_profiles(protocol, measured),
+        "floor of halves": floor_of_halves(beats),
     }
 
 
@@ -340,7 +368,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     for name, findings in (("ptbxl-300", PTB_XL), ("ludb", LUDB)):
         key = {"protocol": name, "quick": arguments.quick}
         row = results.measure(key, lambda n=name, f=findings: figures(n, f, arguments))
-        for title in ("agreement", "normal", "repeatability", "profiles"):
+        for title in TITLES:
             rows = row[title]
             if rows:
                 print(f"\n{name}: {title}")
