@@ -1,7 +1,8 @@
 """Measure every anonymizer of the package by the same attackers: the leaderboard.
 
     python -m benchmarks.leaderboard [--protocols mitdb-time ecgid-same-day] [--out FOLDER]
-        [--attackers default] [--methods WORD ...] [--strengths 0.25 0.5 1] [--verbose]
+        [--attackers default] [--methods WORD ...] [--without WORD ...]
+        [--strengths 0.25 0.5 1] [--verbose]
 
 The anonymizers are trained on the gallery (closed: they have seen these subjects). The script
 prints Markdown tables for each protocol: all methods at strength 1, and the least risk at a
@@ -150,6 +151,8 @@ class Leaderboard:
         for name, method in methods(self.arguments.seed, self.arguments.epochs):
             words = self.arguments.methods
             if words and not any(word in name for word in words):
+                continue
+            if any(word in name for word in self.arguments.without):
                 continue
             strengths = [1.0] if method is None else self.arguments.strengths
             self.rows[name] = {
@@ -340,6 +343,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser.add_argument("--protocols", nargs="+", default=["mitdb-time", "ecgid-same-day"])
     parser.add_argument("--attackers", nargs="+", default=["default"])
     parser.add_argument("--methods", nargs="+", help="only those with one of these words")
+    parser.add_argument("--without", nargs="+", default=[], help="none with one of these words")
     parser.add_argument("--strengths", nargs="+", type=float, default=[1.0])
     parser.add_argument("--verbose", action="store_true", help="print all attackers")
     parser.add_argument("--epochs", type=int, default=10)

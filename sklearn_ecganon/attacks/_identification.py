@@ -51,7 +51,7 @@ class TrainingOptions(NamedTuple):
     Attributes
     ----------
     max_beats : int
-        Most training rows of each subject.
+        Most rows of each subject, in training and as a gallery to compare with.
     device : str
         Where nets are trained.
     n_jobs : int or None
@@ -325,7 +325,9 @@ def _attack(
     for level, target in task.targets.items():
         attacker: EnrolledAttacker = trained
         if level == "lazy-informed":
-            attacker = trained.enroll(*gallery_rows(views, task.modality))
+            values, codes = gallery_rows(views, task.modality)
+            rows = spread_rows(codes, training.max_beats)
+            attacker = trained.enroll(values[rows], codes[rows])
         of_beats = beat_scores(attacker, target.features[task.modality], target.probe_beats)
         scores[level] = of_beats.astype(np.float32)
     return scores

@@ -73,7 +73,8 @@ class ReidentificationScorer(ClassifierMixin, TransformerMixin, BaseEstimator):
         Which recordings are the gallery in `evaluate`; see :meth:`Release.by
         <sklearn_ecganon.releases.Release.by>`.
     max_beats : int, default=1000
-        Training rows of each subject, spread evenly over the gallery.
+        Rows of each subject that an attacker trains on or compares with, spread evenly over
+        the gallery.
     n_views : int, optional
         How often an informed attacker anonymizes the gallery in `evaluate`, each time with a
         fresh salt; by default 6 times if an attacker on strips takes part, else 3 times.

@@ -56,15 +56,16 @@ class ConvAttacker:
         Device of the training.
     seed : int
         Seeds weights, order and dropout.
-    n_steps : int, default=2500
-        Number of training batches.
+    n_steps : int, default=1000
+        Number of training batches. 2500 identify no more people of MIT-BIH, neither in originals
+        nor in a release, and take 2.4 times as long.
     """
 
     batch_size = 128
     lr = 4e-3
 
     def __init__(
-        self, name: str, *, n_leads: int, device: str, seed: int, n_steps: int = 2500
+        self, name: str, *, n_leads: int, device: str, seed: int, n_steps: int = 1000
     ) -> None:
         self.name = name
         self.n_leads = n_leads
