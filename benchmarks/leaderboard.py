@@ -2,7 +2,7 @@
 
     python -m benchmarks.leaderboard [--protocols mitdb-time ecgid-same-day] [--out FOLDER]
         [--attackers default] [--methods WORD ...] [--without WORD ...]
-        [--strengths 0.25 0.5 1] [--verbose]
+        [--strengths 0.25 0.5 1] [--every 3] [--verbose]
 
 The anonymizers are trained on the gallery (closed: they have seen these subjects). The script
 prints Markdown tables for each protocol: all methods at strength 1, and the least risk at a
@@ -111,6 +111,8 @@ class Leaderboard:
 
     def __init__(self, name: str, arguments: argparse.Namespace, results: Results) -> None:
         self.protocol: Bunch = load(name, arguments)
+        if arguments.every > 1:
+            thin_out(self.protocol, arguments.every)
         self.name = self.protocol.name
         self.arguments = arguments
         self.results = results
@@ -120,6 +122,9 @@ class Leaderboard:
             "seed": arguments.seed,
             "epochs": arguments.epochs,
         }
+        # Rows of whole protocols keep their key, so that older files can be continued.
+        self.fraction = {"every": arguments.every} if arguments.every > 1 else {}
+        self.settings |= self.fraction
         self.n_subjects = len(set(self.protocol.subjects))
         self.floors: dict[str, list[dict[str, Any]]] = {}
         self.rows: dict[str, dict[float, dict[str, Any]]] = {}
@@ -146,6 +151,7 @@ class Leaderboard:
         """Measure the floors and all rows that are missing."""
         for contract in CONTRACTS:
             key = {"protocol": self.name, "floors": contract, "seed": self.arguments.seed}
+            key |= self.fraction
             row = self.results.measure(key, self._floors_of(contract))
             self.floors[contract] = row["ladder"]
         for name, method in methods(self.arguments.seed, self.arguments.epochs):
@@ -217,8 +223,10 @@ class Leaderboard:
             for contract in CONTRACTS
             for evidence in ("recording", "linked")
         )
+        every = self.arguments.every
+        records = f"every {every}th record, " if every > 1 else ""
         caption = (
-            f"{TITLES[self.name]}, {self.n_subjects} subjects, chance "
+            f"{TITLES[self.name]}, {records}{self.n_subjects} subjects, chance "
             f"{100 / self.n_subjects:.1f} %; floors: {floors}. Retrained attackers, rank-1 in "
             f"% (95 % interval); seed {self.arguments.seed}."
         )
@@ -270,6 +278,21 @@ class Leaderboard:
             f"Worst rank-1 in % (at strength), by the fraction of the {contract} contract that "
             f"is kept\n\n{table(header, lines)}"
         )
+
+
+def thin_out(protocol: Bunch, every: int) -> None:
+    """Keep every n-th record of each person's gallery, and every n-th of their probes."""
+    sides = zip(protocol.subjects, protocol.gallery, strict=True)
+    n_before: dict[tuple[str, bool], int] = {}
+    chosen = []
+    for i, side in enumerate(sides):
+        place = n_before.get(side, 0)
+        n_before[side] = place + 1
+        if place % every == 0:
+            chosen.append(i)
+    protocol.records = [protocol.records[i] for i in chosen]
+    for name in ("subjects", "sessions", "gallery"):
+        protocol[name] = protocol[name][chosen]
 
 
 def cell(row: dict[str, Any]) -> str:
@@ -345,6 +368,9 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser.add_argument("--methods", nargs="+", help="only those with one of these words")
     parser.add_argument("--without", nargs="+", default=[], help="none with one of these words")
     parser.add_argument("--strengths", nargs="+", type=float, default=[1.0])
+    parser.add_argument(
+        "--every", type=int, default=1, help="use only every n-th record of each side"
+    )
     parser.add_argument("--verbose", action="store_true", help="print all attackers")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--n-jobs", type=int)

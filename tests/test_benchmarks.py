@@ -46,6 +46,20 @@ def test_results_resume(tmp_path):
     assert len([json.loads(line) for line in path.read_text().splitlines()]) == 2
 
 
+def test_every_nth_record_of_each_side():
+    from benchmarks.leaderboard import thin_out
+    from sklearn_ecganon.datasets import load_protocol
+
+    protocol = load_protocol("synthetic", n_subjects=2, n_sessions=6, duration=10.0)
+    before = protocol.sessions[protocol.subjects == "s001"]
+    thin_out(protocol, 2)
+    # One record is the gallery; of five probes the first, third and fifth stay.
+    assert protocol.gallery.tolist() == [True, False, False, False] * 2
+    assert len(protocol.records) == 8
+    of_first = protocol.subjects == "s001"
+    np.testing.assert_array_equal(protocol.sessions[of_first], before[[0, 1, 3, 5]])
+
+
 def test_table():
     from benchmarks._results import table
 
