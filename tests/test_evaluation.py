@@ -247,6 +247,25 @@ class TestAttackersOfOnesOwn:
         assert {row.attacker for row in result.rows} == {"Guess"}
         assert result.worst.rank1 == pytest.approx(1 / 6)
 
+    def test_trains_on_and_compares_with_few_rows_of_each_subject(self, release):
+        counts = []
+
+        class Counting(Attacker):
+            def fit(self, X, y):
+                counts.append(np.bincount(y).max())
+                return super().fit(X, y)
+
+            def enroll(self, X, y):
+                counts.append(np.bincount(y).max())
+                return super().enroll(X, y)
+
+        scorer = ReidentificationScorer(
+            Counting(KNeighborsClassifier(1)), min_original=0, contract=None, max_beats=5
+        )
+        scorer.identify(release)
+        # Trained on originals and on the views, enrolled on the views.
+        assert counts == [5, 5, 5]
+
     def test_unknown_modality(self, release):
         with pytest.raises(ValueError, match="has modality 'smell'; choose from"):
             evaluate(release, Attacker(KNeighborsClassifier(), "smell"))
