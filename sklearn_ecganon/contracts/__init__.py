@@ -21,6 +21,11 @@ from sklearn_ecganon.contracts._categories import (
     category,
 )
 from sklearn_ecganon.contracts._fiducials import Fiducials
+from sklearn_ecganon.contracts._k_anonymity import (
+    KAnonymousProfiles,
+    k_anonymous_profiles,
+    nearest_profiles,
+)
 from sklearn_ecganon.contracts._lead_waves import INDEPENDENT_LEADS
 from sklearn_ecganon.contracts._measure import measure, st_levels
 from sklearn_ecganon.contracts._measurements import Measurements
@@ -39,11 +44,13 @@ __all__ = [
     "TWELVE_LEAD_CATEGORIES",
     "UNMEASURED",
     "Fiducials",
+    "KAnonymousProfiles",
     "Measurements",
     "ProfileAnonymity",
     "category",
     "has_twelve_leads",
     "measure",
+    "nearest_profiles",
     "profile_anonymity",
     "profiles",
     "st_levels",
