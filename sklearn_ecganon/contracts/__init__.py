@@ -49,6 +49,7 @@ __all__ = [
     "ProfileAnonymity",
     "category",
     "has_twelve_leads",
+    "k_anonymous_profiles",
     "measure",
     "nearest_profiles",
     "profile_anonymity",
