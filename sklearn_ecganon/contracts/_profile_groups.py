@@ -136,17 +136,17 @@ class _Search:
             gain = at_home[:, np.newaxis] - cost
             moves = gain.copy()
             moves[self.size[self.group] <= self.k] = 0.0
-            person, target = np.unravel_index(moves.argmax(), moves.shape)
+            person, target = map(int, np.unravel_index(moves.argmax(), moves.shape))
             if moves[person, target] > _SMALLEST_GAIN:
-                self._move(int(person), int(target))
+                self._move(person, target)
                 continue
             swaps = gain[:, self.group] + gain[:, self.group].T
-            person, partner = np.unravel_index(swaps.argmax(), swaps.shape)
+            person, partner = map(int, np.unravel_index(swaps.argmax(), swaps.shape))
             if swaps[person, partner] <= _SMALLEST_GAIN:
                 break
             home, target = int(self.group[person]), int(self.group[partner])
-            self._move(int(person), target)
-            self._move(int(partner), home)
+            self._move(person, target)
+            self._move(partner, home)
 
     def _move(self, person: int, target: int) -> None:
         home = self.group[person]
