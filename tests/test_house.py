@@ -33,7 +33,7 @@ ROOMS = [
     ["_validation"],
     ["datasets"],
     ["io"],
-    ["metrics"],
+    ["metrics", "privacy"],
     ["records"],
     ["leads"],
     ["_data_home", "_salt", "exceptions"],
