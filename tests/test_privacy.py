@@ -80,7 +80,7 @@ def test_moments_of_many_people_are_those_of_the_people():
     moments = moments_of(values, clip=6.0)
     np.testing.assert_allclose(moments.mean, [1.0, 0.0, -0.5], atol=0.05)
     np.testing.assert_allclose(moments.covariance, true_covariance, atol=0.1)
-    assert moments.count == pytest.approx(20_000, abs=50)
+    assert moments.n_people == pytest.approx(20_000, abs=50)
 
 
 def test_moments_of_few_people_are_those_of_the_reference():
@@ -131,8 +131,8 @@ def bound_of(mechanism):
             values, persons, epsilon=EPSILON, delta=DELTA, clip=CLIP, rng=generator
         )
         # The noisy sums, as far as count, mean and covariance give them away.
-        shrunk = 1 + 4 * (CLIP * moments.noise / moments.count) ** 2
-        return moments.count + moments.mean[0] * shrunk * moments.count / CLIP
+        shrunk = 1 + 4 * (CLIP * moments.noise / moments.n_people) ** 2
+        return moments.n_people + moments.mean[0] * shrunk * moments.n_people / CLIP
 
     return audit_epsilon(
         lambda generator: score(people, np.arange(30), generator),

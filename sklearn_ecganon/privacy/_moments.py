@@ -22,7 +22,7 @@ class PrivateMoments(NamedTuple):
 
     Attributes
     ----------
-    count : float
+    n_people : float
         Noisy number of people, at least 1.
     mean : ndarray of shape (n_features,)
         Mean over people.
@@ -35,7 +35,7 @@ class PrivateMoments(NamedTuple):
         1 at most.
     """
 
-    count: float
+    n_people: float
     mean: NDArray[np.float64]
     covariance: NDArray[np.float64]
     epsilon: float
