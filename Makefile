@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test test-trains test-portability test-slow test-gpu lint docs benchmarks clean
+.PHONY: install demo test test-trains test-portability test-slow test-gpu test-minimum lint docs dist \
+	container benchmarks clean
 
 install: $(VENV)/.installed
 
@@ -49,6 +50,36 @@ test-slow: install
 test-gpu: install
 	$(BIN)/pytest -m gpu
 
+# The lowest versions that pyproject.toml allows, in an environment of their own. Without a GPU,
+# let pip find a CPU build of torch: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
+test-minimum:
+	mkdir -p build
+	$(PYTHON) -m tools.minimum_versions > build/minimum.txt
+	$(PYTHON) -m venv build/minimum
+	build/minimum/bin/pip install --quiet --constraint build/minimum.txt --editable ".[test]"
+	build/minimum/bin/pytest
+
+# The wheel and the source distribution. The wheel is built from the source distribution, and
+# tried in a clean environment, first without and then with the extra that draws figures.
+dist:
+	rm -rf dist build/dist
+	$(PYTHON) -m venv build/dist/tools
+	build/dist/tools/bin/pip install --quiet build
+	build/dist/tools/bin/python -m build
+	$(PYTHON) -m tools.check_dist dist
+	$(PYTHON) -m venv build/dist/clean
+	build/dist/clean/bin/pip install --quiet --constraint constraints.txt dist/*.whl
+	cp tools/check_dist.py build/dist/
+	cd build/dist && clean/bin/python check_dist.py --installed
+	wheel=$$(ls dist/*.whl) && build/dist/clean/bin/pip install --quiet \
+		--constraint constraints.txt "$$wheel[plot]"
+	cd build/dist && clean/bin/ecganon demo --data synthetic --out figures
+
+container:
+	podman build --tag ecganon .
+	podman run --rm --network none --read-only --tmpfs /tmp ecganon demo \
+		--data synthetic --out /tmp/figures
+
 docs: install
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
@@ -61,4 +92,4 @@ benchmarks: install
 	$(BIN)/python -m benchmarks.beat_class
 
 clean:
-	rm -rf $(VENV) docs/_build docs/auto_examples docs/generated figures
+	rm -rf $(VENV) build dist docs/_build docs/auto_examples docs/generated figures

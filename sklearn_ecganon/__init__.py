@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sklearn_ecganon.imaging import BeatImager
     from sklearn_ecganon.segmentation import QRSSegmenter
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BeatImager",
