@@ -14,7 +14,8 @@ class Stitcher:
     """Stitches one stretch after the other; the result is that of all stretches at once.
 
     Between two R peaks, a stitched signal depends on these two beats only. So each stretch is
-    written up to its last R peak, and that beat is kept until the next stretch arrives.
+    written up to its last R peak, and that beat is kept until the next stretch arrives. Whole
+    signals, which some anonymizers write, need no stitching.
     """
 
     def __init__(self, layout: BeatSet) -> None:
@@ -38,6 +39,9 @@ class Stitcher:
             Whether this is the last stretch.
         """
         start, stop = stretch.start, stretch.stop
+        if released.signals is not None:
+            self._done = stop
+            return stitch_signal(released, 0).T
         windows = np.concatenate([self._windows, released.beats])
         peaks = np.concatenate([self._peaks, released.r_peaks + start])
         gaps = [self._gaps]

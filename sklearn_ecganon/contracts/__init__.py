@@ -29,6 +29,7 @@ from sklearn_ecganon.contracts._k_anonymity import (
 from sklearn_ecganon.contracts._lead_waves import INDEPENDENT_LEADS
 from sklearn_ecganon.contracts._measure import measure, st_levels
 from sklearn_ecganon.contracts._measurements import Measurements
+from sklearn_ecganon.contracts._pacing import is_paced
 from sklearn_ecganon.contracts._profiles import ProfileAnonymity, profile_anonymity, profiles
 from sklearn_ecganon.contracts._twelve_leads import (
     has_twelve_leads,
@@ -49,6 +50,7 @@ __all__ = [
     "ProfileAnonymity",
     "category",
     "has_twelve_leads",
+    "is_paced",
     "k_anonymous_profiles",
     "measure",
     "nearest_profiles",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+from numpy.typing import NDArray
 
 from sklearn_ecganon.leads import LimbRelations, limb_relations
 from sklearn_ecganon.records import BeatSet
@@ -48,4 +51,17 @@ def with_relations(
             changed = (new[:, limb] != old[:, limb]).any(axis=1, keepdims=True)
             values = np.where(changed, values, new[:, derived])
         new[:, derived] = values
-    return released.with_beats(windows)
+    signals = released.signals
+    if signals is not None:
+        signals = tuple(
+            signal if relation is None else _with_derived(signal, relation)
+            for signal, relation in zip(signals, relations, strict=True)
+        )
+    return replace(released, beats=windows, signals=signals)
+
+
+def _with_derived(signal: NDArray, relation: LimbRelations) -> NDArray[np.float64]:
+    """Return a signal of shape (n_leads, n_times) that obeys the relations."""
+    signal = signal.copy()
+    signal[list(relation.derived)] = relation.derive(signal)
+    return signal

@@ -330,6 +330,10 @@ def _ptbxl_300(data_home: Any, options: dict[str, Any]) -> Bunch:
         for statement in of_record:
             if superclass.get(statement):
                 label[SUPERCLASSES.index(superclass[statement])] = True
+    records = [
+        replace(record, statements=tuple(np.array(SUPERCLASSES)[label].tolist()))
+        for record, label in zip(records, labels, strict=True)
+    ]
     return _bunch(
         "ptbxl-300",
         records,

@@ -20,8 +20,9 @@ class BeatSet:
     """The beats of several records, aligned at their R peaks.
 
     A BeatSet is a sequence of RECORDS: ``len``, indexing, splitting and `y` count records,
-    while the arrays inside are flat over beats. It holds beat windows and their positions,
-    never the signal between them.
+    while the arrays inside are flat over beats. It holds beat windows and their positions, not
+    the recorded signal between them. An anonymizer that writes whole recordings adds the
+    signals that it wrote.
 
     Parameters
     ----------
@@ -46,6 +47,10 @@ class BeatSet:
     lead_gaps : ndarray of int of shape (n_lead_gaps, 4), optional
         Stretches in which one lead was not recorded while others were: record index, position
         of the lead, first sample, one past the last.
+    statements : tuple of (tuple of str or None), optional
+        Diagnostic statements of each record; None for a record without any.
+    signals : tuple of ndarray of shape (n_leads, length), optional
+        Signal of each record in mV, as an anonymizer wrote it. The windows are cut from it.
 
     See Also
     --------
@@ -72,6 +77,8 @@ class BeatSet:
     labels: NDArray[np.str_] | None = None
     gaps: NDArray[np.intp] | None = None
     lead_gaps: NDArray[np.intp] | None = None
+    statements: tuple[tuple[str, ...] | None, ...] | None = None
+    signals: tuple[NDArray[np.float64], ...] | None = None
 
     def __post_init__(self) -> None:
         n_beats, n_records = len(self.beats), len(self.lengths)
@@ -87,6 +94,10 @@ class BeatSet:
             raise ValueError(f"record, r_peaks and labels must have {n_beats} entries.")
         if len(self.names) != n_records or len(self.lead_names) != n_records:
             raise ValueError(f"names and lead_names must have {n_records} entries.")
+        for name in ("statements", "signals"):
+            given = getattr(self, name)
+            if given is not None and len(given) != n_records:
+                raise ValueError(f"{name} has {len(given)} entries; give {n_records}.")
         if n_beats and not (
             self.record[0] >= 0
             and self.record[-1] < n_records
@@ -142,7 +153,8 @@ class BeatSet:
         Parameters
         ----------
         beats : array-like of shape (n_beats, n_leads, n_times)
-            Windows in mV that replace the present ones. They have the same shape.
+            Windows in mV that replace the present ones. They have the same shape. Signals are
+            left out.
 
         Returns
         -------
@@ -152,7 +164,7 @@ class BeatSet:
         new = np.asarray(beats, dtype=np.float64)
         if new.shape != self.beats.shape:
             raise ValueError(f"beats has shape {new.shape}; give {self.beats.shape}.")
-        return replace(self, beats=new)
+        return replace(self, beats=new, signals=None)
 
     def __getitem__(self, index: Any) -> BeatSet:
         chosen = np.atleast_1d(np.arange(len(self))[index])
@@ -172,6 +184,8 @@ class BeatSet:
             labels=None if self.labels is None else self.labels[rows],
             gaps=_rows_of_records(self.gaps, chosen),
             lead_gaps=_rows_of_records(self.lead_gaps, chosen),
+            statements=_of_records(self.statements, chosen),
+            signals=_of_records(self.signals, chosen),
         )
 
     def __iter__(self) -> Iterator[BeatSet]:
@@ -184,7 +198,8 @@ class BeatSet:
         Parameters
         ----------
         parts : sequence of BeatSet
-            At least one set. Labels are kept if every set has them.
+            At least one set. Labels and signals are kept if every set has them, statements
+            if any set has.
 
         Returns
         -------
@@ -201,6 +216,10 @@ class BeatSet:
         labels = [beats.labels for beats in parts if beats.labels is not None]
         gaps = _joined([beats.gaps for beats in parts], offsets)
         lead_gaps = _joined([beats.lead_gaps for beats in parts], offsets)
+        statements: tuple[tuple[str, ...] | None, ...] | None = None
+        if any(beats.statements is not None for beats in parts):
+            statements = sum((beats.statements or (None,) * len(beats) for beats in parts), ())
+        signals = [beats.signals for beats in parts if beats.signals is not None]
         return cls(
             beats=np.concatenate([beats.beats for beats in parts]),
             record=np.concatenate(
@@ -214,6 +233,8 @@ class BeatSet:
             labels=np.concatenate(labels) if len(labels) == len(parts) else None,
             gaps=gaps,
             lead_gaps=lead_gaps,
+            statements=statements,
+            signals=sum(signals, ()) if len(signals) == len(parts) else None,
         )
 
     def plot(
@@ -281,6 +302,11 @@ def _counts(labels: NDArray[np.str_]) -> str:
     """Return how many beats each class has, in words."""
     classes, counts = np.unique(labels, return_counts=True)
     return ", ".join(f"{n} {label}" for label, n in zip(classes, counts, strict=True))
+
+
+def _of_records(values: tuple | None, chosen: NDArray) -> tuple | None:
+    """Return the values of the chosen records."""
+    return None if values is None else tuple(values[i] for i in chosen)
 
 
 def _rows_of_records(table: NDArray | None, chosen: NDArray) -> NDArray | None:

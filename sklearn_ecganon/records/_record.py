@@ -41,6 +41,9 @@ class ECGRecord(ConversionsMixin):
         as text: `"2004-12-07"` comes before `"2005-01-11"`.
     name : str, optional
         Name of this record in errors and outputs.
+    statements : sequence of str, optional
+        Diagnostic statements about the whole recording, such as SCP-ECG codes. None if
+        nobody has interpreted it; an empty sequence if nothing was stated.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class ECGRecord(ConversionsMixin):
     subject: str | None = None
     session: str | None = None
     name: str = "unnamed"
+    statements: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         where = f"record {self.name!r}"
@@ -104,6 +108,10 @@ class ECGRecord(ConversionsMixin):
                 f"{where}: sampling_rate is {self.sampling_rate!r} Hz; "
                 "give a positive number, for example ECGRecord(..., sampling_rate=360)."
             )
+        if isinstance(self.statements, str):
+            raise ValueError(f"{where}: statements is a string; give a sequence of strings.")
+        if self.statements is not None:
+            object.__setattr__(self, "statements", tuple(map(str, self.statements)))
         if isinstance(self.lead_names, str):
             raise ValueError(f"{where}: lead_names is a string; give one name for each lead.")
         n_times, n_leads = signal.shape

@@ -147,7 +147,14 @@ def cut_windows(records: list[FoundBeats], n_leads: int) -> BeatSet:
         labels=np.concatenate(labels) if len(labels) == len(records) else None,
         gaps=np.concatenate(gaps),
         lead_gaps=_lead_gaps(records, n_leads),
+        statements=_statements([beats.record for beats in records]),
     )
+
+
+def _statements(records: list[ECGRecord]) -> tuple[tuple[str, ...] | None, ...] | None:
+    """Return the statements of all records, or None if there are none."""
+    statements = tuple(record.statements for record in records)
+    return None if all(given is None for given in statements) else statements
 
 
 def _lead_gaps(records: list[FoundBeats], n_leads: int) -> NDArray[np.intp] | None:

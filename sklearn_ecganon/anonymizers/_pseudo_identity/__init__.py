@@ -1,4 +1,4 @@
-"""A new heart's handwriting for each record."""
+"""A synthetic person for each record, who writes the whole recording."""
 
 from sklearn_ecganon.anonymizers._pseudo_identity._anonymizer import PseudoIdentityAnonymizer
 from sklearn_ecganon.anonymizers._pseudo_identity._sources import TrainingSource

@@ -1,104 +1,220 @@
-"""What lies under the beats: electrode level, wander and noise, all of them made."""
+"""The baseline, the noise and the fibrillatory waves of a recording."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_toeplitz
-from scipy.signal import lfilter
+from scipy.fft import irfft, next_fast_len
+from scipy.interpolate import make_interp_spline
 
-AR_ORDER = 4
-QUIET_MS = (-330.0, -240.0)  # from the R peak, where noise is read: before the P wave
-WANDER_MEMORY = 0.7  # from one beat to the next
-HEAVY_TAIL = 5.0  # degrees of freedom of the wander's steps
-SMALLEST = 1e-4  # mV
+from sklearn_ecganon.anonymizers._pseudo_identity._analysis import (
+    BANDS,
+    PHASES,
+    WANDER_HZ,
+    phases,
+)
+from sklearn_ecganon.anonymizers._pseudo_identity._identity import Identity, Population, part
+from sklearn_ecganon.anonymizers._pseudo_identity._leads import STANDARD_LEADS
+
+_WANDER_RATE = 8.0  # Hz, at which the baseline is drawn
+_HIGHEST_HZ = 100.0  # of muscle noise
+_SLOPE = 1.0  # amplitude of noise falls with this power of the frequency
+_BURST_S = 0.12  # the amplitude of muscle noise changes within this time
+_BURST = 0.4  # standard deviation of its logarithm
+_SETTLE_S = 0.4  # a stretch begins and ends at its mean baseline
+
+# Fibrillatory waves: largest in V1, smallest in the lateral leads.
+_FIBRILLATION_HZ = (4.5, 8.0)
+_FIBRILLATION_MV = (0.02, 0.06)  # amplitude in V1
+_FIBRILLATION = dict(
+    zip(STANDARD_LEADS, (0.25, 0.55, 1.0, 0.6, 0.35, 0.25, 0.25, 0.25), strict=True)
+)
 
 
-class Background(NamedTuple):
-    """Of one recording: one number a lead."""
-
-    level: NDArray[np.float64]  # mV
-    wander: NDArray[np.float64]  # mV
-    noise: NDArray[np.float64]  # mV
-
-
-def level_of(windows: NDArray) -> NDArray:
-    """Return the level of each window, its median: (..., 1)."""
-    return np.median(windows, axis=-1, keepdims=True)
-
-
-def learn_noise(residuals: list[NDArray], weights: NDArray) -> NDArray[np.float64]:
-    """Return the autoregression of noise: AR_ORDER coefficients, then the share of variance.
+def background(
+    population: Population,
+    identity: Identity,
+    matrix: NDArray[np.float64],
+    peaks: NDArray[np.float64],
+    n_samples: int,
+    rate: float,
+    rng: np.random.Generator,
+    *,
+    fibrillation: bool = False,
+) -> NDArray[np.float64]:
+    """Return baseline, noise and fibrillatory waves: (n_leads, n_samples) in mV.
 
     Parameters
     ----------
-    residuals : list of ndarray of shape (n_traces, n_times)
-        What the model left over of each record, any scale.
-    weights : ndarray of shape (n_records,)
-        How much each record says.
+    population : Population
+        Correlations and spectrum.
+    identity : Identity
+        Levels.
+    matrix : ndarray of shape (n_leads, n_model_leads)
+        How leads are made of those of the model.
+    peaks : ndarray of shape (n_beats,)
+        R peaks in samples.
+    n_samples : int
+        Length.
+    rate : float
+        In Hz.
+    rng : numpy.random.Generator
+        Source of the draws.
+    fibrillation : bool, default=False
+        Whether the atria fibrillate.
     """
-    total = np.zeros(AR_ORDER + 1)
-    for traces, weight in zip(residuals, weights, strict=True):
-        if not weight or traces.shape[1] <= 2 * AR_ORDER:
-            continue
-        variance = np.mean(traces**2)
-        if variance > SMALLEST**2:
-            lagged = [
-                np.mean(traces[:, h:] * traces[:, : traces.shape[1] - h])
-                for h in range(AR_ORDER + 1)
-            ]
-            total += weight * np.array(lagged) / variance
-    if total[0] <= 0:
-        return np.r_[np.zeros(AR_ORDER), 1.0]
-    correlation = total / total[0]
-    correlation[1:] *= 0.99  # stable, whatever was measured
-    forward = solve_toeplitz(correlation[:-1], correlation[1:])
-    return np.r_[forward, max(1 - forward @ correlation[1:], 1e-3)]
+    signal = _wander(population, identity, matrix, n_samples, rate, rng)
+    signal += _noise(population, identity, matrix, peaks, n_samples, rate, rng)
+    if fibrillation:
+        signal += _fibrillatory_waves(population, matrix, n_samples, rate, rng)
+    return signal
 
 
-def make_noise(
-    coefficients: NDArray[np.float64], shape: tuple[int, ...], rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Return noise of unit size along the last axis, as `learn_noise` found it."""
-    forward, share = coefficients[:AR_ORDER], coefficients[AR_ORDER]
-    white = rng.standard_normal((*shape[:-1], shape[-1] + 50), dtype=np.float32)
-    return lfilter([np.sqrt(share)], np.r_[1.0, -forward], white, axis=-1)[..., 50:]
-
-
-def make_background(
-    background: Background,
-    coefficients: NDArray[np.float64],
-    r_peaks: NDArray[np.float64],
-    duration: float,
+def _wander(
+    population: Population,
+    identity: Identity,
+    matrix: NDArray,
+    n_samples: int,
     rate: float,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Return level, wander and noise of a recording: (n_leads, n_samples) at `rate`.
+    """Return the baseline, which starts and ends at its mean."""
+    level = np.exp(part(population, identity.numbers, "wander"))
+    offset = matrix @ part(population, identity.numbers, "offset")
+    factor = _factor(matrix, level, population.wander_correlation)
+    n_slow = int(n_samples / rate * _WANDER_RATE) + 24
+    sources = _colored(
+        factor.shape[1], n_slow, _WANDER_RATE, WANDER_HZ, population.wander_spectrum, rng
+    )
+    slow = factor @ sources
+    # Splines are cubic between the drawn values.
+    times = np.arange(n_samples) * (_WANDER_RATE / rate) + 8.0
+    curve = make_interp_spline(np.arange(n_slow), slow, k=3, axis=1)(times)
+    n_settle = min(n_samples // 4, round(_SETTLE_S * rate))
+    if n_settle:
+        ramp = (1 - np.cos(np.pi * (np.arange(n_settle) + 0.5) / n_settle)) / 2
+        curve[:, :n_settle] *= ramp
+        curve[:, -n_settle:] *= ramp[::-1]
+    return curve + offset[:, np.newaxis]
 
-    Parameters
-    ----------
-    background : Background
-        Sizes.
-    coefficients : ndarray of shape (AR_ORDER + 1,)
-        From `learn_noise`.
-    r_peaks : ndarray of shape (n_beats,)
-        In seconds; wander changes from beat to beat.
-    duration, rate : float
-        Seconds, and Hz of the result.
-    rng : numpy.random.Generator
-        Keyed to the record.
-    """
-    n_leads, n_samples = len(background.level), int(np.ceil(duration * rate)) + 1
-    steps = rng.standard_t(HEAVY_TAIL, size=(n_leads, len(r_peaks) + 20))
-    steps *= np.sqrt((1 - WANDER_MEMORY**2) * (HEAVY_TAIL - 2) / HEAVY_TAIL)
-    wander = lfilter([1.0], [1.0, -WANDER_MEMORY], steps, axis=1)[:, 20:]
+
+def _colored(
+    n_sources: int,
+    n_samples: int,
+    rate: float,
+    frequencies: NDArray,
+    log_amplitude: NDArray,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return independent noises with unit variance and an amplitude by frequency."""
+    n_fft = next_fast_len(n_samples, real=True)
+    at = np.fft.rfftfreq(n_fft, 1 / rate)
+    inside = (at > 0.5 * frequencies[0]) & (at < frequencies[-1] + 0.05)
+    if not inside.any():
+        return np.zeros((n_sources, n_samples))
+    # White noise has more lines where these are dense, so that amplitudes are densities.
+    amplitude = np.exp(np.interp(at[inside], frequencies, log_amplitude))
+    return _from_lines(n_sources, n_fft, inside, amplitude, rng)[:, :n_samples]
+
+
+def _from_lines(
+    n_sources: int,
+    n_fft: int,
+    inside: NDArray[np.bool_],
+    amplitude: NDArray,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return noises with unit variance and the given amplitude of the chosen lines."""
+    numbers = rng.standard_normal((n_sources, len(amplitude), 2))
+    lines = np.zeros((n_sources, len(inside)), dtype=complex)
+    # The sum of the squares is the variance, by Parseval's theorem.
+    scale = n_fft / (2 * np.sqrt((amplitude**2).sum()))
+    lines[:, inside] = (numbers[..., 0] + 1j * numbers[..., 1]) * amplitude * scale
+    return np.asarray(irfft(lines, n=n_fft, axis=1))
+
+
+def _factor(
+    matrix: NDArray, level: NDArray[np.float64], correlation: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return a factor of the covariance of the leads, of as few columns as possible."""
+    covariance = matrix @ (level[:, np.newaxis] * correlation * level) @ matrix.T
+    energy, directions = np.linalg.eigh(covariance)
+    kept = energy > 1e-9 * energy[-1]
+    return directions[:, kept] * np.sqrt(energy[kept])
+
+
+def _noise(
+    population: Population,
+    identity: Identity,
+    matrix: NDArray,
+    peaks: NDArray[np.float64],
+    n_samples: int,
+    rate: float,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return noise whose amplitude changes with the phase of the beat, and in bursts."""
+    n_leads = len(population.leads)
+    levels = part(population, identity.numbers, "noise").reshape(len(BANDS), n_leads)
+    shapes = part(population, identity.numbers, "noise_shape").reshape(len(BANDS), -1)
+    n_fft = next_fast_len(n_samples, real=True)
+    at = np.fft.rfftfreq(n_fft, 1 / rate)
+    _, phase = phases(peaks, n_samples, identity.landmarks, rate)
+    column = (phase - PHASES[0]) / (PHASES[1] - PHASES[0])
+    low = column.clip(0, len(PHASES) - 1.001).astype(np.intp)
+    weight = (column - low).clip(0, 1)
+    bursts = _bursts(n_samples, rate, rng)
+    signal = np.zeros((len(matrix), n_samples))
+    for i, (first, last) in enumerate(BANDS):
+        highest = _HIGHEST_HZ if i == len(BANDS) - 1 else last
+        inside = (at >= first) & (at < min(highest, 0.45 * rate))
+        if not inside.any():
+            continue
+        amplitude = at[inside] ** -_SLOPE
+        # The level is that of the band up to its end; above it there is more.
+        within = at[inside] < last
+        amplitude /= np.sqrt((amplitude[within] ** 2).sum() / (amplitude**2).sum())
+        total = np.sqrt((amplitude**2).sum() / (amplitude[within] ** 2).sum())
+        factor = _factor(matrix, np.exp(levels[i]), population.noise_correlation[i])
+        sources = _from_lines(factor.shape[1], n_fft, inside, amplitude, rng)[:, :n_samples]
+        envelope = np.exp(shapes[i])
+        envelope = envelope[low] + weight * (envelope[low + 1] - envelope[low])
+        signal += (total * factor) @ (sources * (envelope * bursts))
+    return signal
+
+
+def _bursts(n_samples: int, rate: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return a random amplitude around 1 that changes slowly."""
+    step = max(1, round(_BURST_S * rate))
+    knots = np.exp(_BURST * rng.standard_normal(n_samples // step + 3))
+    knots /= np.exp(_BURST**2)
+    position = np.arange(n_samples) / step
+    low = position.astype(np.intp)
+    turn = (1 - np.cos(np.pi * (position - low))) / 2
+    return knots[low] + turn * (knots[low + 1] - knots[low])
+
+
+def _fibrillatory_waves(
+    population: Population,
+    matrix: NDArray,
+    n_samples: int,
+    rate: float,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return waves of 4.5 to 8 Hz with a changing rate and amplitude."""
+    pattern = np.array([_FIBRILLATION.get(name.upper(), 0.5) for name in population.leads])
+    n_knots = int(n_samples / rate) + 3
     times = np.arange(n_samples) / rate
-    signal = make_noise(coefficients, (n_leads, n_samples), rng)
-    signal *= background.noise[:, np.newaxis]
-    for lead in range(n_leads):
-        signal[lead] += np.interp(
-            times, r_peaks, background.level[lead] + background.wander[lead] * wander[lead]
+    signal = np.zeros((len(matrix), n_samples))
+    size = np.exp(rng.uniform(*np.log(_FIBRILLATION_MV)))
+    center = rng.uniform(*_FIBRILLATION_HZ)
+    for share in (1.0, 0.6):  # two sources that are not in step
+        knots = center * (1 + 0.12 * rng.standard_normal(n_knots))
+        frequency = np.interp(times, np.arange(n_knots), knots)
+        turn = 2 * np.pi * (np.cumsum(frequency) / rate + rng.random())
+        loud = np.interp(
+            times, np.arange(n_knots), np.exp(0.4 * rng.standard_normal(n_knots))
         )
+        wave = (np.sin(turn) + 0.3 * np.sin(2 * turn + 0.8)) * loud
+        direction = matrix @ (pattern * np.exp(0.2 * rng.standard_normal(len(pattern))))
+        signal += (share * size) * direction[:, np.newaxis] * wave
     return signal

@@ -1,4 +1,4 @@
-"""Which of the model's leads a record's lead is, or follows from."""
+"""How the leads of a record follow from those that a population describes."""
 
 from __future__ import annotations
 
@@ -7,44 +7,71 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-# Limb leads follow from two others by Einthoven's and Goldberger's equations.
-DERIVED = {
-    "III": {"II": 1.0, "I": -1.0},
-    "AVR": {"I": -0.5, "II": -0.5},
-    "AVL": {"I": 1.0, "II": -0.5},
-    "AVF": {"II": 1.0, "I": -0.5},
-}
-ALIKE = {"MLII": "II", "II": "MLII", "MLI": "I", "ECG I": "I", "ECG": "II"}
+from sklearn_ecganon.leads import LIMB_LEADS
+
+#: The leads of a 12-lead ECG that are independent of each other.
+STANDARD_LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
+_SAME = {"MLII": "II", "MLI": "I", "ECG I": "I", "ECG II": "II", "ECG": "II"}
 
 
-def lead_weights(names: Sequence[str], channels: Sequence[str]) -> NDArray[np.float64]:
-    """Return how each lead is made of the model's leads: (n_leads, n_channels).
+def model_leads(lead_names: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return the leads that describe records: the eight independent ones if any is known.
 
-    A lead the model knows is that lead; MLII and II stand for each other, and III, aVR, aVL
-    and aVF follow from I and II. Any other lead is taken for the model's lead at its
-    position, so that several unknown leads look different and belong to one heart.
+    Parameters
+    ----------
+    lead_names : sequence of sequence of str
+        Names of the leads of each record.
     """
-    known = {name.upper(): i for i, name in enumerate(channels)}
-    weights = np.zeros((len(names), len(channels)))
-    for position, name in enumerate(names):
-        upper = name.upper()
-        parts = DERIVED.get(upper, {})
-        if upper in known:
-            weights[position, known[upper]] = 1.0
-        elif ALIKE.get(upper) in known:
-            weights[position, known[ALIKE[upper]]] = 1.0
-        elif parts and set(parts) <= set(known):
-            for part, weight in parts.items():
-                weights[position, known[part]] = weight
-        else:
-            weights[position, position % len(channels)] = 1.0
-    return weights
+    names = {_SAME.get(name.upper(), name) for leads in lead_names for name in leads}
+    known = {name.upper() for name in names} & {*STANDARD_LEADS, *LIMB_LEADS}
+    return STANDARD_LEADS if known else tuple(sorted(names))
 
 
-def own_channels(weights: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Return pairs (lead, channel) of leads that are one of the model's; none of them twice."""
-    pairs: dict[int, int] = {}
-    for lead, row in enumerate(weights):
-        if (row == 1.0).sum() == 1 and (row != 0).sum() == 1:
-            pairs.setdefault(int(row.argmax()), lead)
-    return [(lead, channel) for channel, lead in pairs.items()]
+def lead_matrix(names: Sequence[str], leads: Sequence[str]) -> NDArray[np.float64]:
+    """Return how each lead of a record is made of the leads of the model.
+
+    MLII counts as II. III, aVR, aVL and aVF follow from I and II. Any other lead is taken for
+    the lead of the model at its position, so that several unknown leads look different and
+    belong to one person.
+
+    Parameters
+    ----------
+    names : sequence of str of length n_leads
+        Leads of the record.
+    leads : sequence of str of length n_model_leads
+        Leads of the model.
+
+    Returns
+    -------
+    matrix : ndarray of shape (n_leads, n_model_leads)
+        In mV per mV.
+    """
+    position = {name.upper(): i for i, name in enumerate(leads)}
+    matrix = np.zeros((len(names), len(leads)))
+    for row, name in zip(matrix, names, strict=True):
+        upper = _SAME.get(name.upper(), name).upper()
+        if upper in position:
+            row[position[upper]] = 1.0
+        elif upper in LIMB_LEADS and {"I", "II"} <= position.keys():
+            row[[position["I"], position["II"]]] = LIMB_LEADS[upper]
+    unknown = np.flatnonzero(~matrix.any(axis=1))
+    matrix[unknown, unknown % len(leads)] = 1.0
+    return matrix
+
+
+def observed_leads(
+    signal: NDArray[np.float64], names: Sequence[str], leads: Sequence[str]
+) -> NDArray[np.float64]:
+    """Return a signal of shape (n_leads, n_times) in the leads of the model.
+
+    Leads of the model that do not follow from those of the record are NaN. I and II follow
+    from any two limb leads.
+    """
+    matrix = lead_matrix(names, leads)
+    solution = np.linalg.pinv(matrix)
+    determined = np.isclose(np.abs(solution @ matrix).sum(axis=1), 1.0) & np.isclose(
+        np.diag(solution @ matrix), 1.0
+    )
+    shown = np.full((len(leads), signal.shape[1]), np.nan)
+    shown[determined] = solution[determined] @ signal
+    return shown

@@ -1,0 +1,419 @@
+"""Describe one record by its template beat, its variation from beat to beat, and its noise."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import BSpline, PchipInterpolator, make_interp_spline
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import resample_poly
+
+from sklearn_ecganon.anonymizers._pseudo_identity import _cycles as cycles
+from sklearn_ecganon.anonymizers._pseudo_identity._intervals import find_landmarks
+from sklearn_ecganon.anonymizers._pseudo_identity._leads import observed_leads
+from sklearn_ecganon.anonymizers._pseudo_identity._time_axis import (
+    GRID,
+    GRID_MS,
+    STANDARD,
+    Landmarks,
+    fade,
+    from_standard,
+    to_standard,
+)
+from sklearn_ecganon.records import BeatSet
+from sklearn_ecganon.segmentation import stitch_signal
+
+RATE = 1000.0 / GRID_MS  # Hz; records are described at this rate
+N_BEATS = 80  # consecutive beats of a long record that describe it
+BANDS = ((10.0, 20.0), (20.0, 50.0))  # Hz, of the noise
+PHASES = GRID[::8]  # ms, at which the noise is described
+DEVIATION_GRID = GRID[::4]  # ms, at which the deviations of single beats are described
+DEVIATION_HZ = 10.0  # deviations are slower than this, noise is faster
+_LEVEL_MS = (-90.0, -52.0)  # before R: the PR segment, where the baseline is read
+_CYCLE = (0.42, 0.60)  # fractions of the RR intervals that a beat fills
+_ALIGN_MS = 60.0  # around R, in which beats are aligned with their template
+_FEWEST = 3  # ectopic beats that show a template
+_SMALLEST = 1e-4  # mV
+WANDER_HZ = np.arange(0.1, 0.85, 0.1)
+_SHORTEST_S = 8.0  # of a baseline whose spectrum is read
+_GAUSSIAN = 0.455  # median of the square of a standard normal number
+_QUIET = (420.0, -260.0)  # standard times between T and P, in ms
+
+
+@dataclass(frozen=True)
+class Description:
+    """What one record shows of its person, in the leads of a model; NaN where it does not.
+
+    Attributes
+    ----------
+    template : ndarray of shape (n_leads, n_grid)
+        Mean usual beat on the standard time axis, in mV, 0 at both ends.
+    landmarks : Landmarks
+        Where its waves lie.
+    has_p : bool
+        Whether there is a P wave.
+    ectopic : ndarray of shape (n_leads, n_grid)
+        Mean ventricular beat on its own time axis, in mV.
+    noise : ndarray of shape (n_bands, n_leads)
+        Logarithm of the standard deviation of the noise between T and P, in mV.
+    noise_shape : ndarray of shape (n_bands, n_phases)
+        Logarithm of the noise at each phase, relative to that between T and P.
+    gain : float
+        Logarithm of the standard deviation of the amplitude of single beats.
+    deviations : ndarray of shape (n_beats, n_leads, n_deviation_grid)
+        Slow deviations of usual beats from the template, in mV.
+    wander : ndarray of shape (n_leads,)
+        Logarithm of the standard deviation of the baseline, in mV.
+    offset : ndarray of shape (n_leads,)
+        Mean baseline in mV.
+    noise_correlation : ndarray of shape (n_bands, n_leads, n_leads)
+        Correlation of the noise of two leads.
+    wander_correlation : ndarray of shape (n_leads, n_leads)
+        Correlation of the baseline of two leads.
+    wander_spectrum : ndarray of shape (n_wander,)
+        Logarithm of the amplitude of the baseline at the frequencies `WANDER_HZ`, up to a
+        constant; NaN for records of less than 8 s.
+    """
+
+    template: NDArray[np.float64]
+    landmarks: Landmarks
+    has_p: bool
+    ectopic: NDArray[np.float64]
+    noise: NDArray[np.float64]
+    noise_shape: NDArray[np.float64]
+    gain: float
+    deviations: NDArray[np.float64]
+    wander: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    noise_correlation: NDArray[np.float64]
+    wander_correlation: NDArray[np.float64]
+    wander_spectrum: NDArray[np.float64]
+
+
+def describe(record: BeatSet, leads: Sequence[str], *, delineate: bool = True) -> Description:
+    """Describe a record of at least one beat.
+
+    Parameters
+    ----------
+    record : BeatSet
+        One record. Windows that overlap show the signal between the beats as well.
+    leads : sequence of str
+        Leads of the model.
+    delineate : bool, default=True
+        Find the landmarks. Without it they are the standard ones.
+    """
+    signal, peaks, labels = _busiest_part(record)
+    ratio = Fraction(RATE / record.sampling_rate).limit_denominator(1000)
+    if ratio != 1:
+        signal = resample_poly(
+            signal, ratio.numerator, ratio.denominator, axis=1, padtype="line"
+        )
+        peaks = peaks * float(ratio)
+    shown = observed_leads(signal, record.lead_names[0], leads)
+    present = np.isfinite(shown).all(axis=1)
+    if not present.any():
+        present[:] = True
+        shown = np.zeros((len(leads), signal.shape[1]))
+    signal = shown[present]
+    baseline = _baseline(signal, peaks)
+    spline = make_interp_spline(
+        np.arange(signal.shape[1]), signal - baseline, k=min(3, signal.shape[1] - 1), axis=1
+    )
+    times = GRID / GRID_MS
+    inside = _own_part(peaks, times, signal.shape[1])
+    windows = _read(spline, peaks, times, signal.shape[1])
+    before = np.r_[np.inf, np.diff(peaks)] * GRID_MS
+    kinds = cycles.find_kinds(windows, before, labels, GRID)
+    usual = np.isin(kinds, (cycles.NORMAL, cycles.SUPRAVENTRICULAR))
+    if not usual.any():
+        usual = kinds == cycles.usual_kind(kinds)
+    n_samples = signal.shape[1]
+    peaks = _aligned(spline, n_samples, peaks, windows, inside, usual)
+    windows = np.where(inside[:, np.newaxis], _read(spline, peaks, times, signal.shape[1]), np.nan)
+    template = _mean_beat(windows[usual])
+    found = None
+    if delineate:
+        found = find_landmarks(_centered(template), RATE, tuple(np.array(leads)[present]))
+    landmarks, has_p = _checked(found)
+    deviations, noise, noise_shape, correlation, gain = _variation(
+        signal - baseline, template, landmarks, peaks, usual
+    )
+    ventricular = (kinds == cycles.VENTRICULAR) & ~usual
+    ectopic = np.full_like(template, np.nan)
+    if ventricular.sum() >= _FEWEST:
+        ectopic = _mean_beat(windows[ventricular]) * fade()
+
+    def in_model(values: NDArray, axis: int = 0) -> NDArray[np.float64]:
+        shape = list(values.shape)
+        shape[axis] = len(leads)
+        full = np.full(shape, np.nan)
+        index: list = [slice(None)] * values.ndim
+        index[axis] = present
+        full[tuple(index)] = values
+        return full
+
+    standard = _standard(template, landmarks)
+    return Description(
+        in_model(standard),
+        landmarks,
+        has_p,
+        in_model(ectopic),
+        in_model(noise, 1),
+        noise_shape,
+        gain,
+        in_model(deviations, 1),
+        in_model(np.log(baseline.std(axis=1) + 1e-3)),
+        in_model(baseline.mean(axis=1)),
+        in_model(in_model(correlation, 1), 2),
+        in_model(in_model(_correlation(baseline)), 1),
+        _wander_spectrum(baseline),
+    )
+
+
+def _busiest_part(
+    record: BeatSet,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray | None]:
+    """Return signal, R peaks and labels of the part of a record that describes it.
+
+    It is the run of beats without a gap that has the most ventricular ones.
+    """
+    peaks = record.r_peaks
+    first, last = 0, len(peaks)
+    if record.gaps is not None and len(record.gaps):
+        edges = np.searchsorted(peaks, record.gaps[:, 1])
+        runs = np.split(np.arange(len(peaks)), np.unique(edges))
+        longest = max(runs, key=len)
+        first, last = int(longest[0]), int(longest[-1]) + 1
+    if last - first > N_BEATS:
+        score = np.zeros(last - first)
+        if record.labels is not None:
+            score = (record.labels[first:last] == "V").astype(float)
+        total = np.r_[0.0, np.cumsum(score)]
+        counts = total[N_BEATS:] - total[:-N_BEATS]
+        best = counts.argmax() if counts.any() else len(counts) // 2
+        # A third of the beats must be usual ones.
+        allowed = np.flatnonzero(counts <= 2 * N_BEATS / 3)
+        if len(allowed) and counts[best] > 2 * N_BEATS / 3:
+            best = allowed[counts[allowed].argmax()]
+        first, last = first + int(best), first + int(best) + N_BEATS
+    half = record.n_times // 2
+    start = max(0, int(peaks[first]) - half)
+    stop = min(int(record.lengths[0]), int(peaks[last - 1]) - half + record.n_times)
+    part = BeatSet(
+        record.beats[first:last],
+        np.zeros(last - first, dtype=np.intp),
+        peaks[first:last] - start,
+        np.array([stop - start]),
+        record.sampling_rate,
+        record.lead_names,
+        record.names,
+    )
+    labels = None if record.labels is None else record.labels[first:last]
+    return stitch_signal(part, 0), part.r_peaks.astype(float), labels
+
+
+def _baseline(signal: NDArray, peaks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the baseline, which passes through the PR segment of each beat."""
+    low, high = (round(ms / GRID_MS) for ms in _LEVEL_MS)
+    at = np.rint(peaks).astype(np.intp)
+    at = at[(at + low >= 0) & (at + high <= signal.shape[1])]
+    if len(at) < 2:
+        return np.repeat(np.median(signal, axis=1, keepdims=True), signal.shape[1], axis=1)
+    columns = at[:, np.newaxis] + np.arange(low, high)
+    levels = np.median(signal[:, columns], axis=2)
+    knots = at + (low + high) / 2
+    curve = PchipInterpolator(knots, levels, axis=1)
+    return np.asarray(curve(np.arange(signal.shape[1]).clip(knots[0], knots[-1])))
+
+
+def _own_part(
+    peaks: NDArray[np.float64], times: NDArray[np.float64], n_samples: int
+) -> NDArray[np.bool_]:
+    """Return which samples of each window show the beat and not its neighbors."""
+    rr = np.diff(peaks)
+    before, after = np.r_[np.inf, rr][:, np.newaxis], np.r_[rr, np.inf][:, np.newaxis]
+    at = peaks[:, np.newaxis] + times
+    own = (times >= -_CYCLE[0] * before) & (times <= _CYCLE[1] * after)
+    return own & (at >= 0) & (at <= n_samples - 1)
+
+
+def _read(spline: BSpline, peaks: NDArray, times: NDArray, n_samples: int) -> NDArray[np.float64]:
+    """Return windows (n_beats, n_leads, n_times) at positions between samples."""
+    values = spline((peaks[:, np.newaxis] + times).clip(0, n_samples - 1))
+    return np.moveaxis(np.asarray(values), 1, 0)
+
+
+def _mean_beat(windows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the trimmed mean of windows with NaN, without holes: (n_leads, n_times)."""
+    ordered = np.sort(windows, axis=0)
+    known = np.isfinite(ordered[:, 0]).sum(axis=0)
+    cut = known // 5
+    rank = np.arange(len(windows))[:, np.newaxis]
+    chosen = (rank >= cut) & (rank < known - cut)
+    total = np.where(chosen[:, np.newaxis], ordered, 0.0).sum(axis=0)
+    mean = total / np.maximum(chosen.sum(axis=0), 1)
+    columns = np.flatnonzero(known > 0)
+    positions = np.arange(windows.shape[2])
+    return np.stack([np.interp(positions, columns, lead[columns]) for lead in mean])
+
+
+def _aligned(
+    spline: BSpline,
+    n_samples: int,
+    peaks: NDArray,
+    windows: NDArray,
+    inside: NDArray,
+    usual: NDArray,
+) -> NDArray[np.float64]:
+    """Return R peaks between samples, so that the usual beats lie best on their mean."""
+    times = GRID / GRID_MS
+    near = np.abs(GRID) <= _ALIGN_MS
+    peaks = peaks.copy()
+    template = _mean_beat(np.where(inside[:, np.newaxis], windows, np.nan)[usual])[:, near]
+    slope = np.gradient(template, axis=1)
+    energy = max(float((slope**2).sum()), 1e-9)
+    for _ in range(3):
+        error = _read(spline, peaks[usual], times[near], n_samples) - template
+        shift = -(error * slope).sum(axis=(1, 2)) / energy
+        peaks[usual] += shift.clip(-1.0, 1.0)
+    return peaks
+
+
+def _centered(template: NDArray) -> NDArray[np.float64]:
+    """Return a template with the R peak in the middle, as the delineator takes it."""
+    zero = int(np.searchsorted(GRID, 0.0))
+    missing = len(GRID) - 2 * zero
+    return np.pad(template, ((0, 0), (max(missing, 0), 0)), mode="edge")
+
+
+def _checked(found) -> tuple[Landmarks, bool]:
+    """Return landmarks without holes, and whether there is a P wave."""
+    if found is None:
+        return STANDARD, True
+    has_p = bool(np.isfinite(found.p_onset))
+    p_onset = found.p_onset if has_p else found.onset + STANDARD.p_onset - STANDARD.onset
+    t_offset = found.t_offset if np.isfinite(found.t_offset) else STANDARD.t_offset
+    return Landmarks(p_onset, found.onset, found.offset, t_offset).ordered(), has_p
+
+
+def _standard(template: NDArray, landmarks: Landmarks) -> NDArray[np.float64]:
+    """Return a template on the standard time axis, faded to zero at both ends."""
+    times = from_standard(GRID, landmarks)
+    spline = make_interp_spline(GRID, template, k=3, axis=1)
+    return np.asarray(spline(times.clip(GRID[0], GRID[-1]))) * fade()
+
+
+def _variation(
+    clean: NDArray[np.float64],
+    template: NDArray[np.float64],
+    landmarks: Landmarks,
+    peaks: NDArray[np.float64],
+    usual: NDArray[np.bool_],
+) -> tuple[NDArray, NDArray, NDArray, NDArray, float]:
+    """Return deviations, level, shape and correlation of the noise, and log spread of gains."""
+    n_samples = clean.shape[1]
+    standard = _standard(template, landmarks)
+    beat, phase = phases(peaks, n_samples, landmarks)
+    column = np.rint((phase - GRID[0]) / GRID_MS).astype(np.intp).clip(0, len(GRID) - 1)
+    residual = clean - standard[:, column]
+    frequency = np.fft.rfftfreq(n_samples, GRID_MS / 1000)
+    spectrum = np.fft.rfft(residual, axis=1)
+
+    def band(low: float, high: float) -> NDArray[np.float64]:
+        chosen = (frequency >= low) & (frequency < high)
+        return np.fft.irfft(spectrum * chosen, n=n_samples, axis=1)
+
+    noise = np.empty((len(BANDS), len(clean)))
+    shape = np.empty((len(BANDS), len(PHASES)))
+    correlation = np.empty((len(BANDS), len(clean), len(clean)))
+    for i, (low, high) in enumerate(BANDS):
+        fast = band(low, high)
+        correlation[i] = _correlation(fast)
+        power = _power_by_phase(fast, beat, column, len(peaks))
+        quiet = (GRID > _QUIET[0]) | (GRID < _QUIET[1])
+        level = np.median(power[:, quiet], axis=1, keepdims=True)
+        noise[i] = 0.5 * np.log(level[:, 0])
+        shape[i] = 0.5 * np.log(power / level).mean(axis=0)[:: len(GRID) // len(PHASES)][
+            : len(PHASES)
+        ]
+    slow = make_interp_spline(np.arange(n_samples), band(0.0, DEVIATION_HZ), k=1, axis=1)
+    times = from_standard(DEVIATION_GRID, landmarks) / GRID_MS
+    inside = _own_part(peaks, times, n_samples)
+    deviations = np.where(
+        inside[:, np.newaxis], _read(slow, peaks, times, n_samples), np.nan
+    )[usual]
+    near = np.abs(GRID) <= _ALIGN_MS
+    qrs = standard[:, near]
+    at = np.rint(peaks[usual, np.newaxis] + GRID[near] / GRID_MS).astype(np.intp)
+    values = clean[:, at.clip(0, n_samples - 1)]
+    gains = (values * qrs[:, np.newaxis]).sum(axis=(0, 2)) / max((qrs**2).sum(), 1e-9)
+    spread = np.std(gains) if len(gains) > 2 else 0.03
+    return deviations, noise, shape, correlation, float(np.log(np.clip(spread, 0.005, 0.15)))
+
+
+def phases(
+    peaks: NDArray[np.float64], n_samples: int, landmarks: Landmarks, rate: float = RATE
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return for each sample its beat, and its place on the standard time axis in ms.
+
+    Parameters
+    ----------
+    peaks : ndarray of shape (n_beats,)
+        R peaks in samples.
+    n_samples : int
+        Length of the signal.
+    landmarks : Landmarks
+        Of all beats.
+    rate : float
+        In Hz.
+    """
+    turns = peaks[:-1] + _CYCLE[1] * np.diff(peaks)
+    beat = np.searchsorted(turns, np.arange(n_samples))
+    times = (np.arange(n_samples) - peaks[beat]) * (1000.0 / rate)
+    return beat, to_standard(times, landmarks)
+
+
+def _correlation(traces: NDArray) -> NDArray[np.float64]:
+    """Return the correlation of traces; that of a constant trace with others is 0."""
+    deviation = traces - traces.mean(axis=1, keepdims=True)
+    deviation /= np.maximum(np.linalg.norm(deviation, axis=1, keepdims=True), 1e-9)
+    return deviation @ deviation.T
+
+
+def _wander_spectrum(baseline: NDArray) -> NDArray[np.float64]:
+    """Return the log amplitude of a baseline at `WANDER_HZ`, mean over leads."""
+    n_samples = baseline.shape[1]
+    if n_samples < _SHORTEST_S * RATE:
+        return np.full(len(WANDER_HZ), np.nan)
+    deviation = baseline - baseline.mean(axis=1, keepdims=True)
+    spectrum = np.abs(np.fft.rfft(deviation * np.hanning(n_samples), axis=1)) ** 2
+    frequency = np.fft.rfftfreq(n_samples, 1 / RATE)
+    edges = np.r_[WANDER_HZ - 0.05, WANDER_HZ[-1] + 0.05]
+    band = np.digitize(frequency, edges) - 1
+    power = spectrum.mean(axis=0)
+    logs = [
+        0.5 * np.log(power[band == i].mean() + 1e-12) if (band == i).any() else np.nan
+        for i in range(len(WANDER_HZ))
+    ]
+    return np.array(logs) - np.nanmean(logs)
+
+
+def _power_by_phase(
+    noise: NDArray, beat: NDArray, column: NDArray, n_beats: int
+) -> NDArray[np.float64]:
+    """Return the variance of noise at each sample of the standard axis, by medians."""
+    squares = np.full((len(noise), n_beats, len(GRID)), np.nan)
+    squares[:, beat, column] = noise**2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # phases that no beat shows
+        power = np.nanmedian(squares, axis=1) / _GAUSSIAN
+    columns = np.arange(len(GRID))
+    for lead in power:
+        known = np.isfinite(lead)
+        lead[:] = np.interp(columns, columns[known], lead[known]) if known.any() else 0.0
+    return gaussian_filter1d(power, 3.0, axis=1) + _SMALLEST**2

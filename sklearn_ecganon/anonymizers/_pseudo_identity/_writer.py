@@ -1,0 +1,248 @@
+"""Write the signal of a recording from an identity, whole beats on one time axis."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import make_interp_spline
+
+from sklearn_ecganon.anonymizers._pseudo_identity import _cycles as cycles
+from sklearn_ecganon.anonymizers._pseudo_identity._analysis import DEVIATION_GRID
+from sklearn_ecganon.anonymizers._pseudo_identity._identity import (
+    Identity,
+    Population,
+    decode_templates,
+    part,
+)
+from sklearn_ecganon.anonymizers._pseudo_identity._time_axis import (
+    GRID,
+    GRID_MS,
+    STANDARD,
+    Landmarks,
+    to_standard,
+)
+
+_FINE = 4  # samples of a written template in each sample of the grid
+_BLOCK = 64  # beats written at once
+_QT_POWER = 1 / 3  # of RR, by Fridericia
+_QT_RANGE = (0.75, 1.2)
+_P_END_MS = 30.0  # before the QRS; without a P wave nothing stands before
+_P_FADE_MS = 40.0
+_ECTOPIC_VARIATION = 1.5  # ventricular beats vary more
+_ECTOPIC_ST_MS = (60.0, 25.0)
+_SPIKE_MS = 2.0
+_SPIKE_BEFORE_MS = 15.0  # before the QRS
+_SPIKE_MV = (0.4, 1.5)
+
+
+class Rhythm(NamedTuple):
+    """The beats that are to be written.
+
+    Attributes
+    ----------
+    peaks : ndarray of shape (n_beats,)
+        R peaks in samples, between samples as well.
+    kinds : ndarray of int of shape (n_beats,)
+        Class of each beat, a position in `cycles.KINDS`.
+    rate : float
+        In Hz.
+    n_samples : int
+        Length of the recording.
+    """
+
+    peaks: NDArray[np.float64]
+    kinds: NDArray[np.intp]
+    rate: float
+    n_samples: int
+
+
+def write_beats(
+    population: Population,
+    identity: Identity,
+    matrix: NDArray[np.float64],
+    rhythm: Rhythm,
+    rng: np.random.Generator | None,
+) -> NDArray[np.float64]:
+    """Return the beats of a recording without baseline and noise: (n_leads, n_samples).
+
+    Every beat is zero at both ends and is added where it lies, so that nothing is joined.
+
+    Parameters
+    ----------
+    population : Population
+        Components of beats.
+    identity : Identity
+        The person.
+    matrix : ndarray of shape (n_leads, n_model_leads)
+        How leads are made of those of the model.
+    rhythm : Rhythm
+        Beats to be written.
+    rng : numpy.random.Generator or None
+        Draws the deviations of single beats; None writes all beats alike.
+    """
+    mark = identity.landmarks
+    usual = _fine(matrix @ usual_template(population, identity))
+    other = matrix @ (
+        population.ectopic_mean + np.tensordot(identity.ectopic, population.ectopic_basis, 1)
+    )
+    other = _fine(other if other.any() else matrix @ usual_template(population, identity))
+    fusion = (usual + other) / 2
+    kinds = rhythm.kinds
+    deviations = _deviations(population, identity, kinds, rng)
+    gains = np.ones(len(kinds))
+    if rng is not None:
+        spread = float(np.exp(part(population, identity.numbers, "gain")[0]))
+        gains += spread * rng.standard_normal(len(kinds)).clip(-3, 3)
+    steps = _steps(mark, rhythm.rate)
+    padding = len(steps)
+    signal = np.zeros((len(matrix), rhythm.n_samples + 2 * padding))
+    t_offsets = _t_offsets(rhythm, mark)
+    deviation_rows = np.einsum("lm,nmt->nlt", matrix, population.deviation_basis)
+    for start in range(0, len(kinds), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        first = np.floor(rhythm.peaks[rows]).astype(np.intp)
+        times = (steps + (first - rhythm.peaks[rows])[:, np.newaxis]) * (1000 / rhythm.rate)
+        standard = to_standard(times, mark, t_offsets[rows])
+        ectopic = np.isin(kinds[rows], (cycles.VENTRICULAR, cycles.FUSION))
+        standard[ectopic] = times[ectopic]
+        position = (standard - GRID[0]) * (_FINE / GRID_MS)
+        windows = np.empty((len(first), len(matrix), len(steps)))
+        for template, chosen in (
+            (usual, ~ectopic),
+            (other, kinds[rows] == cycles.VENTRICULAR),
+            (fusion, kinds[rows] == cycles.FUSION),
+        ):
+            if chosen.any():
+                values = _at(template, position[chosen])
+                windows[chosen] = np.moveaxis(values, 0, 1)
+        windows *= gains[rows, np.newaxis, np.newaxis]
+        if rng is not None:
+            shapes = np.tensordot(deviations[rows], deviation_rows, axes=1)
+            slow = (standard - DEVIATION_GRID[0]) / (DEVIATION_GRID[1] - DEVIATION_GRID[0])
+            windows += _each_at(shapes, slow)
+        for window, at in zip(windows, first + steps[0] + padding, strict=True):
+            signal[:, at : at + len(steps)] += window
+    return signal[:, padding:-padding]
+
+
+def usual_template(population: Population, identity: Identity) -> NDArray[np.float64]:
+    """Return the usual beat on the standard time axis: (n_model_leads, n_grid) in mV."""
+    template = decode_templates(population, identity.numbers)[0]
+    if not identity.has_p:
+        late = ((GRID - (STANDARD.onset - _P_END_MS)) / _P_FADE_MS + 1).clip(0, 1)
+        template = template * ((1 - np.cos(np.pi * late)) / 2)
+    if identity.st:
+        # ST changes from the end of the QRS to the end of T.
+        start, ramp = STANDARD.offset, _ECTOPIC_ST_MS[1]
+        rise = ((GRID - start) / ramp).clip(0, 1)
+        fall = ((STANDARD.t_offset - GRID) / (STANDARD.t_offset - start - 85.0)).clip(0, 1)
+        template = template.copy()
+        bump = (1 - np.cos(np.pi * np.minimum(rise, fall))) / 2
+        template[identity.st_lead] += identity.st * bump
+    return template
+
+
+def _fine(template: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a template at four times the rate, by splines."""
+    n = template.shape[1]
+    spline = make_interp_spline(np.arange(n), template, k=3, axis=1)
+    return np.asarray(spline(np.arange((n - 1) * _FINE + 1) / _FINE))
+
+
+def _at(curves: NDArray[np.float64], position: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return curves (n_curves, n) at positions of any shape; zero beyond both ends."""
+    inside = (position >= 0) & (position <= curves.shape[1] - 1)
+    low = position.clip(0, curves.shape[1] - 1.001).astype(np.intp)
+    weight = position - low
+    left = curves[:, low]
+    return np.where(inside, left + weight * (curves[:, low + 1] - left), 0.0)
+
+
+def _each_at(curves: NDArray[np.float64], position: NDArray[np.float64]) -> NDArray:
+    """Return curves (n_beats, n_leads, n) at the positions (n_beats, n_times) of each."""
+    n = curves.shape[2]
+    inside = (position >= 0) & (position <= n - 1)
+    low = position.clip(0, n - 1.001).astype(np.intp)
+    weight = np.where(inside, position - low, 0.0)[:, np.newaxis]
+    rows = np.arange(len(curves))[:, np.newaxis]
+    left = np.moveaxis(curves[rows, :, low], 2, 1)
+    right = np.moveaxis(curves[rows, :, low + 1], 2, 1)
+    # Deviations fade out at both ends, as templates do.
+    edge = np.minimum(position, n - 1 - position).clip(0, 6) / 6
+    return (left + weight * (right - left)) * edge[:, np.newaxis]
+
+
+def _steps(mark: Landmarks, rate: float) -> NDArray[np.intp]:
+    """Return the samples around the R peak that a beat may fill."""
+    before = GRID[0] + min(mark.p_onset - STANDARD.p_onset, 0.0)
+    after = GRID[-1] + max(_QT_RANGE[1] * mark.t_offset - STANDARD.t_offset, 0.0)
+    return np.arange(int(before * rate / 1000) - 1, int(after * rate / 1000) + 2)
+
+
+def _t_offsets(rhythm: Rhythm, mark: Landmarks) -> NDArray[np.float64]:
+    """Return the end of T of each beat, which follows the RR interval before it."""
+    if len(rhythm.peaks) < 3:
+        return np.full(len(rhythm.peaks), mark.t_offset)
+    rr = np.diff(rhythm.peaks)
+    rr = np.r_[rr[0], rr]
+    # Repolarization follows the rate with a delay.
+    smooth = np.convolve(np.pad(rr, (2, 0), mode="edge"), [0.5, 0.3, 0.2], mode="valid")
+    ratio = (smooth / np.median(rr)) ** _QT_POWER
+    qt = (mark.t_offset - mark.onset) * ratio.clip(*_QT_RANGE)
+    return mark.onset + qt
+
+
+def _deviations(
+    population: Population,
+    identity: Identity,
+    kinds: NDArray[np.intp],
+    rng: np.random.Generator | None,
+) -> NDArray[np.float64]:
+    """Return the coefficients of the deviations of each beat: (n_beats, n_deviations)."""
+    n = len(population.deviation_scale)
+    if rng is None:
+        return np.zeros((len(kinds), n))
+    numbers = rng.standard_normal((len(kinds), n))
+    keep = population.persistence
+    for i in range(1, len(kinds)):
+        numbers[i] = keep * numbers[i - 1] + np.sqrt(1 - keep**2) * numbers[i]
+    size = float(np.exp(part(population, identity.numbers, "deviation")[0]))
+    factor = np.exp(0.35 * rng.standard_normal((len(kinds), 1)))
+    factor[kinds == cycles.VENTRICULAR] *= _ECTOPIC_VARIATION
+    return numbers * factor * (size * population.deviation_scale)
+
+
+def add_spikes(
+    signal: NDArray[np.float64],
+    identity: Identity,
+    matrix: NDArray[np.float64],
+    rhythm: Rhythm,
+    rng: np.random.Generator,
+) -> None:
+    """Add pacing spikes before the QRS of all usual beats, in place.
+
+    Parameters
+    ----------
+    signal : ndarray of shape (n_leads, n_samples)
+        In mV.
+    identity : Identity
+        The person.
+    matrix : ndarray of shape (n_leads, n_model_leads)
+        How leads are made of those of the model.
+    rhythm : Rhythm
+        The beats.
+    rng : numpy.random.Generator
+        Draws the size in each lead.
+    """
+    rate = rhythm.rate
+    usual = rhythm.kinds != cycles.VENTRICULAR
+    at = rhythm.peaks[usual] + (identity.landmarks.onset - _SPIKE_BEFORE_MS) * rate / 1000
+    width = max(1, round(_SPIKE_MS * rate / 1000))
+    n_model = matrix.shape[1]
+    size = rng.uniform(*_SPIKE_MV, size=n_model) * rng.choice([-1.0, 1.0], n_model)
+    size = matrix @ size
+    for start in np.rint(at).astype(np.intp):
+        if 0 <= start < signal.shape[1] - width:
+            signal[:, start : start + width] += size[:, np.newaxis]
