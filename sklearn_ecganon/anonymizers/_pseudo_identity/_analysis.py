@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,7 +9,6 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import BSpline, PchipInterpolator, make_interp_spline
-from scipy.ndimage import gaussian_filter1d
 from scipy.signal import resample_poly
 
 from sklearn_ecganon.anonymizers._pseudo_identity import _cycles as cycles
@@ -30,19 +28,13 @@ from sklearn_ecganon.segmentation import stitch_signal
 
 RATE = 1000.0 / GRID_MS  # Hz; records are described at this rate
 N_BEATS = 80  # consecutive beats of a long record that describe it
-BANDS = ((10.0, 20.0), (20.0, 50.0))  # Hz, of the noise
-PHASES = GRID[::8]  # ms, at which the noise is described
-DEVIATION_GRID = GRID[::4]  # ms, at which the deviations of single beats are described
-DEVIATION_HZ = 10.0  # deviations are slower than this, noise is faster
 _LEVEL_MS = (-90.0, -52.0)  # before R: the PR segment, where the baseline is read
 _CYCLE = (0.42, 0.60)  # fractions of the RR intervals that a beat fills
 _ALIGN_MS = 60.0  # around R, in which beats are aligned with their template
 _FEWEST = 3  # ectopic beats that show a template
-_SMALLEST = 1e-4  # mV
+_GAIN = (0.5, 1.5)  # of single beats
 WANDER_HZ = np.arange(0.1, 0.85, 0.1)
 _SHORTEST_S = 8.0  # of a baseline whose spectrum is read
-_GAUSSIAN = 0.455  # median of the square of a standard normal number
-_QUIET = (420.0, -260.0)  # standard times between T and P, in ms
 
 
 @dataclass(frozen=True)
@@ -59,20 +51,15 @@ class Description:
         Whether there is a P wave.
     ectopic : ndarray of shape (n_leads, n_grid)
         Mean ventricular beat on its own time axis, in mV.
-    noise : ndarray of shape (n_bands, n_leads)
-        Logarithm of the standard deviation of the noise between T and P, in mV.
-    noise_shape : ndarray of shape (n_bands, n_phases)
-        Logarithm of the noise at each phase, relative to that between T and P.
     gain : float
         Logarithm of the standard deviation of the amplitude of single beats.
-    deviations : ndarray of shape (n_beats, n_leads, n_deviation_grid)
-        Slow deviations of usual beats from the template, in mV.
+    deviations : ndarray of shape (n_beats, n_leads, n_grid)
+        Deviations of usual beats from the template times their gain, on the standard time
+        axis, in mV.
     wander : ndarray of shape (n_leads,)
         Logarithm of the standard deviation of the baseline, in mV.
     offset : ndarray of shape (n_leads,)
         Mean baseline in mV.
-    noise_correlation : ndarray of shape (n_bands, n_leads, n_leads)
-        Correlation of the noise of two leads.
     wander_correlation : ndarray of shape (n_leads, n_leads)
         Correlation of the baseline of two leads.
     wander_spectrum : ndarray of shape (n_wander,)
@@ -84,13 +71,10 @@ class Description:
     landmarks: Landmarks
     has_p: bool
     ectopic: NDArray[np.float64]
-    noise: NDArray[np.float64]
-    noise_shape: NDArray[np.float64]
     gain: float
     deviations: NDArray[np.float64]
     wander: NDArray[np.float64]
     offset: NDArray[np.float64]
-    noise_correlation: NDArray[np.float64]
     wander_correlation: NDArray[np.float64]
     wander_spectrum: NDArray[np.float64]
 
@@ -140,9 +124,8 @@ def describe(record: BeatSet, leads: Sequence[str], *, delineate: bool = True) -
     if delineate:
         found = find_landmarks(_centered(template), RATE, tuple(np.array(leads)[present]))
     landmarks, has_p = _checked(found)
-    deviations, noise, noise_shape, correlation, gain = _variation(
-        signal - baseline, template, landmarks, peaks, usual
-    )
+    standard = _standard(template, landmarks)
+    deviations, gain = _deviations(spline, n_samples, standard, landmarks, peaks, usual)
     ventricular = (kinds == cycles.VENTRICULAR) & ~usual
     ectopic = np.full_like(template, np.nan)
     if ventricular.sum() >= _FEWEST:
@@ -157,19 +140,15 @@ def describe(record: BeatSet, leads: Sequence[str], *, delineate: bool = True) -
         full[tuple(index)] = values
         return full
 
-    standard = _standard(template, landmarks)
     return Description(
         in_model(standard),
         landmarks,
         has_p,
         in_model(ectopic),
-        in_model(noise, 1),
-        noise_shape,
         gain,
         in_model(deviations, 1),
         in_model(np.log(baseline.std(axis=1) + 1e-3)),
         in_model(baseline.mean(axis=1)),
-        in_model(in_model(correlation, 1), 2),
         in_model(in_model(_correlation(baseline)), 1),
         _wander_spectrum(baseline),
     )
@@ -308,52 +287,32 @@ def _standard(template: NDArray, landmarks: Landmarks) -> NDArray[np.float64]:
     return np.asarray(spline(times.clip(GRID[0], GRID[-1]))) * fade()
 
 
-def _variation(
-    clean: NDArray[np.float64],
-    template: NDArray[np.float64],
+def _deviations(
+    spline: BSpline,
+    n_samples: int,
+    standard: NDArray[np.float64],
     landmarks: Landmarks,
     peaks: NDArray[np.float64],
     usual: NDArray[np.bool_],
-) -> tuple[NDArray, NDArray, NDArray, NDArray, float]:
-    """Return deviations, level, shape and correlation of the noise, and log spread of gains."""
-    n_samples = clean.shape[1]
-    standard = _standard(template, landmarks)
-    beat, phase = phases(peaks, n_samples, landmarks)
-    column = np.rint((phase - GRID[0]) / GRID_MS).astype(np.intp).clip(0, len(GRID) - 1)
-    residual = clean - standard[:, column]
-    frequency = np.fft.rfftfreq(n_samples, GRID_MS / 1000)
-    spectrum = np.fft.rfft(residual, axis=1)
-
-    def band(low: float, high: float) -> NDArray[np.float64]:
-        chosen = (frequency >= low) & (frequency < high)
-        return np.fft.irfft(spectrum * chosen, n=n_samples, axis=1)
-
-    noise = np.empty((len(BANDS), len(clean)))
-    shape = np.empty((len(BANDS), len(PHASES)))
-    correlation = np.empty((len(BANDS), len(clean), len(clean)))
-    for i, (low, high) in enumerate(BANDS):
-        fast = band(low, high)
-        correlation[i] = _correlation(fast)
-        power = _power_by_phase(fast, beat, column, len(peaks))
-        quiet = (GRID > _QUIET[0]) | (GRID < _QUIET[1])
-        level = np.median(power[:, quiet], axis=1, keepdims=True)
-        noise[i] = 0.5 * np.log(level[:, 0])
-        shape[i] = 0.5 * np.log(power / level).mean(axis=0)[:: len(GRID) // len(PHASES)][
-            : len(PHASES)
-        ]
-    slow = make_interp_spline(np.arange(n_samples), band(0.0, DEVIATION_HZ), k=1, axis=1)
-    times = from_standard(DEVIATION_GRID, landmarks) / GRID_MS
-    inside = _own_part(peaks, times, n_samples)
-    deviations = np.where(
-        inside[:, np.newaxis], _read(slow, peaks, times, n_samples), np.nan
-    )[usual]
+) -> tuple[NDArray[np.float64], float]:
+    """Return the deviations of usual beats, and the log spread of their gains."""
+    times = from_standard(GRID, landmarks) / GRID_MS
+    inside = _own_part(peaks, times, n_samples)[usual]
+    beats = _read(spline, peaks[usual], times, n_samples)
     near = np.abs(GRID) <= _ALIGN_MS
     qrs = standard[:, near]
-    at = np.rint(peaks[usual, np.newaxis] + GRID[near] / GRID_MS).astype(np.intp)
-    values = clean[:, at.clip(0, n_samples - 1)]
-    gains = (values * qrs[:, np.newaxis]).sum(axis=(0, 2)) / max((qrs**2).sum(), 1e-9)
+    gains = (beats[:, :, near] * qrs).sum(axis=(1, 2)) / max((qrs**2).sum(), 1e-9)
+    gains = np.where(inside[:, near].all(axis=1), gains, 1.0).clip(*_GAIN)
     spread = np.std(gains) if len(gains) > 2 else 0.03
-    return deviations, noise, shape, correlation, float(np.log(np.clip(spread, 0.005, 0.15)))
+    deviations = beats - gains[:, np.newaxis, np.newaxis] * standard
+    # A template is zero at both ends; what all beats have there is no deviation of single ones.
+    count = np.maximum(inside.sum(axis=0), 1)
+    deviations = np.where(inside[:, np.newaxis], deviations, 0.0)
+    mean = deviations.sum(axis=0) / count
+    deviations = np.where(inside[:, np.newaxis], deviations - mean, np.nan)
+    # The mean of few beats takes a part of their variance.
+    deviations *= np.sqrt(count / np.maximum(count - 1, 1))
+    return deviations, float(np.log(np.clip(spread, 0.005, 0.15)))
 
 
 def phases(
@@ -401,19 +360,3 @@ def _wander_spectrum(baseline: NDArray) -> NDArray[np.float64]:
         for i in range(len(WANDER_HZ))
     ]
     return np.array(logs) - np.nanmean(logs)
-
-
-def _power_by_phase(
-    noise: NDArray, beat: NDArray, column: NDArray, n_beats: int
-) -> NDArray[np.float64]:
-    """Return the variance of noise at each sample of the standard axis, by medians."""
-    squares = np.full((len(noise), n_beats, len(GRID)), np.nan)
-    squares[:, beat, column] = noise**2
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # phases that no beat shows
-        power = np.nanmedian(squares, axis=1) / _GAUSSIAN
-    columns = np.arange(len(GRID))
-    for lead in power:
-        known = np.isfinite(lead)
-        lead[:] = np.interp(columns, columns[known], lead[known]) if known.any() else 0.0
-    return gaussian_filter1d(power, 3.0, axis=1) + _SMALLEST**2

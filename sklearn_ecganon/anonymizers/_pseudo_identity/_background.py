@@ -8,13 +8,12 @@ from scipy.fft import irfft, next_fast_len
 from scipy.interpolate import make_interp_spline
 
 from sklearn_ecganon.anonymizers._pseudo_identity._analysis import (
-    BANDS,
-    PHASES,
     WANDER_HZ,
     phases,
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._identity import Identity, Population, part
 from sklearn_ecganon.anonymizers._pseudo_identity._leads import STANDARD_LEADS
+from sklearn_ecganon.anonymizers._pseudo_identity._variation import BANDS, PHASES
 
 _WANDER_RATE = 8.0  # Hz, at which the baseline is drawn
 _HIGHEST_HZ = 100.0  # of muscle noise

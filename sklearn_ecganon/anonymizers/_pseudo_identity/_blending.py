@@ -24,8 +24,8 @@ def original_identity(population: Population, description: Description) -> Ident
         population.basis, description.template - population.mean, numbers[parts["template"]]
     )
     numbers[parts["landmarks"]] = description.landmarks
-    for name in ("noise", "noise_shape", "wander", "offset"):
-        values = getattr(description, name).ravel()
+    for name in ("wander", "offset"):
+        values = getattr(description, name)
         known = np.isfinite(values)
         numbers[parts[name]] = np.where(known, values, numbers[parts[name]])
     ectopic = population.ectopic.mean(axis=0)

@@ -8,13 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_ecganon.anonymizers._pseudo_identity._analysis import BANDS, PHASES, RATE
+from sklearn_ecganon.anonymizers._pseudo_identity._analysis import RATE
 from sklearn_ecganon.anonymizers._pseudo_identity._leads import STANDARD_LEADS
 from sklearn_ecganon.anonymizers._pseudo_identity._time_axis import (
     GRID,
     Landmarks,
     from_standard,
 )
+from sklearn_ecganon.anonymizers._pseudo_identity._variation import BANDS, PHASES
 from sklearn_ecganon.contracts import (
     Fiducials,
     category,
@@ -50,7 +51,7 @@ class Population(NamedTuple):
         Diagnostic categories of each person's template.
     ectopic_mean, ectopic_basis, ectopic : ndarray
         The same for ventricular beats.
-    deviation_basis : ndarray of shape (n_deviations, n_leads, n_deviation_grid)
+    deviation_basis : ndarray of shape (n_deviations, n_leads, n_grid)
         Principal deviations of single beats.
     deviation_scale, persistence : ndarray of shape (n_deviations,)
         Their sizes, and the correlation of those of two consecutive beats.

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_ecganon.anonymizers._pseudo_identity._analysis import (
-    DEVIATION_GRID,
     WANDER_HZ,
     Description,
 )
@@ -16,18 +15,21 @@ from sklearn_ecganon.anonymizers._pseudo_identity._identity import (
     Population,
     template_categories,
 )
+from sklearn_ecganon.anonymizers._pseudo_identity._variation import (
+    Noise,
+    learn_variation,
+    noise_of,
+)
 from sklearn_ecganon.contracts import CATEGORIES
 
 N_PEOPLE = 3000  # synthetic people
 N_ECTOPIC = 400  # synthetic ventricular beats
 N_COMPONENTS = 64  # of a template
 N_ECTOPIC_COMPONENTS = 12
-N_DEVIATIONS = 24
 NOVELTY = 0.7  # fraction of the standard deviation of a synthetic person that others give
 N_OTHERS = 6  # people who give it
 FEWEST_ALIKE = 5  # people in a group that are mixed among themselves
 _PRIOR = 0.05  # mV, of what a template has beside its components
-_LARGEST = 6.0  # of a deviation in units of its record
 _N_ITERATIONS = 12
 
 
@@ -69,7 +71,9 @@ def learn_population(
     """
     templates = np.stack([person.template for person in people])
     mean, basis, coefficients = _components(templates, n_components, rng)
-    vectors = np.concatenate([coefficients, _other_numbers(people)], axis=1)
+    variation = learn_variation(people)
+    noises = [noise_of(person, variation) for person in people]
+    vectors = np.concatenate([coefficients, _other_numbers(people, noises)], axis=1)
     has_p = np.array([person.has_p for person in people])
     qrs = np.array([person.landmarks.offset - person.landmarks.onset for person in people])
     wide = qrs >= CATEGORIES["wide_qrs"][0]
@@ -77,7 +81,6 @@ def learn_population(
     chances = weights / weights.sum()
     leaders = rng.choice(len(people), n_people, p=chances)
     mixed = np.stack([_mixture(vectors, groups[i], i, novelty, rng) for i in leaders])
-    deviation_basis, deviation_scale, persistence = _deviations(people)
     ectopic_mean, ectopic_basis, ectopic = _ectopic(people, rng, novelty)
     population = Population(
         leads=tuple(leads),
@@ -90,10 +93,10 @@ def learn_population(
         ectopic_mean=ectopic_mean,
         ectopic_basis=ectopic_basis,
         ectopic=ectopic,
-        deviation_basis=deviation_basis,
-        deviation_scale=deviation_scale,
-        persistence=persistence,
-        noise_correlation=_mean_correlation([p.noise_correlation for p in people]),
+        deviation_basis=variation.basis,
+        deviation_scale=variation.scale,
+        persistence=variation.persistence,
+        noise_correlation=_mean_correlation([noise.correlation for noise in noises]),
         wander_correlation=_mean_correlation([p.wander_correlation[None] for p in people])[0],
         wander_spectrum=_wander_spectrum(people),
     )
@@ -140,16 +143,17 @@ def _components(
     return mean.reshape(shape), basis.reshape(-1, *shape), coefficients
 
 
-def _other_numbers(people: Sequence[Description]) -> NDArray[np.float64]:
+def _other_numbers(
+    people: Sequence[Description], noises: Sequence[Noise]
+) -> NDArray[np.float64]:
     """Return what describes people beside their templates, without holes."""
     n = len(people)
-    scale = [_scale(person.deviations) for person in people]
     columns = [
         np.array([person.landmarks for person in people], dtype=float),
-        _filled(np.array([person.noise for person in people])).reshape(n, -1),
-        np.array([person.noise_shape for person in people]).reshape(n, -1),
+        _filled(np.array([noise.level for noise in noises])).reshape(n, -1),
+        np.array([noise.shape for noise in noises]).reshape(n, -1),
         np.array([[person.gain] for person in people]),
-        np.log(np.array(scale)[:, np.newaxis]),
+        np.array([[noise.size] for noise in noises]),
         _filled(np.array([person.wander for person in people])[:, np.newaxis])[:, 0],
         _filled(np.array([person.offset for person in people])[:, np.newaxis])[:, 0],
     ]
@@ -169,14 +173,6 @@ def _filled(levels: NDArray[np.float64]) -> NDArray[np.float64]:
     difference = np.where(known, levels - usual, 0.0).sum(axis=2, keepdims=True)
     difference /= np.maximum(known.sum(axis=2, keepdims=True), 1)
     return np.where(known, levels, usual + difference)
-
-
-def _scale(deviations: NDArray[np.float64]) -> float:
-    """Return the typical size of the deviations of single beats, in mV."""
-    squares = np.nan_to_num(deviations) ** 2
-    known = np.isfinite(deviations).mean(axis=(1, 2))
-    rows = squares.mean(axis=(1, 2))[known > 0] / known[known > 0]
-    return float(np.sqrt(np.median(rows))) + 2e-3 if len(rows) else 0.02
 
 
 def _groups(
@@ -209,32 +205,6 @@ def _mixture(
     direction *= novelty / np.linalg.norm(direction)
     deviation = np.sqrt(1 - novelty**2) * (vectors[leader] - mean)
     return mean + deviation + direction @ (vectors[others] - mean)
-
-
-def _deviations(people: Sequence[Description]) -> tuple[NDArray, NDArray, NDArray]:
-    """Return principal deviations of single beats, their size, and correlation over beats."""
-    n_leads = people[0].template.shape[0]
-    rows, owners = [], []
-    for i, person in enumerate(people):
-        size = _scale(person.deviations)
-        shown = np.isfinite(person.deviations).any(axis=(0, 2))
-        # A record of few leads would make the others look calm.
-        if shown.all() or not any(np.isfinite(p.template).all() for p in people):
-            deviations = np.nan_to_num(person.deviations / size)
-            rows.append(deviations.clip(-_LARGEST, _LARGEST))
-            owners.append(np.full(len(deviations), i))
-    values = np.concatenate([np.zeros((2, n_leads, len(DEVIATION_GRID))), *rows])
-    owner = np.concatenate([[-1, -2], *owners])
-    flat = values.reshape(len(values), -1)
-    _, size, basis = np.linalg.svd(flat, full_matrices=False)
-    n = min(N_DEVIATIONS, len(basis))
-    size = np.maximum(size[:n] / np.sqrt(max(len(flat) - 2, 1)), 1e-9)
-    coefficients = flat @ basis[:n].T / size
-    same = owner[1:] == owner[:-1]
-    persistence = np.zeros(n)
-    if same.any():
-        persistence = (coefficients[1:][same] * coefficients[:-1][same]).mean(axis=0)
-    return basis[:n].reshape(n, n_leads, -1), size, persistence.clip(-0.5, 0.9)
 
 
 def _ectopic(

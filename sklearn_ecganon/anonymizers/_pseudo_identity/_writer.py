@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
 from sklearn_ecganon.anonymizers._pseudo_identity import _cycles as cycles
-from sklearn_ecganon.anonymizers._pseudo_identity._analysis import DEVIATION_GRID
 from sklearn_ecganon.anonymizers._pseudo_identity._identity import (
     Identity,
     Population,
@@ -32,6 +31,7 @@ _P_END_MS = 30.0  # before the QRS; without a P wave nothing stands before
 _P_FADE_MS = 40.0
 _ECTOPIC_VARIATION = 1.5  # ventricular beats vary more
 _ECTOPIC_ST_MS = (60.0, 25.0)
+_EDGE = 25.0  # samples of the grid in which deviations fade at both ends
 _SPIKE_MS = 2.0
 _SPIKE_BEFORE_MS = 15.0  # before the QRS
 _SPIKE_MV = (0.4, 1.5)
@@ -120,8 +120,7 @@ def write_beats(
         windows *= gains[rows, np.newaxis, np.newaxis]
         if rng is not None:
             shapes = np.tensordot(deviations[rows], deviation_rows, axes=1)
-            slow = (standard - DEVIATION_GRID[0]) / (DEVIATION_GRID[1] - DEVIATION_GRID[0])
-            windows += _each_at(shapes, slow)
+            windows += _each_at(shapes, (standard - GRID[0]) / GRID_MS)
         for window, at in zip(windows, first + steps[0] + padding, strict=True):
             signal[:, at : at + len(steps)] += window
     return signal[:, padding:-padding]
@@ -170,7 +169,7 @@ def _each_at(curves: NDArray[np.float64], position: NDArray[np.float64]) -> NDAr
     left = np.moveaxis(curves[rows, :, low], 2, 1)
     right = np.moveaxis(curves[rows, :, low + 1], 2, 1)
     # Deviations fade out at both ends, as templates do.
-    edge = np.minimum(position, n - 1 - position).clip(0, 6) / 6
+    edge = np.minimum(position, n - 1 - position).clip(0, _EDGE) / _EDGE
     return (left + weight * (right - left)) * edge[:, np.newaxis]
 
 
