@@ -76,10 +76,13 @@ def learn_variation(people: Sequence[Description]) -> Variation:
             owners.append(np.full(len(values), i))
     flat = np.concatenate(rows).reshape(sum(map(len, rows)), -1)
     owner = np.concatenate(owners)
-    _, size, basis = np.linalg.svd(flat, full_matrices=False)
+    _, _, basis = np.linalg.svd(flat, full_matrices=False)
     n = min(N_DEVIATIONS, len(basis))
-    scale = np.maximum(size[:n] / np.sqrt(max(len(flat) - 2, 1)), 1e-9)
-    coefficients = flat @ basis[:n].T / scale
+    coefficients = flat @ basis[:n].T
+    # Medians: a few beats deviate much more than all others.
+    scale = np.maximum(np.median(np.abs(coefficients), axis=0) / np.sqrt(_GAUSSIAN), 1e-9)
+    coefficients = (coefficients / scale).clip(-_LARGEST, _LARGEST)
+    coefficients /= np.maximum(coefficients.std(axis=0), 1e-9)
     same = owner[1:] == owner[:-1]
     persistence = np.zeros(n)
     if same.any():
