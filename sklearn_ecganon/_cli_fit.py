@@ -22,9 +22,9 @@ def add_fit(commands: Any) -> None:
     fit = commands.add_parser(
         "fit",
         help="train the anonymizer on your own archive",
-        description="Learn pseudo-identities from the recordings of FOLDER. The model file "
-        "holds weights and statistics, no recording. Recordings of 20 people are needed at "
-        "least, and of 100 or more advised.",
+        description="Learn a population of synthetic people from the recordings of FOLDER. "
+        "The model file holds synthetic people and statistics, no recording. Recordings of 20 "
+        "people are needed at least, and of 100 or more advised.",
     )
     fit.add_argument("source", type=Path, metavar="FOLDER", help="folder to learn from")
     fit.add_argument(
@@ -39,7 +39,6 @@ def add_fit(commands: Any) -> None:
         default=5.0,
         help="minutes of each recording to use (%(default)s)",
     )
-    fit.add_argument("--epochs", type=int, default=8, help="epochs of training (%(default)s)")
     add_subjects(fit)
     add_accept_bad_checksums(fit, "learn from", " too")
     fit.set_defaults(run=_fit)
@@ -57,7 +56,6 @@ def _fit(arguments: argparse.Namespace) -> int:
             arguments.out,
             leads=arguments.leads,
             minutes=arguments.minutes,
-            max_epochs=arguments.epochs,
             limits=limits_of(arguments),
             subjects=subjects_of(arguments),
             on_progress=display,

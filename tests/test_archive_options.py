@@ -409,8 +409,6 @@ def test_a_model_of_leads_without_names_is_loaded_again(crowd, tmp_path, capsys)
         str(model),
         "--subject-regex",
         r"p(\d+)\.",
-        "--epochs",
-        "1",
     ]
     assert main(words) == 0
     printed = capsys.readouterr()
@@ -418,7 +416,7 @@ def test_a_model_of_leads_without_names_is_loaded_again(crowd, tmp_path, capsys)
     assert "read         21 recordings" in printed.out
     assert "Trained on only 21 people" in printed.err
     loaded = PseudoIdentityAnonymizer.from_pretrained(weights=model)
-    assert loaded.channels_ == ("lead 1",)
+    assert loaded.leads_ == ("lead 1",)
     words = (crowd, tmp_path / "out", "--model", model)
     assert run(*words, method="pseudo-identity") == 0
     head = json.loads((tmp_path / "out" / "manifest.jsonl").read_text().split("\n")[0])
@@ -445,7 +443,7 @@ def test_fit_counts_the_recordings_it_reads(crowd, tmp_path, monkeypatch):
 def test_few_people_are_warned_of_in_python():
     bunch = make_ecg_records(n_subjects=3, duration=10.0, random_state=0)
     beats = QRSSegmenter().fit_transform(bunch.data)
-    model = PseudoIdentityAnonymizer(max_epochs=1, random_state=0)
+    model = PseudoIdentityAnonymizer(weights=None, random_state=0)
     with pytest.warns(FewSubjectsWarning, match="only 3 people"):
         model.fit(beats, [record.subject for record in bunch.data])
 

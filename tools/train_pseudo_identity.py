@@ -2,12 +2,11 @@
 
     OMP_NUM_THREADS=1 python -m tools.train_pseudo_identity [--out FILE] [--leave-out ...]
 
-The script trains `PseudoIdentityAnonymizer` on PTB-XL (300 people, 12 leads, diagnostic
-superclasses) and MIT-BIH (48 recordings, 2 leads, AAMI classes), and writes the population
-without a salt. ``--leave-out`` trains without a database, or without some of the ten folds of
-PTB-XL, for figures on people whom the population does not know. ECG-ID and LUDB are never used:
-the first shows a single lead, and the files of the second scale each lead to about the same
-amplitude.
+The script trains `PseudoIdentityAnonymizer` on PTB-XL (300 people, 12 leads, 100 Hz, diagnostic
+superclasses), LUDB (200 people, 12 leads, 500 Hz) and MIT-BIH (48 recordings, 2 leads, AAMI
+classes), and writes the population without a salt. ``--leave-out`` trains without a database,
+``--folds`` without some of the ten folds of PTB-XL, for figures on people whom the population
+does not know. ECG-ID is never used.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ import numpy as np
 from benchmarks._results import QUICK, make_parser, print_header
 from sklearn_ecganon import QRSSegmenter, make_ecg_records
 from sklearn_ecganon.anonymizers import PseudoIdentityAnonymizer, TrainingSource
-from sklearn_ecganon.datasets import fetch_mitdb, load_protocol
+from sklearn_ecganon.datasets import fetch_ludb, fetch_mitdb, load_protocol
 
-DATABASES = ("mitdb", "ptbxl-300")
+DATABASES = ("mitdb", "ludb", "ptbxl-300")
 WINDOW_MS = 1400
 
 
@@ -34,7 +33,7 @@ def load_source(
     """Return a database, without some folds, or with ``--quick`` a synthetic stand-in."""
     segmenter = QRSSegmenter(window=WINDOW_MS, on_error="mask")
     if arguments.quick:
-        n_leads = {"mitdb": 2, "ptbxl-300": 12}[name]
+        n_leads = {"mitdb": 2, "ludb": 12, "ptbxl-300": 12}[name]
         settings = QUICK | {"random_state": DATABASES.index(name), "n_sessions": 1}
         bunch = make_ecg_records(**settings, n_leads=n_leads)
         return TrainingSource(segmenter.fit_transform(bunch.data), bunch.subject)
@@ -43,6 +42,10 @@ def load_source(
         segmenter.set_params(detector="annotated")
         # Half an hour of a person has a larger weight than ten seconds.
         return TrainingSource(segmenter.fit_transform(bunch.data), bunch.subject, weight=2.0)
+    if name == "ludb":
+        bunch = fetch_ludb(data_home=arguments.data_home, true_amplitudes=True)
+        segmenter.set_params(leads=bunch.data[0].lead_names)
+        return TrainingSource(segmenter.fit_transform(bunch.data), bunch.subject)
     bunch = load_protocol(name, data_home=arguments.data_home)
     records = [
         record

@@ -18,7 +18,7 @@ __all__ = ["FitResult", "fit_archive"]
 #: Fewest people that a model may be trained on. From 100 on there is no warning.
 FEWEST_SUBJECTS = 20
 #: Hz; the trained model expects beats at this rate.
-MODEL_RATE = 250.0
+MODEL_RATE, WINDOW_MS = 250.0, 1400.0
 
 
 class FitResult(NamedTuple):
@@ -45,7 +45,6 @@ def fit_archive(
     *,
     leads: Sequence[str] | None = None,
     minutes: float = 5.0,
-    max_epochs: int = 8,
     limits: Limits | None = None,
     subjects: Subjects | None = None,
     on_progress: Callable[[int, int], object] = lambda n_done, n_files: None,
@@ -63,8 +62,6 @@ def fit_archive(
         them are left out.
     minutes : float, default=5.0
         Length of the beginning of each recording that is used, in minutes.
-    max_epochs : int, default=8
-        Passes over 60,000 beats.
     limits : Limits, optional
         How much one file may ask for, and whether a wrong checksum is an error.
     subjects : Subjects, optional
@@ -119,7 +116,9 @@ def fit_archive(
         try:
             record = _beginning(contents.root, file.path, lead_names, limits, minutes)
             lead_names = lead_names or record.lead_names
-            beats = QRSSegmenter(sampling_rate=MODEL_RATE).fit_transform([record])
+            beats = QRSSegmenter(window=WINDOW_MS, sampling_rate=MODEL_RATE).fit_transform(
+                [record]
+            )
         except ECGReadError as error:
             left_out[error.reason] += 1
             continue
@@ -136,7 +135,7 @@ def fit_archive(
     n_persons = len(set(used_persons))
     if n_persons < FEWEST_SUBJECTS:
         raise _too_few(n_persons)
-    model = PseudoIdentityAnonymizer(max_epochs=max_epochs)
+    model = PseudoIdentityAnonymizer(weights=None)
     model.fit(BeatSet.concatenate(beat_sets), used_persons).save_weights(target)
     return FitResult(len(beat_sets), n_persons, dict(left_out))
 

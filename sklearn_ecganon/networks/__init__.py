@@ -17,7 +17,6 @@ from sklearn_ecganon.networks._field import (
     warp,
 )
 from sklearn_ecganon.networks._gan import Discriminator, Grid, InvertibleGenerator
-from sklearn_ecganon.networks._pseudo_identity import BeatVAE, PartialELBO
 from sklearn_ecganon.networks._resnet import ResNet18
 from sklearn_ecganon.networks._strip import StripNet
 from sklearn_ecganon.networks._unet import UNet1d
@@ -34,7 +33,6 @@ __all__ = [
     "N_DRAWN",
     "VAE",
     "AuxiliaryNets",
-    "BeatVAE",
     "ConvClassifier",
     "Discriminator",
     "FieldUNet",
@@ -43,7 +41,6 @@ __all__ = [
     "InvertibleGenerator",
     "NoiseField",
     "PairLoss",
-    "PartialELBO",
     "PatchDiscriminator",
     "ResNet18",
     "StripNet",

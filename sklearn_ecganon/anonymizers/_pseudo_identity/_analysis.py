@@ -94,35 +94,31 @@ def describe(record: BeatSet, leads: Sequence[str], *, delineate: bool = True) -
     signal, peaks, labels = _busiest_part(record)
     ratio = Fraction(RATE / record.sampling_rate).limit_denominator(1000)
     if ratio != 1:
-        signal = resample_poly(
-            signal, ratio.numerator, ratio.denominator, axis=1, padtype="line"
-        )
+        up, down = ratio.numerator, ratio.denominator
+        signal = resample_poly(signal, up, down, axis=1, padtype="line")
         peaks = peaks * float(ratio)
     shown = observed_leads(signal, record.lead_names[0], leads)
-    present = np.isfinite(shown).all(axis=1)
+    present = np.array(np.isfinite(shown).all(axis=1))
     if not present.any():
         present[:] = True
         shown = np.zeros((len(leads), signal.shape[1]))
-    signal = shown[present]
+    signal, n_samples = shown[present], signal.shape[1]
     baseline = _baseline(signal, peaks)
-    spline = make_interp_spline(
-        np.arange(signal.shape[1]), signal - baseline, k=min(3, signal.shape[1] - 1), axis=1
-    )
-    times = GRID / GRID_MS
-    inside = _own_part(peaks, times, signal.shape[1])
-    windows = _read(spline, peaks, times, signal.shape[1])
+    degree = min(3, n_samples - 1)
+    spline = make_interp_spline(np.arange(n_samples), signal - baseline, k=degree, axis=1)
+    inside = _own_part(peaks, GRID / GRID_MS, n_samples)
+    windows = _read(spline, peaks, GRID / GRID_MS, n_samples)
     before = np.r_[np.inf, np.diff(peaks)] * GRID_MS
     kinds = cycles.find_kinds(windows, before, labels, GRID)
     usual = np.isin(kinds, (cycles.NORMAL, cycles.SUPRAVENTRICULAR))
     if not usual.any():
         usual = kinds == cycles.usual_kind(kinds)
-    n_samples = signal.shape[1]
     peaks = _aligned(spline, n_samples, peaks, windows, inside, usual)
-    windows = np.where(inside[:, np.newaxis], _read(spline, peaks, times, signal.shape[1]), np.nan)
+    windows = _read(spline, peaks, GRID / GRID_MS, n_samples)
+    windows = np.where(inside[:, np.newaxis], windows, np.nan)
     template = _mean_beat(windows[usual])
-    found = None
-    if delineate:
-        found = find_landmarks(_centered(template), RATE, tuple(np.array(leads)[present]))
+    names = tuple(np.array(leads)[present])
+    found = find_landmarks(_centered(template), RATE, names) if delineate else None
     landmarks, has_p = _checked(found)
     standard = _standard(template, landmarks)
     deviations, gain = _deviations(spline, n_samples, standard, landmarks, peaks, usual)
@@ -130,28 +126,29 @@ def describe(record: BeatSet, leads: Sequence[str], *, delineate: bool = True) -
     ectopic = np.full_like(template, np.nan)
     if ventricular.sum() >= _FEWEST:
         ectopic = _mean_beat(windows[ventricular]) * fade()
-
-    def in_model(values: NDArray, axis: int = 0) -> NDArray[np.float64]:
-        shape = list(values.shape)
-        shape[axis] = len(leads)
-        full = np.full(shape, np.nan)
-        index: list = [slice(None)] * values.ndim
-        index[axis] = present
-        full[tuple(index)] = values
-        return full
-
+    log_wander = np.log(baseline.std(axis=1) + 1e-3)
+    correlation = _in_model(_in_model(_correlation(baseline), present, 0), present, 1)
     return Description(
-        in_model(standard),
+        _in_model(standard, present, 0),
         landmarks,
         has_p,
-        in_model(ectopic),
+        _in_model(ectopic, present, 0),
         gain,
-        in_model(deviations, 1),
-        in_model(np.log(baseline.std(axis=1) + 1e-3)),
-        in_model(baseline.mean(axis=1)),
-        in_model(in_model(_correlation(baseline)), 1),
+        _in_model(deviations, present, 1),
+        _in_model(log_wander, present, 0),
+        _in_model(baseline.mean(axis=1), present, 0),
+        correlation,
         _wander_spectrum(baseline),
     )
+
+
+def _in_model(values: NDArray, present: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
+    """Return values of the leads that are present as those of all leads, with NaN."""
+    shape = list(values.shape)
+    shape[axis] = len(present)
+    full = np.full(shape, np.nan)
+    np.moveaxis(full, axis, 0)[present] = np.moveaxis(values, axis, 0)
+    return full
 
 
 def _busiest_part(
@@ -221,7 +218,9 @@ def _own_part(
     return own & (at >= 0) & (at <= n_samples - 1)
 
 
-def _read(spline: BSpline, peaks: NDArray, times: NDArray, n_samples: int) -> NDArray[np.float64]:
+def _read(
+    spline: BSpline, peaks: NDArray, times: NDArray, n_samples: int
+) -> NDArray[np.float64]:
     """Return windows (n_beats, n_leads, n_times) at positions between samples."""
     values = spline((peaks[:, np.newaxis] + times).clip(0, n_samples - 1))
     return np.moveaxis(np.asarray(values), 1, 0)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from numbers import Integral, Real
 from os import PathLike
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -221,7 +221,9 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
             If `weights` is not a file that :meth:`save_weights` wrote, or if a parameter is
             wrong.
         """
-        model = cls(strength, weights="pretrained" if weights is None else weights, **parameters)
+        model = cls(
+            strength, weights="pretrained" if weights is None else weights, **parameters
+        )
         model._validate_params()
         model._load()
         model.n_leads_ = model.n_times_ = model.sampling_rate_ = None  # type: ignore[assignment]
@@ -264,8 +266,8 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
             raise ValueError("sources is empty; give at least one TrainingSource.")
         self.n_leads_ = self.n_times_ = self.sampling_rate_ = None  # type: ignore[assignment]
         self.salt_ = new_salt(self.random_state)
-        seed = self.random_state if isinstance(self.random_state, Integral) else None
-        self._learn_from(sources, seed)
+        seed = self.random_state
+        self._learn_from(sources, int(seed) if isinstance(seed, Integral) else None)
         return self
 
     def _learn(self, beats: BeatSet, y: Any, seed: int, context: Any) -> None:
@@ -292,7 +294,7 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
     def _load(self) -> None:
         path = SHIPPED if self.weights == "pretrained" else self.weights
         assert path is not None
-        self._take(*load_population(path))
+        self._take(*load_population(Path(path)))
 
     def _take(self, population: Population, statement_names: tuple[str, ...]) -> None:
         self._population = population
@@ -334,9 +336,7 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
         takes = self._stretch_seeds(draws)
         settings = self._settings()
         released = self._over_records(
-            lambda i, record: (
-                self._population, record, settings, draws.settled[i], takes[i]
-            ),
+            lambda i, record: (self._population, record, settings, draws.settled[i], takes[i]),
             beats,
             write_release,
         )

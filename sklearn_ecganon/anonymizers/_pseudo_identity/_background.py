@@ -213,9 +213,7 @@ def _fibrillatory_waves(
         knots = center * (1 + 0.12 * rng.standard_normal(n_knots))
         frequency = np.interp(times, np.arange(n_knots), knots)
         turn = 2 * np.pi * (np.cumsum(frequency) / rate + rng.random())
-        loud = np.interp(
-            times, np.arange(n_knots), np.exp(0.4 * rng.standard_normal(n_knots))
-        )
+        loud = np.interp(times, np.arange(n_knots), np.exp(0.4 * rng.standard_normal(n_knots)))
         wave = (np.sin(turn) + 0.3 * np.sin(2 * turn + 0.8)) * loud
         direction = matrix @ (pattern * np.exp(0.2 * rng.standard_normal(len(pattern))))
         signal += (share * size) * direction[:, np.newaxis] * wave

@@ -239,11 +239,8 @@ def draw_identity(
         first, second = rng.choice(alike, 2)
         moved = numbers + _JITTER * (population.people[first] - population.people[second])
         measured = template_categories(population, moved, np.array([has_p]))
-        if all(
-            measured[name][0] == population.categories[name][chosen] for name in measured
-        ):
+        if all(measured[name][0] == population.categories[name][chosen] for name in measured):
             numbers = moved
             break
     ectopic = population.ectopic[rng.integers(len(population.ectopic))]
     return Identity(numbers, ectopic, landmarks_of(population, numbers), has_p)
-

@@ -1,4 +1,4 @@
-"""The intervals of a record: what they are, what they shall be, and which landmarks give them."""
+"""The intervals of a record, those of its release, and the landmarks that give them."""
 
 from __future__ import annotations
 
@@ -212,9 +212,7 @@ def n_misses(
         return float(
             sum(
                 np.isfinite(value) and not abs(value - got) <= TOLERANCES[name]
-                for name, value, got in zip(
-                    Intervals._fields, intervals, released, strict=True
-                )
+                for name, value, got in zip(Intervals._fields, intervals, released, strict=True)
             )
         )
     corrected = np.sqrt(rr / 1000.0)
@@ -229,4 +227,3 @@ def n_misses(
         if np.isfinite(value) and (name != "pr" or np.isfinite(got)):
             missed += float(category(name, value) != category(name, got))
     return missed
-

@@ -230,7 +230,9 @@ def _mean_correlation(matrices: Sequence[NDArray[np.float64]]) -> NDArray[np.flo
     known = np.isfinite(values)
     mean = np.where(known, values, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     energy, directions = np.linalg.eigh((mean + mean.swapaxes(1, 2)) / 2)
-    repaired = (directions * np.maximum(energy, 1e-3)[:, np.newaxis]) @ directions.swapaxes(1, 2)
+    repaired = (directions * np.maximum(energy, 1e-3)[:, np.newaxis]) @ directions.swapaxes(
+        1, 2
+    )
     size = np.sqrt(np.diagonal(repaired, axis1=1, axis2=2))
     return repaired / size[:, :, np.newaxis] / size[:, np.newaxis]
 

@@ -78,7 +78,7 @@ def describe_sources(
     leads = model_leads([names for source in sources for names in source.beats.lead_names])
     records, weights, stated = [], [], []
     for source in sources:
-        counts = np.ones(len(source.beats))
+        counts = np.ones(len(source.beats), dtype=np.intp)
         if source.subjects is not None:
             _, person, n_records = np.unique(
                 np.asarray(source.subjects), return_inverse=True, return_counts=True
@@ -95,4 +95,10 @@ def describe_sources(
     )
     names = sorted({name for of_record in stated for name in of_record})
     statements = np.array([[name in row for name in names] for row in stated], dtype=bool)
-    return leads, descriptions, np.array(weights), statements.reshape(len(records), len(names)), tuple(names)
+    return (
+        leads,
+        descriptions,
+        np.array(weights),
+        statements.reshape(len(records), len(names)),
+        tuple(names),
+    )

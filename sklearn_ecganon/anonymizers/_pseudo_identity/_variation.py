@@ -20,7 +20,7 @@ _LARGEST = 6.0  # of a deviation in units of its record
 _SMALLEST = 2e-4  # mV
 _GAUSSIAN = 0.455  # median of the square of a standard normal number
 _QUIET_MS = (420.0, -260.0)  # standard times between T and P
-_RIDGE = 0.3  # of the size of deviations
+_RIDGE = 0.05  # of the unit length of a deviation
 
 
 class Variation(NamedTuple):
@@ -87,9 +87,7 @@ def learn_variation(people: Sequence[Description]) -> Variation:
     persistence = np.zeros(n)
     if same.any():
         persistence = (coefficients[1:][same] * coefficients[:-1][same]).mean(axis=0)
-    return Variation(
-        basis[:n].reshape(n, n_leads, -1), scale, persistence.clip(-0.5, 0.9)
-    )
+    return Variation(basis[:n].reshape(n, n_leads, -1), scale, persistence.clip(-0.5, 0.9))
 
 
 def _size(deviations: NDArray[np.float64]) -> float:
@@ -109,9 +107,9 @@ def noise_of(person: Description, variation: Variation) -> Noise:
     values = np.nan_to_num(deviations[:, shown])
     flat = values.reshape(len(values), -1)
     basis = variation.basis[:, shown].reshape(len(variation.basis), -1)
-    size = np.exp(_size(deviations[:, shown]))
-    ridge = np.diag((_RIDGE * size / (size * variation.scale + 1e-9)) ** 2 * 1e-2)
-    coefficients = np.linalg.solve(basis @ basis.T + ridge + 1e-9 * np.eye(len(basis)), basis @ flat.T)
+    # Deviations are not determined by few leads alone.
+    gram = basis @ basis.T + _RIDGE * np.eye(len(basis))
+    coefficients = np.linalg.solve(gram, basis @ flat.T)
     rest = values - (coefficients.T @ basis).reshape(values.shape)
     inside = np.isfinite(deviations[:, shown])
     frequency = np.fft.rfftfreq(len(GRID), 1 / RATE)
@@ -119,7 +117,7 @@ def noise_of(person: Description, variation: Variation) -> Noise:
     level = np.full((len(BANDS), n_leads), np.nan)
     shape = np.zeros((len(BANDS), len(PHASES)))
     correlation = np.full((len(BANDS), n_leads, n_leads), np.nan)
-    quiet = (GRID > _QUIET_MS[0]) | (GRID < _QUIET_MS[1])
+    quiet = (_QUIET_MS[0] < GRID) | (_QUIET_MS[1] > GRID)
     for i, (low, high) in enumerate(BANDS):
         chosen = (frequency >= low) & (frequency < high)
         band = np.fft.irfft(spectrum * chosen, n=len(GRID), axis=2)
@@ -128,10 +126,10 @@ def noise_of(person: Description, variation: Variation) -> Noise:
         level[i, shown] = 0.5 * np.log(between[:, 0])
         ratio = 0.5 * np.log(power / between).mean(axis=0)
         shape[i] = np.interp(PHASES, GRID, ratio)
-        correlation[np.ix_([i], shown, shown)] = _correlation(
+        correlation[i][np.ix_(shown, shown)] = _correlation(
             np.moveaxis(np.where(inside, band, 0.0), 1, 0).reshape(shown.sum(), -1)
         )
-    return Noise(float(np.log(size)), level, shape, correlation)
+    return Noise(_size(deviations[:, shown]), level, shape, correlation)
 
 
 def _power(noise: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -80,7 +80,9 @@ def load_population(path: str | Path) -> tuple[Population, tuple[str, ...]]:
     except SafetensorError:
         raise ValueError(f"the model file is damaged or of another kind; {advice}") from None
     except (KeyError, ValueError):
-        raise ValueError(f"the model file holds another model or an older one; {advice}") from None
+        raise ValueError(
+            f"the model file holds another model or an older one; {advice}"
+        ) from None
 
 
 @lru_cache(maxsize=4)
