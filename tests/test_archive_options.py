@@ -120,13 +120,13 @@ def test_the_key_file_holds_the_people_that_were_given(archive, tmp_path):
 def test_one_pseudonym_a_person(archive, tmp_path, capsys, monkeypatch):
     from sklearn_ecganon.archive import _release
 
-    hearts = {}
+    drawn = {}
     real = _release.pseudonym_of
 
     def watched(anonymizer, secret, first):
         pseudonym = real(anonymizer, secret, first)
         # The shape of its normal beats follows the categories of a record, too.
-        hearts.setdefault(first.names[0], []).append(pseudonym.settled[0].heart.size)
+        drawn.setdefault(first.names[0], []).append(pseudonym.settled[0].heart.size)
         return pseudonym
 
     monkeypatch.setattr(_release, "pseudonym_of", watched)
@@ -136,13 +136,13 @@ def test_one_pseudonym_a_person(archive, tmp_path, capsys, monkeypatch):
     assert run(archive[0], out, *words, *people, method="pseudo-identity") == 0
     printed = capsys.readouterr().out
     assert "one for each of 6 people: whoever recognizes one recording" in printed
-    assert sorted(map(len, hearts.values())) == [2] * N_PEOPLE
+    assert sorted(map(len, drawn.values())) == [2] * N_PEOPLE
     firsts = []
-    for first, second in hearts.values():
+    for first, second in drawn.values():
         np.testing.assert_array_equal(first, second)
         firsts.append(first)
-    assert all((a != b).all() for a, b in zip(firsts, firsts[1:], strict=False))
-    assert not any("person" in name for name in hearts)
+    assert all((a != b).any() for a, b in zip(firsts, firsts[1:], strict=False))
+    assert not any("person" in name for name in drawn)
     head = json.loads((out / "manifest.jsonl").read_text().split("\n")[0])
     assert head["identity"] == "per-subject"
     # The same run with other people would mix two assignments.
@@ -315,7 +315,7 @@ def test_a_wrong_model_is_one_line(archive, tmp_path, kind, capsys):
         make_anonymizer().save_weights(model)
         from safetensors.numpy import load_file
 
-        save_file({**load_file(model), "channels": np.frombuffer(b"I II", np.uint8)}, model)
+        save_file({**load_file(model), "leads": np.frombuffer(b"I II", np.uint8)}, model)
     key = ("--key-file", tmp_path / "key")
     words = (archive[0], tmp_path / "out", "--model", model, *key)
     assert run(*words, method="pseudo-identity") == 2

@@ -169,11 +169,11 @@ def _noise(
     for i, (first, last) in enumerate(BANDS):
         highest = _HIGHEST_HZ if i == len(BANDS) - 1 else last
         inside = (at >= first) & (at < min(highest, 0.45 * rate))
-        if not inside.any():
-            continue
-        amplitude = at[inside] ** -_SLOPE
-        # The level is that of the band up to its end; above it there is more.
         within = at[inside] < last
+        if not within.any():
+            continue
+        # The level is that of the band up to its end; above it there is more.
+        amplitude = at[inside] ** -_SLOPE
         amplitude /= np.sqrt((amplitude[within] ** 2).sum() / (amplitude**2).sum())
         total = np.sqrt((amplitude**2).sum() / (amplitude[within] ** 2).sum())
         factor = _factor(matrix, np.exp(levels[i]), population.noise_correlation[i])
