@@ -125,8 +125,8 @@ def test_one_pseudonym_a_person(archive, tmp_path, capsys, monkeypatch):
 
     def watched(anonymizer, secret, first):
         pseudonym = real(anonymizer, secret, first)
-        # The shape of its normal beats follows the categories of a record, too.
-        drawn.setdefault(first.names[0], []).append(pseudonym.settled[0].heart.size)
+        # Intervals follow the categories of a record.
+        drawn.setdefault(first.names[0], []).append(pseudonym.settled[0].identity.numbers)
         return pseudonym
 
     monkeypatch.setattr(_release, "pseudonym_of", watched)
