@@ -348,19 +348,15 @@ def _figures(
     for (name, level), of_beats in scores.items():
         modality = modalities[name]
         amounts = _enough(modality, evidence)
-        rows += ladder_rows(
-            name,
-            level,
-            of_beats,
-            probes[level],
-            modality=modality,
-            evidence=amounts,
-            random_state=seed,
-        )
-        trials[name, level] = combine(of_beats, probes[level], within[-1])
+        combined = {
+            amount: combine(of_beats, probes[level], amount)
+            for amount in dict.fromkeys([*amounts, within[-1]])
+        }
+        trials[name, level] = combined[within[-1]]
+        combined = {amount: combined[amount] for amount in amounts}
+        rows += ladder_rows(name, level, combined, modality=modality, random_state=seed)
         if level in KNOWLEDGE:
-            combined = (combine(of_beats, probes[level], amount) for amount in amounts)
-            cells += [(one.scores, one.subjects) for one in combined]
+            cells += [(one.scores, one.subjects) for one in combined.values()]
     return rows, trials, cells
 
 

@@ -20,7 +20,7 @@ from sklearn_ecganon.attacks._feature_sets import (
 )
 from sklearn_ecganon.attacks._identification import train_attacker
 from sklearn_ecganon.attacks._modalities import EXTRAS_PER_LEAD, Features, beat_features
-from sklearn_ecganon.attacks._trials import ladder_rows
+from sklearn_ecganon.attacks._trials import combine, ladder_rows
 from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.releases import as_beats, gallery_probe_split, session_labels
 
@@ -235,13 +235,8 @@ def _row(
     settings = Training(n_leads=0, device="cpu", seed=int(rng.randint(2**31 - 1)))
     trained = train_attacker(name, values, codes, settings, MAX_BEATS)
     scores = beat_scores(trained, features.features[modality], features.probe_beats)
+    trials = combine(scores.astype(np.float32), features, evidence)
     [row] = ladder_rows(
-        name,
-        "original",
-        scores.astype(np.float32),
-        features,
-        modality=modality,
-        evidence=[evidence],
-        random_state=rng,
+        name, "original", {evidence: trials}, modality=modality, random_state=rng
     )
     return MapRow(part, start, stop, row.rank1, row.low, row.high)

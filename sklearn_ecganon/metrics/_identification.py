@@ -261,7 +261,9 @@ def error_rates(
     is_genuine = np.zeros(scores.shape, dtype=bool)
     is_genuine[np.arange(len(scores)), columns] = True
     genuine, impostor = np.sort(scores[is_genuine]), np.sort(scores[~is_genuine])
-    thresholds = np.unique(scores)
+    # Merging two sorted runs is faster than sorting all scores once more.
+    merged = np.sort(np.concatenate([impostor, genuine]), kind="stable")
+    thresholds = merged[np.append(True, merged[1:] != merged[:-1])]
     # Scores at or above a threshold are accepted; the last threshold exceeds every score.
     n_missed = np.append(np.searchsorted(genuine, thresholds, "left"), len(genuine))
     n_passed = len(impostor) - np.searchsorted(impostor, thresholds, "left")
