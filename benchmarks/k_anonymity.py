@@ -15,6 +15,7 @@ figure is the mean over people, with a 95 % interval from a bootstrap over peopl
 from __future__ import annotations
 
 from argparse import Namespace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,41 +89,48 @@ def attack(
     return float(right.mean()), float(low), float(high)
 
 
-def main() -> None:
+def figures_of(
+    categories: Categories, subjects: NDArray, k: int, arguments: Namespace
+) -> dict[str, Any]:
+    """Return the figures of one k."""
+    k = min(k, len(np.unique(subjects)))
+    anonymous = k_anonymous_profiles(categories, subjects, k)
+    rank_1, low, high = attack(categories, subjects, anonymous, arguments.seed)
+    return anonymous.to_dict() | {
+        "people": len(np.unique(subjects)),
+        "suppressed": float(anonymous.suppressed.mean()),
+        "kept": fraction_kept(categories, anonymous, rare=False),
+        "kept, rare": fraction_kept(categories, anonymous, rare=True),
+        "attacker": rank_1,
+        "low": low,
+        "high": high,
+    }
+
+
+def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
     parser = make_parser(__doc__)
     parser.add_argument("--databases", nargs="+", default=list(DATABASES), choices=DATABASES)
     parser.add_argument("--k", nargs="+", type=int, default=[1, 2, 3, 5])
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     print_header(arguments)
     results = Results(arguments.out)
-    for name in arguments.databases:
-        categories, subjects = read(name, arguments)
+    columns = ["people", "reached", "n_classes", "suppressed", "kept", "kept, rare"]
+    columns += ["attacker", "low", "high"]
+    for name in arguments.databases[:1] if arguments.quick else arguments.databases:
+        measured: list[tuple[Categories, NDArray]] = []
+
+        def figures(k: int, name: str = name, measured: list = measured) -> dict[str, Any]:
+            if not measured:
+                measured.append(read(name, arguments))
+            return figures_of(*measured[0], k, arguments)
+
         rows = []
         for k in arguments.k:
-            anonymous = k_anonymous_profiles(categories, subjects, k)
-            figures = anonymous.to_dict()
-            rank_1, low, high = attack(categories, subjects, anonymous, arguments.seed)
-            figures |= {
-                "kept": fraction_kept(categories, anonymous, rare=False),
-                "kept_rare": fraction_kept(categories, anonymous, rare=True),
-                "attacker": rank_1,
-            }
-            results.add({"database": name}, figures)
-            n_people = len(np.unique(subjects))
-            rows.append(
-                [
-                    str(k),
-                    str(figures["reached"]),
-                    f"{figures['n_classes']} of {n_people} people",
-                    f"{anonymous.suppressed.mean():.1%}",
-                    f"{figures['kept']:.3f}",
-                    f"{figures['kept_rare']:.3f}",
-                    f"{rank_1:.3f} ({low:.3f} to {high:.3f})",
-                ]
-            )
-        print(f"\n{name}")
-        head = ["k", "reached", "profiles", "suppressed", "kept", "kept, rare", "attacker"]
-        print(table(head, rows))
+            key = {"database": name, "k": k, "seed": arguments.seed, "quick": arguments.quick}
+            row = results.measure(key, lambda k=k, figures=figures: figures(k))
+            rows.append([k, *(row[column] for column in columns)])
+        print(f"\n{name}\n{table(['k', *columns], rows)}", flush=True)
+    return results.rows
 
 
 if __name__ == "__main__":

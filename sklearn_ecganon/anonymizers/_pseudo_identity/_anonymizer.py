@@ -12,12 +12,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ecganon._salt import new_salt
+from sklearn_ecganon.anonymizers._pseudo_identity._checks import (
+    check_k_without_fit,
+    check_records,
+)
 from sklearn_ecganon.anonymizers._pseudo_identity._identity import Population
-from sklearn_ecganon.anonymizers._pseudo_identity._intervals import can_be_measured
+from sklearn_ecganon.anonymizers._pseudo_identity._k_profiles import learn_profiles
 from sklearn_ecganon.anonymizers._pseudo_identity._population import learn_population
 from sklearn_ecganon.anonymizers._pseudo_identity._release import (
     Plan,
@@ -29,18 +32,19 @@ from sklearn_ecganon.anonymizers._pseudo_identity._sources import (
     TrainingSource,
     describe_sources,
 )
+from sklearn_ecganon.anonymizers._pseudo_identity._surrogate import profile_of
 from sklearn_ecganon.anonymizers._pseudo_identity._weights import (
     SHIPPED,
     load_population,
     save_population,
     warn_of_few_subjects,
 )
+from sklearn_ecganon.anonymizers._pseudo_identity._workers import over_records
 from sklearn_ecganon.contracts import CONTRACTS
 from sklearn_ecganon.core import BaseAnonymizer, Draws
-from sklearn_ecganon.records import BeatSet, ECGRecord
+from sklearn_ecganon.records import BeatSet
 
 _N_SEED = 4  # numbers that seed a generator
-_TASK = 8  # records of one task of a worker
 
 
 class PseudoIdentityAnonymizer(BaseAnonymizer):
@@ -76,6 +80,14 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
         key is drawn without regard to the categories of its records, and only intervals and P
         waves follow them. Anyone can see that such records belong together, and identifying
         one of them identifies all.
+    k : int, default=1
+        Smallest number of people who share a released profile, the combination of all
+        categories. Above 1, `fit` takes all records that are going to be released and their
+        subjects, groups people with `sklearn_ecganon.contracts.k_anonymous_profiles`, and
+        gives all records of a group the same categories. At strength 1 a release then depends
+        on its profile, the frame of the record (length, leads, gaps, sampling rate,
+        resolution) and the salt alone: beat classes and rhythm are drawn from the profile as
+        well. It needs the diagnostic contract.
     weights : {"pretrained"}, path-like or None, default="pretrained"
         The population: ``"pretrained"`` for the one that comes with the package, a file that
         `save_weights` wrote, or None to learn it from X in `fit`.
@@ -102,6 +114,9 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
         Number of synthetic people.
     statement_names_ : tuple of str
         Diagnostic statements that the population knows.
+    k_anonymity_ : KAnonymousProfiles
+        For ``k > 1``: released profiles, how many people share each, and the fraction of
+        categories that did not change. Suppressed records are released without a beat.
     salt_ : ndarray of uint8 of shape (16,)
         Secret that keys the draws.
     n_leads_, n_times_, sampling_rate_ : int, int, float
@@ -162,6 +177,7 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
         "contract": [StrOptions(set(CONTRACTS))],
         "identity": [StrOptions({"per_record"}), callable],
         "weights": [StrOptions({"pretrained"}), str, PathLike, None],
+        "k": [Interval(Integral, 1, None, closed="left")],
         "novelty": [Interval(Real, 0, 1, closed="both")],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "n_people": [Interval(Integral, 1, None, closed="left")],
@@ -174,6 +190,7 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
         *,
         contract: str = "diagnostic",
         identity: str | Callable[[str], Any] = "per_record",
+        k: int = 1,
         weights: str | PathLike[str] | None = "pretrained",
         novelty: float = 0.7,
         n_components: int = 64,
@@ -185,6 +202,7 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
         self.strength = strength
         self.contract = contract
         self.identity = identity
+        self.k = k
         self.weights = weights
         self.novelty = novelty
         self.n_components = n_components
@@ -225,6 +243,7 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
             strength, weights="pretrained" if weights is None else weights, **parameters
         )
         model._validate_params()
+        check_k_without_fit(model.k)
         model._load()
         model.n_leads_ = model.n_times_ = model.sampling_rate_ = None  # type: ignore[assignment]
         model.salt_ = new_salt(model.random_state)
@@ -271,11 +290,19 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
         return self
 
     def _learn(self, beats: BeatSet, y: Any, seed: int, context: Any) -> None:
+        if self.k > 1:
+            self._profiles = learn_profiles(
+                beats, y, self.k, self.contract, self.salt_, self._profiles_of
+            )
+            self.k_anonymity_ = self._profiles.anonymous
         if self.weights is not None:
             self._load()
             return
         warn_of_few_subjects(len(beats) if y is None else len(np.unique(np.asarray(y))))
         self._learn_from([TrainingSource(beats, y)], seed)
+
+    def _profiles_of(self, beats: BeatSet) -> list[dict[str, int]]:
+        return over_records(profile_of, beats, lambda i, record: (record,), self.n_jobs)
 
     def _learn_from(self, sources: Sequence[TrainingSource], seed: int | None) -> None:
         leads, people, weights, statements, names = describe_sources(sources, self.n_jobs)
@@ -304,21 +331,8 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
 
     def _settle(self, first: BeatSet, draws: Draws) -> list[Plan | None]:
         """Return for each record what its first stretch decides; None without beats."""
-        if self.contract == "measurement" and not can_be_measured(
-            first.n_times, first.sampling_rate
-        ):
-            raise ValueError(
-                f"windows of {1000 * first.n_times / first.sampling_rate:.0f} ms at "
-                f"{first.sampling_rate:g} Hz do not show the intervals that "
-                "contract='measurement' keeps; cut longer ones, for example by "
-                "QRSSegmenter(window=800)."
-            )
         keyed = callable(self.identity)
-        if keyed and ECGRecord.name in first.names:
-            raise ValueError(
-                "identity is a function of a record's name, but X has a record without one; "
-                "leave identity='per_record', or give the records names."
-            )
+        check_records(first, self.contract, keyed=keyed)
         own = draws.for_records(_N_SEED).view(np.uint64)
         seeds = [
             self._seed_of_key(self.identity(name), draws.salt) if callable(self.identity) else s
@@ -326,36 +340,27 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
         ]
         takes = self._stretch_seeds(draws)
         settings = self._settings()
-        return self._over_records(
-            lambda i, record: (self._population, record, settings, seeds[i], takes[i], keyed),
-            first,
+        profiles: list[dict[str, int]] | list[None] = [None] * len(first)
+        if self.k > 1:
+            profiles = self._profiles.profiles(first, self._profiles_of)
+        shared = self._population, settings
+        return over_records(
             plan_release,
+            first,
+            lambda i, record: (*shared, record, seeds[i], takes[i], keyed, profiles[i]),
+            self.n_jobs,
         )
 
     def _release(self, beats: BeatSet, draws: Draws) -> BeatSet:
         takes = self._stretch_seeds(draws)
         settings = self._settings()
-        released = self._over_records(
-            lambda i, record: (self._population, record, settings, draws.settled[i], takes[i]),
-            beats,
+        released = over_records(
             write_release,
+            beats,
+            lambda i, record: (self._population, settings, record, draws.settled[i], takes[i]),
+            self.n_jobs,
         )
         return BeatSet.concatenate(released)
-
-    def _over_records(
-        self,
-        arguments: Callable[[int, BeatSet], tuple],
-        beats: BeatSet,
-        function: Callable[..., Any],
-    ) -> list[Any]:
-        """Call a function for each record, by several workers if there are many records."""
-        tasks = [
-            [arguments(i, beats[i]) for i in range(start, min(start + _TASK, len(beats)))]
-            for start in range(0, len(beats), _TASK)
-        ]
-        n_jobs = self.n_jobs if len(tasks) > 1 else None
-        done = Parallel(n_jobs=n_jobs)(delayed(_each)(function, task) for task in tasks)
-        return [result for results in done for result in results]
 
     def _settings(self) -> Settings:
         return Settings(self.strength, self.contract, self.statement_names_)
@@ -369,8 +374,3 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
     def _seed_of_key(self, key: Any, salt: bytes) -> NDArray[np.uint64]:
         digest = hashlib.blake2b(repr(key).encode(), key=salt).digest()
         return np.frombuffer(digest[: 8 * _N_SEED], dtype=np.uint64)
-
-
-def _each(function: Callable[..., Any], task: list[tuple]) -> list[Any]:
-    """Call a function with each tuple of arguments of a task."""
-    return [function(*arguments) for arguments in task]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -32,6 +33,11 @@ from sklearn_ecganon.anonymizers._pseudo_identity._intervals import (
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._leads import lead_matrix
 from sklearn_ecganon.anonymizers._pseudo_identity._retiming import retime
+from sklearn_ecganon.anonymizers._pseudo_identity._surrogate import (
+    has_spikes,
+    intervals_of,
+    surrogate,
+)
 from sklearn_ecganon.anonymizers._pseudo_identity._writer import (
     Rhythm,
     add_spikes,
@@ -80,6 +86,9 @@ class Plan(NamedTuple):
         Whether fibrillatory waves and pacing spikes are written.
     step : float
         Step of the released numbers in mV, 0 if they are not rounded.
+    profile : dict of str to int or None
+        Released profile that many people share, and which alone the release depends on; None
+        if the record's own categories are preserved.
     """
 
     identity: Identity
@@ -87,35 +96,48 @@ class Plan(NamedTuple):
     fibrillation: bool
     paced: bool
     step: float
+    profile: Mapping[str, int] | None = None
 
 
 def plan_release(
     population: Population,
-    record: BeatSet,
     settings: Settings,
+    record: BeatSet,
     seed: NDArray[np.uint64],
     stretch_seed: NDArray[np.uint64],
     keyed: bool,
+    profile: Mapping[str, int] | None = None,
 ) -> Plan | None:
-    """Draw the identity of a record; None for a record without beats.
+    """Draw the identity of a record; None for a record without beats, or a suppressed one.
 
     Parameters
     ----------
     population : Population
         Synthetic people.
-    record : BeatSet
-        One record, or its first stretch.
     settings : Settings
         Parameters.
+    record : BeatSet
+        One record, or its first stretch.
     seed, stretch_seed : ndarray of uint64
         Seeds of the identity, and of what is drawn for this stretch.
     keyed : bool
         Whether the identity belongs to a key, and not to this record.
+    profile : mapping of str to int, optional
+        Categories that replace those of the record. An empty one suppresses the record.
     """
-    if not len(record.beats):
+    if not len(record.beats) or (profile is not None and not profile):
         return None
     rng = np.random.default_rng(seed.tolist())
-    measured = measure_record(record)
+    stretch_rng = np.random.default_rng(stretch_seed.tolist())
+    paced = is_paced(beats_of(record, slice(0, _N_PACED)).beats, record.sampling_rate)
+    step = _step_of(record.beats)
+    if profile is None:
+        measured = measure_record(record)
+    else:
+        measured = intervals_of(profile), dict(profile)
+        paced = has_spikes(profile)
+        if settings.strength == 1:
+            record = surrogate(record, profile, stretch_rng)
     codes = {} if measured is None else dict(measured[1])
     no_p = codes.get("pr") == NO_P_WAVE
     if measured is not None:
@@ -134,15 +156,16 @@ def plan_release(
         identity,
         original,
         no_p and codes.get("irregularity") == 1,
-        is_paced(beats_of(record, slice(0, _N_PACED)).beats, record.sampling_rate),
-        _step_of(record.beats),
+        paced,
+        step,
+        profile,
     )
     if measured is None:
         return plan
     intervals = measured[0]
     normal = rng.standard_normal(4)
     if settings.contract == "diagnostic":
-        new_peaks, _ = _retimed(record, settings, np.random.default_rng(stretch_seed.tolist()))
+        new_peaks, _ = _retimed(record, settings, stretch_rng)
         rr = _mean_rr(record.r_peaks, record), _mean_rr(new_peaks, record)
         drawn = draw_intervals(intervals, codes, identity.landmarks, rr, normal)
         blended = (1 - settings.strength) * np.array(intervals) + settings.strength * np.array(
@@ -188,7 +211,7 @@ def _corrected(
     for _ in range(_N_CORRECTIONS + 1):
         landmarks = with_intervals(plan.identity.landmarks, Intervals(*aim.tolist()))
         plan = plan._replace(identity=plan.identity._replace(landmarks=landmarks))
-        released = measure_record(write_release(population, trial, settings, plan, seed))
+        released = measure_record(write_release(population, settings, trial, plan, seed))
         got = None if released is None else released[0]
         missed = n_misses(intervals, got, rr, settings.contract)
         if missed < fewest:
@@ -212,8 +235,8 @@ def _st_lead(names: tuple[str, ...], population: Population) -> int:
 
 def write_release(
     population: Population,
-    record: BeatSet,
     settings: Settings,
+    record: BeatSet,
     plan: Plan | None,
     stretch_seed: NDArray[np.uint64],
 ) -> BeatSet:
@@ -223,10 +246,10 @@ def write_release(
     ----------
     population : Population
         What all people share.
-    record : BeatSet
-        The stretch.
     settings : Settings
         Parameters.
+    record : BeatSet
+        The stretch.
     plan : Plan or None
         What was decided for the record.
     stretch_seed : ndarray of uint64
@@ -234,8 +257,13 @@ def write_release(
     """
     n_times, length = record.n_times, int(record.lengths[0])
     if plan is None or not len(record.beats):
-        return replace(record, signals=(np.zeros((record.n_leads, length)),))
+        return replace(
+            beats_of(record, slice(0, 0)), signals=(np.zeros((record.n_leads, length)),)
+        )
     rng = np.random.default_rng(stretch_seed.tolist())
+    has_labels = record.labels is not None
+    if plan.profile is not None and settings.strength == 1:
+        record = surrogate(record, plan.profile, rng)
     new_peaks, origin = _retimed(record, settings, rng)
     rate = record.sampling_rate
     times = cycles.window_times(n_times, rate)
@@ -269,7 +297,7 @@ def write_release(
         beats=windows_of(signal, new_peaks, n_times),
         record=np.zeros(len(origin), dtype=np.intp),
         r_peaks=new_peaks,
-        labels=None if record.labels is None else record.labels[origin],
+        labels=record.labels[origin] if has_labels and record.labels is not None else None,
         signals=(signal,),
     )
 
