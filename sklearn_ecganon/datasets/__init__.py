@@ -1,6 +1,11 @@
 """Recordings to work on: generated, fetched, or read from a folder."""
 
 from sklearn_ecganon._data_home import get_data_home
+from sklearn_ecganon.datasets._clinical_folders import (
+    load_chapman,
+    load_code15,
+    load_mimic_iv_ecg,
+)
 from sklearn_ecganon.datasets._ecgid import fetch_ecgid
 from sklearn_ecganon.datasets._ludb import fetch_ludb
 from sklearn_ecganon.datasets._mitdb import fetch_mitdb
@@ -10,6 +15,7 @@ from sklearn_ecganon.datasets._protocols import (
     WaveAnnotations,
     load_protocol,
 )
+from sklearn_ecganon.datasets._ptbxl import fetch_ptbxl, load_ptbxl
 from sklearn_ecganon.datasets._records import load_records
 from sklearn_ecganon.datasets._synthetic import make_ecg_records
 from sklearn_ecganon.datasets._time_split import time_split
@@ -21,8 +27,13 @@ __all__ = [
     "fetch_ecgid",
     "fetch_ludb",
     "fetch_mitdb",
+    "fetch_ptbxl",
     "get_data_home",
+    "load_chapman",
+    "load_code15",
+    "load_mimic_iv_ecg",
     "load_protocol",
+    "load_ptbxl",
     "load_records",
     "make_ecg_records",
     "time_split",

@@ -82,7 +82,7 @@ def fetch_records(
         With `data`, `subject`, `session` and `DESCR`.
     """
     folder = get_data_home(data_home) / database.slug
-    _ensure(database, [INDEX], folder, download_if_missing, verify)
+    ensure_files(database, [INDEX], folder, download_if_missing, verify)
     published = (folder / INDEX).read_text().split()
     if isinstance(records, str):
         raise ValueError(f"records is a string; give a list, for example [{records!r}].")
@@ -95,7 +95,7 @@ def fetch_records(
             "among them."
         )
     files = [f"{name}.{extension}" for name in names for extension in database.extensions]
-    _ensure(database, files, folder, download_if_missing, verify)
+    ensure_files(database, files, folder, download_if_missing, verify)
     return bunch_of([read(folder, name) for name in names], database.descr)
 
 
@@ -139,10 +139,24 @@ def bunch_of(data: list[ECGRecord], descr: str) -> Bunch:
     )
 
 
-def _ensure(
+def ensure_files(
     database: Database, files: list[str], folder: Path, download: bool, verify: bool
 ) -> None:
-    """Download the files that are missing, and check those that were there already."""
+    """Download the files that are missing, and check those that were there already.
+
+    Parameters
+    ----------
+    database : Database
+        Which database.
+    files : list of str
+        Paths in the database.
+    folder : Path
+        Folder of the database on disk.
+    download : bool
+        If False, missing files raise FileNotFoundError.
+    verify : bool
+        Whether files that are on disk are checked.
+    """
     missing = [name for name in files if not (folder / name).is_file()]
     no_sums = (verify or bool(missing)) and not (folder / SUMS).is_file()
     if (missing or no_sums) and not download:
@@ -227,7 +241,9 @@ def _failed(database: Database, what: str, error: Exception) -> OSError:
 
 def _read_sums(path: Path) -> dict[str, str]:
     """Return the publisher's digest of each file, by file name."""
-    rows = re.findall(r"^([0-9a-f]{64}) +(.+?)\s*$", path.read_text(), flags=re.MULTILINE)
+    rows = re.findall(
+        r"^([0-9a-f]{64}) +(?:\./)?(.+?)\s*$", path.read_text(), flags=re.MULTILINE
+    )
     if not rows:
         raise OSError(f"{path} holds no SHA-256 digests; delete it and fetch again.")
     return {name: digest for digest, name in rows}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import csv
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +17,7 @@ from sklearn_ecganon.datasets._ecgid import fetch_ecgid
 from sklearn_ecganon.datasets._fetch import get_data_home
 from sklearn_ecganon.datasets._ludb import fetch_ludb
 from sklearn_ecganon.datasets._mitdb import fetch_mitdb
-from sklearn_ecganon.datasets._records import load_records
+from sklearn_ecganon.datasets._ptbxl import load_ptbxl
 from sklearn_ecganon.datasets._synthetic import make_ecg_records
 from sklearn_ecganon.datasets._time_split import time_split
 from sklearn_ecganon.records import ECGRecord
@@ -35,9 +33,6 @@ DS2 = (
     "212", "213", "214", "219", "221", "222", "228", "231", "232", "233", "234",
 )
 # fmt: on
-
-#: The diagnostic superclasses of PTB-XL, in the order of the columns of `labels`.
-SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 
 WAVE_SYMBOLS = {"P": "p", "QRS": "N", "T": "t"}
 
@@ -308,45 +303,20 @@ def _read_waves(path: Path, lead: str) -> WaveAnnotations:
 
 
 def _ptbxl_300(data_home: Any, options: dict[str, Any]) -> Bunch:
-    folder = get_data_home(data_home) / "ptbxl-300"
-    table = folder / "ptbxl_database.csv"
-    if not table.is_file():
-        raise FileNotFoundError(
-            f"{table} is missing; give data_home=, the folder that holds ptbxl-300."
-        )
-    with (folder / "scp_statements.csv").open(newline="") as file:
-        superclass = {row[""]: row["diagnostic_class"] for row in csv.DictReader(file)}
-    with table.open(newline="") as file:
-        rows = {row["filename_lr"].partition("/")[2]: row for row in csv.DictReader(file)}
-    records = load_records(
-        folder / "records100",
-        subject=lambda name: str(int(float(rows[name]["patient_id"]))),
-        session=lambda name: rows[name]["recording_date"][:10],
-        **options,
-    ).data
-    labels = np.zeros((len(records), len(SUPERCLASSES)), dtype=bool)
-    statements = [tuple(ast.literal_eval(rows[r.name]["scp_codes"])) for r in records]
-    for label, of_record in zip(labels, statements, strict=True):
-        for statement in of_record:
-            if superclass.get(statement):
-                label[SUPERCLASSES.index(superclass[statement])] = True
-    records = [
-        replace(record, statements=tuple(np.array(SUPERCLASSES)[label].tolist()))
-        for record, label in zip(records, labels, strict=True)
-    ]
+    bunch = load_ptbxl(get_data_home(data_home) / "ptbxl-300", **options)
     return _bunch(
         "ptbxl-300",
-        records,
+        bunch.data,
         "PTB-XL: 300 recordings of 300 patients, 10 s, 12 leads, 100 Hz, with their diagnostic "
         "superclasses",
         leads=None,
         detector="sleepecg",
         identifies=False,
-        labels=labels,
-        label_names=SUPERCLASSES,
-        folds=np.array([int(rows[record.name]["strat_fold"]) for record in records]),
-        statements=statements,
-        axes=np.array([rows[record.name]["heart_axis"] for record in records]),
+        labels=bunch.labels,
+        label_names=bunch.label_names,
+        folds=bunch.folds,
+        statements=[record.statements for record in bunch.data],
+        axes=bunch.axes,
     )
 
 

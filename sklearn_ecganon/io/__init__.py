@@ -16,6 +16,7 @@ from sklearn_ecganon.io._gate import (
     read_record,
     write_record,
 )
+from sklearn_ecganon.io._hdf5 import read_exam_ids
 from sklearn_ecganon.io._identity import IdentityFacts
 from sklearn_ecganon.io._layout import Layout
 from sklearn_ecganon.io._limits import Limits
@@ -39,6 +40,7 @@ __all__ = [
     "create_record",
     "find_recordings",
     "open_record",
+    "read_exam_ids",
     "read_identity",
     "read_record",
     "remove_unfinished",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_ecganon.io._channels import select_channels
-from sklearn_ecganon.io._errors import ECGReadError, load_extra
+from sklearn_ecganon.io._errors import ECGReadError, load_extra, sanitized
 from sklearn_ecganon.io._files import Source
 from sklearn_ecganon.io._format import Format
 from sklearn_ecganon.io._layout import Layout
@@ -35,6 +36,39 @@ def _plain_dataset(file: Any, name: str) -> Any:
     if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
         raise ECGReadError("bad_header", f"a dataset {name!r} in the file itself is missing")
     return data
+
+
+def read_exam_ids(path: str | PathLike[str]) -> NDArray[np.int64]:
+    """Read the numbers of the exams in an HDF5 file in the layout of CODE-15 %.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    ids : ndarray of int of shape (n_records,)
+        One number for each row of ``tracings``. The last row of the published files is
+        padding, with number 0.
+
+    Raises
+    ------
+    ECGReadError
+        If the file is missing or damaged, has no such numbers, or h5py is not installed.
+
+    Examples
+    --------
+    >>> from sklearn_ecganon.io import ECGReadError, read_exam_ids
+    >>> try:
+    ...     read_exam_ids("no-such-file.hdf5")
+    ... except ECGReadError as error:
+    ...     print(error.reason)
+    missing_file
+    """
+    h5py = load_extra("h5py", "hdf5")
+    with sanitized(), h5py.File(path, "r") as file:
+        return np.asarray(_plain_dataset(file, "exam_id"), dtype=np.int64)
 
 
 class HDF5Writer(RecordWriter):
