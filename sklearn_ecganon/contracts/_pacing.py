@@ -28,6 +28,18 @@ def is_paced(beats: NDArray[np.float64], sampling_rate: float) -> bool:
         In mV, with the R peak in the middle.
     sampling_rate : float
         In Hz. Below 250 Hz, spikes are not visible and the answer is False.
+
+    Returns
+    -------
+    is_paced : bool
+        Whether more than half of the beats have a spike.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ecganon.contracts import is_paced
+    >>> is_paced(np.zeros((3, 1, 200)), 250.0)
+    False
     """
     if sampling_rate < _SLOWEST or not len(beats):
         return False
