@@ -224,7 +224,7 @@ class Leaderboard:
             for evidence in ("recording", "linked")
         )
         every = self.arguments.every
-        records = f"every {every}th record, " if every > 1 else ""
+        records = f"one record in {every}, " if every > 1 else ""
         caption = (
             f"{TITLES[self.name]}, {records}{self.n_subjects} subjects, chance "
             f"{100 / self.n_subjects:.1f} %; floors: {floors}. Retrained attackers, rank-1 in "
