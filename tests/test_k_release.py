@@ -187,6 +187,8 @@ def test_bad_input_is_refused(beats, bunch):
         PseudoIdentityAnonymizer(k=2, contract="measurement").fit(beats, bunch.subject)
     with pytest.raises(ValueError, match="call fit with all records"):
         PseudoIdentityAnonymizer.from_pretrained(k=2)
+    with pytest.raises(ValueError, match="call fit with all records"):
+        PseudoIdentityAnonymizer.from_pretrained(epsilon=1.0)
     rows = np.random.default_rng(0).standard_normal((10, 200))
     with pytest.raises(ValueError, match="waves of no record can be measured"):
         PseudoIdentityAnonymizer(k=2).fit(rows, np.arange(10))

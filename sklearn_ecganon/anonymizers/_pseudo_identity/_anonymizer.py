@@ -16,12 +16,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ecganon._salt import new_salt
 from sklearn_ecganon.anonymizers._pseudo_identity._checks import (
-    check_k_without_fit,
+    check_no_epsilon,
     check_records,
+    check_without_fit,
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._identity import Population
 from sklearn_ecganon.anonymizers._pseudo_identity._k_profiles import learn_profiles
 from sklearn_ecganon.anonymizers._pseudo_identity._population import learn_population
+from sklearn_ecganon.anonymizers._pseudo_identity._private import private_population
 from sklearn_ecganon.anonymizers._pseudo_identity._release import (
     Plan,
     Settings,
@@ -91,6 +93,12 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
     weights : {"pretrained"}, path-like or None, default="pretrained"
         The population: ``"pretrained"`` for the one that comes with the package, a file that
         `save_weights` wrote, or None to learn it from X in `fit`.
+    epsilon : float, default=None
+        Learn from X with differential privacy of each person: `fit` adapts the population of
+        `weights`, which counts as public, to mean and covariance of the people of X in 12
+        coordinates of beats. Smaller is more private, and less is learned of few people.
+    delta : float, default=1e-5
+        For `epsilon`: probability of a failure, below one over the number of people.
     novelty : float, default=0.7
         For ``weights=None``: fraction of the standard deviation of a synthetic person that
         comes from other people than the one they resemble most. 0 copies people.
@@ -117,6 +125,8 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
     k_anonymity_ : KAnonymousProfiles
         For ``k > 1``: released profiles, how many people share each, and the fraction of
         categories that did not change. Suppressed records are released without a beat.
+    private_moments_ : PrivateMoments
+        For `epsilon`: everything that was learned from X.
     salt_ : ndarray of uint8 of shape (16,)
         Secret that keys the draws.
     n_leads_, n_times_, sampling_rate_ : int, int, float
@@ -178,11 +188,15 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
         "identity": [StrOptions({"per_record"}), callable],
         "weights": [StrOptions({"pretrained"}), str, PathLike, None],
         "k": [Interval(Integral, 1, None, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither"), None],
+        "delta": [Interval(Real, 0, 1, closed="neither")],
         "novelty": [Interval(Real, 0, 1, closed="both")],
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "n_people": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
     }
+
+    _population: Population
 
     def __init__(
         self,
@@ -192,6 +206,8 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
         identity: str | Callable[[str], Any] = "per_record",
         k: int = 1,
         weights: str | PathLike[str] | None = "pretrained",
+        epsilon: float | None = None,
+        delta: float = 1e-5,
         novelty: float = 0.7,
         n_components: int = 64,
         n_people: int = 3000,
@@ -204,6 +220,8 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
         self.identity = identity
         self.k = k
         self.weights = weights
+        self.epsilon = epsilon
+        self.delta = delta
         self.novelty = novelty
         self.n_components = n_components
         self.n_people = n_people
@@ -243,7 +261,7 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
             strength, weights="pretrained" if weights is None else weights, **parameters
         )
         model._validate_params()
-        check_k_without_fit(model.k)
+        check_without_fit(model.k, model.epsilon)
         model._load()
         model.n_leads_ = model.n_times_ = model.sampling_rate_ = None  # type: ignore[assignment]
         model.salt_ = new_salt(model.random_state)
@@ -258,7 +276,8 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
             File to write. Numbers are rounded to 16 bits.
         """
         check_is_fitted(self)
-        save_population(str(path), self._population, self.statement_names_)
+        moments = getattr(self, "private_moments_", None)
+        save_population(str(path), self._population, self.statement_names_, moments)
 
     def fit_sources(self, sources: Sequence[TrainingSource]) -> Self:
         """Learn a population from several databases, whatever `weights` says.
@@ -297,7 +316,13 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
             self.k_anonymity_ = self._profiles.anonymous
         if self.weights is not None:
             self._load()
+            if self.epsilon is not None:
+                fixed = None if self.random_state is None else seed
+                self._population, self.private_moments_ = private_population(
+                    self._population, beats, y, self.epsilon, self.delta, fixed, self.n_jobs
+                )
             return
+        check_no_epsilon(self.epsilon)
         warn_of_few_subjects(len(beats) if y is None else len(np.unique(np.asarray(y))))
         self._learn_from([TrainingSource(beats, y)], seed)
 
@@ -339,15 +364,14 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
             for name, s in zip(first.names, own, strict=True)
         ]
         takes = self._stretch_seeds(draws)
-        settings = self._settings()
         profiles: list[dict[str, int]] | list[None] = [None] * len(first)
         if self.k > 1:
             profiles = self._profiles.profiles(first, self._profiles_of)
-        shared = self._population, settings
+        fixed = self._population, self._settings()
         return over_records(
             plan_release,
             first,
-            lambda i, record: (*shared, record, seeds[i], takes[i], keyed, profiles[i]),
+            lambda i, record: (*fixed, record, seeds[i], takes[i], keyed, profiles[i]),
             self.n_jobs,
         )
 

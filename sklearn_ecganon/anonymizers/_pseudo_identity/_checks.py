@@ -32,10 +32,19 @@ def check_records(first: BeatSet, contract: str, *, keyed: bool) -> None:
         )
 
 
-def check_k_without_fit(k: int) -> None:
-    """Refuse k-anonymity of a model that has not seen the records of a release."""
-    if k > 1:
+def check_without_fit(k: int, epsilon: float | None) -> None:
+    """Refuse guarantees of a model that has not seen the records that they are about."""
+    if k > 1 or epsilon is not None:
         raise ValueError(
-            f"k={k} depends on the other records of a release; call fit with all records and "
-            "their subjects."
+            f"k={k} and epsilon={epsilon} are about the people of some records; call fit with "
+            "all records and their subjects."
+        )
+
+
+def check_no_epsilon(epsilon: float | None) -> None:
+    """Refuse differential privacy of a population that has no public part."""
+    if epsilon is not None:
+        raise ValueError(
+            f"epsilon={epsilon} with weights=None: a population that is learned from X alone "
+            "has no such guarantee; give weights='pretrained' or a file of public weights."
         )

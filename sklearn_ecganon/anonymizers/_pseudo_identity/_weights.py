@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from sklearn_ecganon.anonymizers._pseudo_identity._identity import Population
 from sklearn_ecganon.exceptions import FewSubjectsWarning
+from sklearn_ecganon.privacy import PrivateMoments
 
 SHIPPED = Path(str(files("sklearn_ecganon") / "models" / "pseudo_identity.safetensors"))
 #: Below this number of people a population resembles these people.
@@ -24,7 +25,10 @@ _FLAGS = ("has_p", "statements")
 
 
 def save_population(
-    path: str | Path, population: Population, statement_names: tuple[str, ...]
+    path: str | Path,
+    population: Population,
+    statement_names: tuple[str, ...],
+    moments: PrivateMoments | None = None,
 ) -> None:
     """Write a population as safetensors, with numbers of 16 bits.
 
@@ -36,7 +40,19 @@ def save_population(
         The people.
     statement_names : tuple of str
         Names of the columns of `Population.statements`.
+    moments : PrivateMoments, optional
+        What was learned with differential privacy. Its guarantee is stated in the file.
     """
+    card = None
+    if moments is not None:
+        card = {
+            "epsilon": str(moments.epsilon),
+            "delta": str(moments.delta),
+            "unit": "person",
+            "neighbors": "with and without one person, however many records they have",
+            "public": "everything except mean and covariance in the coordinates of beats",
+            "mechanism": "analytic Gaussian, once",
+        }
     texts = {
         "leads": population.leads,
         "statement_names": statement_names,
@@ -53,7 +69,7 @@ def save_population(
             arrays[name] = value.astype(np.uint8)
         elif name != "leads":
             arrays[name] = value.astype(np.float16)
-    save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, path)
+    save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, path, card)
 
 
 def load_population(path: str | Path) -> tuple[Population, tuple[str, ...]]:
