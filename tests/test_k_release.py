@@ -139,10 +139,22 @@ def test_other_records_get_a_released_profile(model):
     other = SEGMENT.fit_transform(
         make_ecg_records(n_subjects=1, duration=20.0, random_state=7).data
     )
-    profile = model._profiles.profiles(other, model._profiles_of)[0]
+    profile = model._profiles.profiles(other, None)[0]
     known = model.k_anonymity_.profiles
     rows = np.stack([known[name] for name in profile], axis=1).tolist()
     assert list(profile.values()) in rows
+
+
+def test_profiles_of_records_with_different_layouts(beats, bunch, model):
+    """A pretrained model takes the records one after the other."""
+    pretrained = PseudoIdentityAnonymizer.from_pretrained(k=3, random_state=0)
+    longer = QRSSegmenter(window=1200, sampling_rate=200.0).fit_transform(bunch.data)
+    records = (beats[i] if i % 2 else longer[i] for i in range(len(beats)))
+    pretrained.fit_profiles(records, bunch.subject)
+    assert pretrained.k_anonymity_.class_sizes.min() >= 3
+    assert len(pretrained.pseudonym(longer[0]).release(longer[0]).beats) > 5
+    same = PseudoIdentityAnonymizer.from_pretrained(k=3).fit_profiles(beats, bunch.subject)
+    np.testing.assert_array_equal(same.k_anonymity_.classes, model.k_anonymity_.classes)
 
 
 def test_suppressed_records_have_no_beat(model, beats):
@@ -185,9 +197,9 @@ def test_bad_input_is_refused(beats, bunch):
         PseudoIdentityAnonymizer(k=10).fit(beats, bunch.subject)
     with pytest.raises(ValueError, match="contract='measurement', which preserves numbers"):
         PseudoIdentityAnonymizer(k=2, contract="measurement").fit(beats, bunch.subject)
-    with pytest.raises(ValueError, match="call fit with all records"):
-        PseudoIdentityAnonymizer.from_pretrained(k=2)
-    with pytest.raises(ValueError, match="call fit with all records"):
+    with pytest.raises(ValueError, match="call fit, or fit_profiles, with all records"):
+        PseudoIdentityAnonymizer.from_pretrained(k=2).transform(beats)
+    with pytest.raises(ValueError, match="call fit with their records"):
         PseudoIdentityAnonymizer.from_pretrained(epsilon=1.0)
     rows = np.random.default_rng(0).standard_normal((10, 200))
     with pytest.raises(ValueError, match="waves of no record can be measured"):

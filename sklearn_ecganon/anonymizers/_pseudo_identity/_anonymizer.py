@@ -20,10 +20,9 @@ from sklearn_ecganon.anonymizers._pseudo_identity._checks import (
     check_records,
     check_without_fit,
 )
+from sklearn_ecganon.anonymizers._pseudo_identity._guarantees import GuaranteesMixin
 from sklearn_ecganon.anonymizers._pseudo_identity._identity import Population
-from sklearn_ecganon.anonymizers._pseudo_identity._k_profiles import learn_profiles
 from sklearn_ecganon.anonymizers._pseudo_identity._population import learn_population
-from sklearn_ecganon.anonymizers._pseudo_identity._private import private_population
 from sklearn_ecganon.anonymizers._pseudo_identity._release import (
     Plan,
     Settings,
@@ -34,7 +33,6 @@ from sklearn_ecganon.anonymizers._pseudo_identity._sources import (
     TrainingSource,
     describe_sources,
 )
-from sklearn_ecganon.anonymizers._pseudo_identity._surrogate import profile_of
 from sklearn_ecganon.anonymizers._pseudo_identity._weights import (
     SHIPPED,
     load_population,
@@ -49,7 +47,7 @@ from sklearn_ecganon.records import BeatSet
 _N_SEED = 4  # numbers that seed a generator
 
 
-class PseudoIdentityAnonymizer(BaseAnonymizer):
+class PseudoIdentityAnonymizer(GuaranteesMixin, BaseAnonymizer):
     """Write each record anew under a random synthetic identity, within a contract.
 
     A population of synthetic people is learned from many records. For each record, `transform`
@@ -89,7 +87,7 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
         gives all records of a group the same categories. At strength 1 a release then depends
         on its profile, the frame of the record (length, leads, gaps, sampling rate,
         resolution) and the salt alone: beat classes and rhythm are drawn from the profile as
-        well. It needs the diagnostic contract.
+        well. It needs the diagnostic contract. See also :meth:`fit_profiles`.
     weights : {"pretrained"}, path-like or None, default="pretrained"
         The population: ``"pretrained"`` for the one that comes with the package, a file that
         `save_weights` wrote, or None to learn it from X in `fit`.
@@ -196,8 +194,6 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
         "n_jobs": [Integral, None],
     }
 
-    _population: Population
-
     def __init__(
         self,
         strength: float = 1.0,
@@ -261,7 +257,7 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
             strength, weights="pretrained" if weights is None else weights, **parameters
         )
         model._validate_params()
-        check_without_fit(model.k, model.epsilon)
+        check_without_fit(model.epsilon)
         model._load()
         model.n_leads_ = model.n_times_ = model.sampling_rate_ = None  # type: ignore[assignment]
         model.salt_ = new_salt(model.random_state)
@@ -310,24 +306,14 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
 
     def _learn(self, beats: BeatSet, y: Any, seed: int, context: Any) -> None:
         if self.k > 1:
-            self._profiles = learn_profiles(
-                beats, y, self.k, self.contract, self.salt_, self._profiles_of
-            )
-            self.k_anonymity_ = self._profiles.anonymous
+            self._learn_profiles(beats, y)
         if self.weights is not None:
             self._load()
-            if self.epsilon is not None:
-                fixed = None if self.random_state is None else seed
-                self._population, self.private_moments_ = private_population(
-                    self._population, beats, y, self.epsilon, self.delta, fixed, self.n_jobs
-                )
+            self._learn_privately(beats, y, seed)
             return
         check_no_epsilon(self.epsilon)
         warn_of_few_subjects(len(beats) if y is None else len(np.unique(np.asarray(y))))
         self._learn_from([TrainingSource(beats, y)], seed)
-
-    def _profiles_of(self, beats: BeatSet) -> list[dict[str, int]]:
-        return over_records(profile_of, beats, lambda i, record: (record,), self.n_jobs)
 
     def _learn_from(self, sources: Sequence[TrainingSource], seed: int | None) -> None:
         leads, people, weights, statements, names = describe_sources(sources, self.n_jobs)
@@ -364,9 +350,7 @@ class PseudoIdentityAnonymizer(BaseAnonymizer):
             for name, s in zip(first.names, own, strict=True)
         ]
         takes = self._stretch_seeds(draws)
-        profiles: list[dict[str, int]] | list[None] = [None] * len(first)
-        if self.k > 1:
-            profiles = self._profiles.profiles(first, self._profiles_of)
+        profiles = self._released_profiles(first)
         fixed = self._population, self._settings()
         return over_records(
             plan_release,

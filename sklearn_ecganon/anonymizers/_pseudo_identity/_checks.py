@@ -32,12 +32,12 @@ def check_records(first: BeatSet, contract: str, *, keyed: bool) -> None:
         )
 
 
-def check_without_fit(k: int, epsilon: float | None) -> None:
-    """Refuse guarantees of a model that has not seen the records that they are about."""
-    if k > 1 or epsilon is not None:
+def check_without_fit(epsilon: float | None) -> None:
+    """Refuse a guarantee of a model that learns nothing."""
+    if epsilon is not None:
         raise ValueError(
-            f"k={k} and epsilon={epsilon} are about the people of some records; call fit with "
-            "all records and their subjects."
+            f"epsilon={epsilon} is a guarantee for the people that a model learns from; call "
+            "fit with their records and subjects."
         )
 
 

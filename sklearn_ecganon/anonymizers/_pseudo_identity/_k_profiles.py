@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_ecganon._salt import content_key
+from sklearn_ecganon.anonymizers._pseudo_identity._surrogate import profile_of
+from sklearn_ecganon.anonymizers._pseudo_identity._workers import over_records
 from sklearn_ecganon.contracts import (
     UNMEASURED,
     KAnonymousProfiles,
@@ -43,9 +46,7 @@ class ProfileTable(NamedTuple):
     digests: NDArray[np.uint8]
     classes: NDArray[np.intp]
 
-    def profiles(
-        self, records: BeatSet, measure_all: Callable[[BeatSet], list[dict[str, int]]]
-    ) -> list[dict[str, int]]:
+    def profiles(self, records: BeatSet, n_jobs: int | None) -> list[dict[str, int]]:
         """Return the released profile of each record, `SUPPRESSED` for suppressed ones.
 
         A record that was not seen in `fit` gets the nearest profile.
@@ -54,16 +55,19 @@ class ProfileTable(NamedTuple):
         ----------
         records : BeatSet
             Records, or their first stretches.
-        measure_all : callable
-            Returns the profiles of all records of a BeatSet.
+        n_jobs : int or None
+            Number of joblib workers.
         """
         known = {
             row.tobytes(): int(n) for row, n in zip(self.digests, self.classes, strict=True)
         }
-        classes = [known.get(digest) for digest in _digests(records, self.salt)]
+        classes = [known.get(_digest(record, self.salt)) for record in records]
         new = np.array([i for i, number in enumerate(classes) if number is None], dtype=np.intp)
         if len(new) and len(self.anonymous.class_sizes):
-            table = _table(measure_all(records[new]), list(self.anonymous.profiles))
+            measured = over_records(
+                profile_of, records[new], lambda i, record: (record,), n_jobs
+            )
+            table = _table(measured, list(self.anonymous.profiles))
             nearest = nearest_profiles(table, self.anonymous.profiles)
             for i, number in zip(new, nearest.tolist(), strict=True):
                 classes[i] = number
@@ -76,19 +80,19 @@ class ProfileTable(NamedTuple):
 
 
 def learn_profiles(
-    records: BeatSet,
+    records: Iterable[BeatSet],
     subjects: Any,
     k: int,
     contract: str,
     salt: NDArray[np.uint8],
-    measure_all: Callable[[BeatSet], list[dict[str, int]]],
+    n_jobs: int | None,
 ) -> ProfileTable:
     """Choose released profiles so that at least k people share each of them.
 
     Parameters
     ----------
-    records : BeatSet
-        All records to be released.
+    records : iterable of BeatSet
+        All records to be released, one in each. A BeatSet is one, too.
     subjects : array-like of shape (n_records,) or None
         The person of each record.
     k : int
@@ -97,8 +101,8 @@ def learn_profiles(
         Must be ``"diagnostic"``.
     salt : ndarray of uint8
         Keys the digests of the records.
-    measure_all : callable
-        Returns the profiles of all records of a BeatSet.
+    n_jobs : int or None
+        Number of joblib workers.
 
     Raises
     ------
@@ -113,7 +117,8 @@ def learn_profiles(
         )
     if subjects is None:
         raise ValueError(f"k={k} needs to know who is who; give y, the subject of each record.")
-    measured = measure_all(records)
+    rows = Parallel(n_jobs=n_jobs)(delayed(_row)(record, salt) for record in records)
+    measured = [codes for codes, _ in rows]
     names = list(dict.fromkeys(name for codes in measured for name in codes))
     if not names:
         raise ValueError(
@@ -121,7 +126,8 @@ def learn_profiles(
             "or more and windows of 500 ms or more at 100 Hz or more."
         )
     anonymous = k_anonymous_profiles(_table(measured, names), subjects, k)
-    digests = np.frombuffer(b"".join(_digests(records, salt)), np.uint8).reshape(-1, _DIGEST)
+    digests = np.frombuffer(b"".join(digest for _, digest in rows), np.uint8)
+    digests = digests.reshape(-1, _DIGEST)
     order = np.lexsort(digests.T[::-1])
     # Equal records of one person are one entry; nothing depends on the order of the input.
     _, first = np.unique(digests[order], axis=0, return_index=True)
@@ -138,8 +144,10 @@ def _table(
     }
 
 
-def _digests(records: BeatSet, salt: NDArray[np.uint8]) -> list[bytes]:
-    return [
-        hashlib.blake2b(content_key(record.beats, salt), digest_size=_DIGEST).digest()
-        for record in records
-    ]
+def _row(record: BeatSet, salt: NDArray[np.uint8]) -> tuple[dict[str, int], bytes]:
+    return profile_of(record), _digest(record, salt)
+
+
+def _digest(record: BeatSet, salt: NDArray[np.uint8]) -> bytes:
+    key = content_key(record.beats, salt)
+    return hashlib.blake2b(key, digest_size=_DIGEST).digest()
