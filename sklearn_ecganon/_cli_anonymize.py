@@ -53,6 +53,13 @@ def add_anonymize(commands: Any) -> None:
         "--contract", choices=CONTRACTS, help="what must survive (default: diagnostic)"
     )
     anonymize.add_argument(
+        "--k",
+        type=int,
+        default=1,
+        help="smallest number of people who share the categories of a release. Above 1, all "
+        "recordings are read twice, and beat classes and rhythm are drawn anew (%(default)s)",
+    )
+    anonymize.add_argument(
         "--model", type=Path, metavar="FILE", help="weights written by `ecganon fit`"
     )
     anonymize.add_argument(
@@ -163,6 +170,7 @@ def _anonymize(arguments: argparse.Namespace) -> int:
             contract=contract,
             weights=arguments.model,
             identity=arguments.identity,
+            k=arguments.k,
         ),
         detector=arguments.detector,
         format=arguments.format,
@@ -176,6 +184,7 @@ def _anonymize(arguments: argparse.Namespace) -> int:
         "method": method,
         "strength": f"{strength:g}",
         "contract": (contract or "diagnostic") if has_contract else None,
+        "k": str(arguments.k) if arguments.k > 1 else None,
         "identity": "per-subject" if arguments.identity == "per-subject" else None,
     }
     subjects, metadata = subjects_of(arguments), _metadata_of(arguments)

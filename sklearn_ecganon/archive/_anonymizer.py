@@ -14,6 +14,7 @@ from sklearn_ecganon.archive._metadata import Metadata
 from sklearn_ecganon.archive._methods import make_anonymizer
 from sklearn_ecganon.archive._outcome import Outcome
 from sklearn_ecganon.archive._plan import check_places, plan_archive
+from sklearn_ecganon.archive._profiles import with_shared_profiles
 from sklearn_ecganon.archive._release import Settings, deterministic, release_file
 from sklearn_ecganon.archive._run import Progress, Run, check_n_jobs
 from sklearn_ecganon.archive._secret import Secret
@@ -181,7 +182,9 @@ class RecordAnonymizer:
         """Anonymize all recordings of a folder into another folder, under opaque names.
 
         A recording that fails leaves no output and does not stop the others. The file
-        ``manifest.jsonl`` in the output folder lists what was done.
+        ``manifest.jsonl`` in the output folder lists what was done. An anonymizer with
+        ``k > 1`` needs a first pass over all recordings, in which their profiles are
+        measured.
 
         Parameters
         ----------
@@ -260,7 +263,7 @@ class RecordAnonymizer:
         if dry_run:
             return []
         with connected(scheduler):
-            settings = replace(self.settings, secret=secret)
+            settings = with_shared_profiles(replace(self.settings, secret=secret), plan)
             if seed_path is not None and is_new:
                 secret.save(seed_path)  # only now, when no parameter can be wrong any more
             run = Run(

@@ -23,6 +23,7 @@ def make_anonymizer(
     contract: str | None = None,
     weights: str | os.PathLike[str] | None = None,
     identity: str = "per-record",
+    k: int = 1,
 ) -> Any:
     """Return an anonymizer by the name of its method.
 
@@ -39,6 +40,9 @@ def make_anonymizer(
         For pseudo-identities only.
     identity : {"per-record", "per-subject"}, default="per-record"
         Whether each recording or each person gets a pseudo-identity of its own. For
+        pseudo-identities only.
+    k : int, default=1
+        Smallest number of people who share the categories of a release. For
         pseudo-identities only.
 
     Returns
@@ -69,10 +73,11 @@ def make_anonymizer(
             contract=contract or "diagnostic",
             # The archive gives each record the key of its person as a name.
             identity=str if identity == "per-subject" else "per_record",
+            k=k,
         )
-    if contract is not None or weights is not None or identity != "per-record":
+    if contract is not None or weights is not None or identity != "per-record" or k != 1:
         raise ValueError(
-            "a contract, weights and an identity for each person go with the method "
+            "a contract, weights, an identity for each person and k go with the method "
             "pseudo-identity only."
         )
     anonymizer = anonymizer_class(strength=strength)

@@ -17,6 +17,7 @@ REASONS = {
     "failed": "an unexpected error occurred; please report it",
     "no_beats": "no heartbeat was found",
     "not_an_ecg": "no lead shows beats that resemble each other",
+    "suppressed": "its profile cannot be shared by k people",
     "too_short": "it is shorter than the window of one beat",
     "too_slow": "its sampling rate is below 100 Hz",
     "unfit_format": "the output format cannot hold it",

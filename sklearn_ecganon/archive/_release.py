@@ -113,19 +113,7 @@ def release_file(
     ECGReadError, Refusal
         If the recording is refused.
     """
-
-    def opened(index: int = 0) -> RecordReader:
-        return open_record(
-            source,
-            root=root,
-            limits=settings.limits,
-            leads=settings.leads,
-            annotator=settings.annotator,
-            sampling_rate=settings.sampling_rate,
-            units=settings.units,
-            index=index,
-        )
-
+    opened = partial(open_with, settings, source, root)
     settings = replace(settings, subject=subject)
     digest = settings.secret.hasher()
     with opened() as reader:
@@ -149,6 +137,30 @@ def release_file(
         n_records=n_records,
         beats=n_beats,
         warnings=tuple(sorted(notes)),
+    )
+
+
+def open_with(settings: Settings, source: Path, root: Path, index: int = 0) -> RecordReader:
+    """Open one recording of a file as the settings say.
+
+    Parameters
+    ----------
+    settings : Settings
+        The parameters of the run.
+    source, root : Path
+        The file, and the folder in which all its files must lie.
+    index : int
+        Position of the recording in the file.
+    """
+    return open_record(
+        source,
+        root=root,
+        limits=settings.limits,
+        leads=settings.leads,
+        annotator=settings.annotator,
+        sampling_rate=settings.sampling_rate,
+        units=settings.units,
+        index=index,
     )
 
 
@@ -253,7 +265,9 @@ def _stream(
     pseudonym: Pseudonym | None = None
     stitcher: Stitcher | None = None
     old = reader.annotations
-    rhythms = None if old is None else rhythms_of(old)
+    # A rhythm that k people share is drawn, and the original one must not appear.
+    shared = getattr(settings.anonymizer, "k", 1) > 1
+    rhythms = None if old is None or shared else rhythms_of(old)
     # Rows that grow, not lists of short arrays: these would lie among the large ones that
     # come and go, and hold their room.
     peaks, labels = array("q"), bytearray()
@@ -317,9 +331,12 @@ def _released(pseudonym: Pseudonym | None, stretch: Stretch) -> tuple[Stretch, B
     if pseudonym is None:  # no stretch has had beats yet
         return stretch, stretch.beats
     try:
-        return stretch, pseudonym.release(stretch.beats)
+        released = pseudonym.release(stretch.beats)
     except ValueError:
         raise Refusal("unfit_model") from None
+    if len(stretch.beats.beats) and not len(released.beats):
+        raise Refusal("suppressed")
+    return stretch, released
 
 
 def pseudonym_of(anonymizer: Any, secret: Secret, first: BeatSet) -> Pseudonym:

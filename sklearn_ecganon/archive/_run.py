@@ -19,6 +19,7 @@ from sklearn_ecganon import __version__
 from sklearn_ecganon.archive._manifest import Manifest, write_key
 from sklearn_ecganon.archive._outcome import Outcome, reason_of
 from sklearn_ecganon.archive._plan import Job, Plan
+from sklearn_ecganon.archive._profiles import profiles_head
 from sklearn_ecganon.archive._release import Settings, Tell, deterministic, release_file
 from sklearn_ecganon.archive._table import ReleaseTable
 
@@ -227,6 +228,7 @@ def manifest_head(settings: Settings, plan: Plan) -> dict[str, Any]:
     return {
         "ecganon": __version__,
         **head,
+        **profiles_head(anonymizer),
         **_identity_of(settings, plan),
         "model": _model_hash(anonymizer),
         "secret": settings.secret.fingerprint,
