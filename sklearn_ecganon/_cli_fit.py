@@ -39,6 +39,19 @@ def add_fit(commands: Any) -> None:
         default=5.0,
         help="minutes of each recording to use (%(default)s)",
     )
+    fit.add_argument(
+        "--epsilon",
+        type=float,
+        help="adapt the shipped population with differential privacy of each person; needs no "
+        "20 people, but hundreds to be useful. Smaller is more private",
+    )
+    fit.add_argument(
+        "--delta",
+        type=float,
+        default=1e-5,
+        help="with --epsilon: probability of a failure, below one over the number of people "
+        "(%(default)s)",
+    )
     add_subjects(fit)
     add_accept_bad_checksums(fit, "learn from", " too")
     fit.set_defaults(run=_fit)
@@ -58,6 +71,8 @@ def _fit(arguments: argparse.Namespace) -> int:
             minutes=arguments.minutes,
             limits=limits_of(arguments),
             subjects=subjects_of(arguments),
+            epsilon=arguments.epsilon,
+            delta=arguments.delta,
             on_progress=display,
         )
     for warning in caught:
@@ -68,6 +83,11 @@ def _fit(arguments: argparse.Namespace) -> int:
         f"trained on {result.n_records} recordings of {result.n_subjects} people"
         + (f"; left out: {reasons}" if result.left_out else "")
     )
+    if arguments.epsilon is not None:
+        print(
+            f"differential privacy of each person: epsilon {arguments.epsilon:g}, delta "
+            f"{arguments.delta:g}; the shipped population counts as public"
+        )
     if "bad_checksum" in result.left_out:
         print(CHECKSUM_HINT)
     return 0

@@ -6,6 +6,8 @@ import pytest
 from sklearn_ecganon import PseudoIdentityAnonymizer, QRSSegmenter, make_ecg_records
 from sklearn_ecganon.anonymizers._pseudo_identity import _private
 from sklearn_ecganon.anonymizers._pseudo_identity._weights import SHIPPED, load_population
+from sklearn_ecganon.cli import main
+from sklearn_ecganon.io import write_record
 from sklearn_ecganon.privacy import PrivateMoments, private_moments
 
 N = _private.N_DIMENSIONS
@@ -110,6 +112,24 @@ def test_a_guarantee_travels_with_the_weights(bunch, beats, tmp_path):
     assert card["unit"] == "person"
     loaded = PseudoIdentityAnonymizer.from_pretrained(weights=path)
     assert loaded.n_people_ == model.n_people_
+
+
+def test_the_command_learns_from_few_people_with_epsilon(bunch, tmp_path, capsys):
+    for record in bunch.data:
+        folder = tmp_path / "in" / record.subject
+        folder.mkdir(parents=True, exist_ok=True)
+        write_record(record, folder / f"{record.session}.npz")
+    words = ["fit", str(tmp_path / "in"), "-o", str(tmp_path / "model")]
+    assert main(words) == 2
+    assert "6 people; training needs 20 or more" in capsys.readouterr().err
+    for wrong in (["--epsilon", "0"], ["--epsilon", "1", "--delta", "0.3"]):
+        assert main([*words, *wrong]) == 2
+    assert "delta=0.3 with 6 people" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+    assert main([*words, "--epsilon", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "epsilon 2, delta 1e-05" in printed
+    assert PseudoIdentityAnonymizer.from_pretrained(weights=tmp_path / "model").n_people_ > 100
 
 
 def test_bad_input_is_refused(bunch, beats):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sklearn_ecganon.archive._subjects import Subjects
 from sklearn_ecganon.io import ECGReadError, Limits, find_recordings, open_record
+from sklearn_ecganon.privacy import check_budget
 from sklearn_ecganon.records import BeatSet, ECGRecord
 from sklearn_ecganon.segmentation import NotAnECGError, QRSSegmenter
 
@@ -47,6 +48,8 @@ def fit_archive(
     minutes: float = 5.0,
     limits: Limits | None = None,
     subjects: Subjects | None = None,
+    epsilon: float | None = None,
+    delta: float = 1e-5,
     on_progress: Callable[[int, int], object] = lambda n_done, n_files: None,
 ) -> FitResult:
     """Train a `PseudoIdentityAnonymizer` on the recordings of a folder, and save its weights.
@@ -67,6 +70,9 @@ def fit_archive(
     subjects : Subjects, optional
         Who is who; by default the recordings of one folder are those of one person, unless
         they lie in `source` itself.
+    epsilon, delta : float, optional
+        Adapt the shipped population with differential privacy of each person, instead of
+        learning a population from nothing. Then any number of people is accepted.
     on_progress : callable, optional
         Called with the number of recordings that have been read, and the number of all.
 
@@ -79,8 +85,8 @@ def fit_archive(
     ------
     ValueError
         If the folders do not exist, if the person of a recording is not known, or if fewer
-        than `FEWEST_SUBJECTS` (20) people could be used: a model of a few people draws
-        those people again.
+        than `FEWEST_SUBJECTS` (20) people could be used without `epsilon`: a model of a few
+        people draws those people again. If `epsilon` or `delta` is out of its range.
 
     Warns
     -----
@@ -100,6 +106,9 @@ def fit_archive(
         raise ValueError("the input does not exist; give a folder.")
     from sklearn_ecganon.anonymizers import PseudoIdentityAnonymizer
 
+    if epsilon is not None:
+        check_budget(epsilon, delta)
+    fewest = FEWEST_SUBJECTS if epsilon is None else 1
     contents = find_recordings(source)
     left_out = Counter(reason for _, reason in contents.refused)
     limits = limits or Limits()
@@ -109,7 +118,7 @@ def fit_archive(
     files = contents.recordings
     persons = (subjects or Subjects()).of([file.path for file in files])
     n_persons = len(set(persons))
-    if n_persons < FEWEST_SUBJECTS:
+    if n_persons < fewest:
         raise _too_few(n_persons)
     for n_read, (file, person) in enumerate(zip(files, persons, strict=True)):
         on_progress(n_read, len(files))
@@ -133,9 +142,11 @@ def fit_archive(
         used_persons.append(person)
     on_progress(len(files), len(files))
     n_persons = len(set(used_persons))
-    if n_persons < FEWEST_SUBJECTS:
+    if n_persons < fewest:
         raise _too_few(n_persons)
-    model = PseudoIdentityAnonymizer(weights=None)
+    model = PseudoIdentityAnonymizer(
+        weights=None if epsilon is None else "pretrained", epsilon=epsilon, delta=delta
+    )
     model.fit(BeatSet.concatenate(beat_sets), used_persons).save_weights(target)
     return FitResult(len(beat_sets), n_persons, dict(left_out))
 
@@ -144,7 +155,8 @@ def _too_few(n_subjects: int) -> ValueError:
     return ValueError(
         f"there are usable recordings of {n_subjects} people; training needs "
         f"{FEWEST_SUBJECTS} or more, as a model of a few people draws these people again. "
-        "If the folders are not people, say who is who."
+        "If the folders are not people, say who is who. With epsilon=4 a model of few people "
+        "does not betray them, and learns little."
     )
 
 

@@ -113,7 +113,20 @@ def gaussian_epsilon(scale: float, delta: float, sensitivity: float = 1.0) -> fl
 
 
 def check_budget(epsilon: float, delta: float) -> None:
-    """Refuse a privacy budget that means nothing."""
+    """Refuse a privacy budget that means nothing.
+
+    Parameters
+    ----------
+    epsilon : float
+        Must be above 0 and finite.
+    delta : float
+        Must lie between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
     if not 0 < epsilon < np.inf:
         raise ValueError(f"epsilon={epsilon}; give a finite number above 0.")
     if not 0 < delta < 1:
