@@ -50,14 +50,15 @@ test-slow: install
 test-gpu: install
 	$(BIN)/pytest -m gpu
 
-# The lowest versions that pyproject.toml allows, in an environment of their own. Without a GPU,
+# The lowest versions that pyproject.toml allows, in an environment of their own. Old versions warn
+# about each other, which is no error here. Without a GPU,
 # let pip find a CPU build of torch: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 test-minimum:
 	mkdir -p build
 	$(PYTHON) -m tools.minimum_versions > build/minimum.txt
 	$(PYTHON) -m venv build/minimum
 	build/minimum/bin/pip install --quiet --constraint build/minimum.txt --editable ".[test]"
-	build/minimum/bin/pytest
+	build/minimum/bin/pytest -W default
 
 # The wheel and the source distribution. The wheel is built from the source distribution, and
 # tried in a clean environment, first without and then with the extra that draws figures.
