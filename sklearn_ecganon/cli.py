@@ -13,6 +13,7 @@ from typing import Any
 from sklearn_ecganon._cli_anonymize import add_anonymize
 from sklearn_ecganon._cli_audit import add_audit
 from sklearn_ecganon._cli_fit import add_fit
+from sklearn_ecganon._cli_leaderboard import add_leaderboard
 from sklearn_ecganon.io import Limits, open_record
 
 DATA = ("mitdb", "ecgid", "synthetic")
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_info(commands)
     add_fit(commands)
     add_audit(commands)
+    add_leaderboard(commands)
     _add_demo(commands)
     return parser
 

@@ -21,6 +21,7 @@ MODULES = (
     "images",
     "imaging",
     "io",
+    "leaderboard",
     "metrics",
     "model_selection",
     "plot",

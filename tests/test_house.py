@@ -12,9 +12,9 @@ PACKAGE = Path(sklearn_ecganon.__file__).parent
 ROOMS = [
     ["__main__"],
     ["cli"],
-    ["_cli_anonymize", "_cli_audit", "_cli_fit"],
+    ["_cli_anonymize", "_cli_audit", "_cli_fit", "_cli_leaderboard"],
     ["_cli_options", "_demo", "_display"],
-    ["report"],
+    ["leaderboard", "report"],
     ["plot"],
     ["_anonymize", "archive", "model_selection", "images"],
     ["evaluation"],
