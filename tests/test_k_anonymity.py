@@ -1,5 +1,8 @@
 """Released profiles: every one is shared by k people, whatever the table."""
 
+import argparse
+import importlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -203,3 +206,16 @@ def test_tables_that_do_not_fit_are_refused():
         k_anonymous_profiles({}, ["a", "b"], 2)
     with pytest.raises(ValueError, match="give a fraction from 0 to 1"):
         k_anonymous_profiles({"pr": [1, 1]}, ["a", "b"], 2, most_changed=1.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["ecgid-same-day", "ludb", "ptbxl-300"])
+def test_real_databases_keep_most_categories(database, data_home):
+    """Every profile is shared by five people, and few categories change."""
+    read = importlib.import_module("benchmarks.k_anonymity").read
+    categories, subjects = read(database, argparse.Namespace(quick=False, data_home=data_home))
+    anonymous = k_anonymous_profiles(categories, subjects, 5)
+    alone = k_anonymous_profiles(categories, subjects, 1)
+    assert anonymous.class_sizes.min() >= 5
+    assert anonymous.suppressed.mean() <= 0.05
+    assert anonymous.kept >= 0.85 * alone.kept

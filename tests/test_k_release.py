@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, GroupKFold
 
 from sklearn_ecganon import PseudoIdentityAnonymizer, QRSSegmenter, make_ecg_records
 from sklearn_ecganon.anonymizers._pseudo_identity import _release, _surrogate
@@ -218,3 +219,20 @@ def test_beats_without_a_rhythm_are_one_beat(beats):
     )
     made = _surrogate.surrogate(short, {"rate_zone": 0}, np.random.default_rng(0))
     assert made.r_peaks.tolist() == [60]
+
+
+def test_k_is_searched_beside_strength(beats, bunch):
+    """The training folds hold the people; records of the test folds get the nearest profile."""
+
+    def n_beats(estimator, X, y=None):
+        return float(len(estimator.transform(X).beats))
+
+    search = GridSearchCV(
+        PseudoIdentityAnonymizer(random_state=0),
+        {"k": [1, 2], "strength": [0.0, 1.0]},
+        cv=GroupKFold(2),
+        scoring=n_beats,
+        refit=False,
+    )
+    search.fit(beats, bunch.subject, groups=bunch.subject)
+    assert (search.cv_results_["mean_test_score"] > 0).all()
