@@ -98,6 +98,7 @@ def _add_folders(audit: argparse.ArgumentParser) -> None:
     )
     software.add_argument("--method", choices=METHODS, help="as in `ecganon anonymize`")
     software.add_argument("--strength", type=float, help="as in `ecganon anonymize` (1)")
+    software.add_argument("--k", type=int, help="as in `ecganon anonymize` (1)")
     software.add_argument(
         "--model", type=Path, metavar="FILE", help="as in `ecganon anonymize`"
     )
@@ -203,7 +204,7 @@ def _audit(arguments: argparse.Namespace) -> int:
 def _software(arguments: argparse.Namespace) -> Any:
     """Return what makes the anonymizer that was named, or None if none was."""
     method, strength, model = arguments.method, arguments.strength, arguments.model
-    if method is None and strength is None and model is None:
+    if method is None and strength is None and model is None and arguments.k is None:
         return None
     from sklearn_ecganon.archive import make_anonymizer
 
@@ -215,6 +216,7 @@ def _software(arguments: argparse.Namespace) -> Any:
         1.0 if strength is None else strength,
         contract=contract,
         weights=model,
+        k=1 if arguments.k is None else arguments.k,
     )
     software()  # a wrong parameter must be found before the folders are read
     return software

@@ -106,3 +106,16 @@ def test_impossible_k_is_refused_before_anything_is_written(archive, tmp_path, c
     assert run(archive, out, "--k", "2", "--contract", "measurement") == 2
     assert "use contract='diagnostic'" in capsys.readouterr().err
     assert run(archive, out, "--k", "0") == 2
+
+
+def test_an_audit_states_k_and_runs_the_same_software(archive, tmp_path, capsys):
+    out, key, page = tmp_path / "out", tmp_path / "key.csv", tmp_path / "audit.html"
+    assert run(archive, out, "--k", str(K), "--key-file", str(key)) == 0
+    words = ["audit", str(archive), str(out), "--key", str(key), "--attackers", "lda"]
+    assert main([*words, "--k", str(K), "--html", str(page)]) == 0
+    text = page.read_text()
+    assert "<strong>Guaranteed:</strong> each record was written from one of" in text
+    assert f"people who share each profile by construction (k) {K}" in text
+    capsys.readouterr()
+    assert main([*words, "--k", "2"]) == 2
+    assert f"made with k {K}, as its manifest states" in capsys.readouterr().err

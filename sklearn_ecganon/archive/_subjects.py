@@ -132,7 +132,7 @@ class Subjects:
 
     def _of(self, path: str) -> str:
         if self.table is not None:
-            return self.table.get(without_suffix(path), "")
+            return self.table.get(path) or self.table.get(without_suffix(path), "")
         if self.pattern is not None:
             match = self.pattern.search(path)
             if match is None:

@@ -183,6 +183,7 @@ def audit_folders(
             anonymizer,
             before,
             originals,
+            people,
             n_views,
             manifest=manifest_of(after),
             sampling_rate=sampling_rate,

@@ -98,6 +98,7 @@ def _manifest(head: dict[str, Any]) -> dict[str, str]:
         "method": "method",
         "strength": "strength",
         "contract": "contract",
+        "k": "people who share each profile by construction (k)",
         "ecganon": "version of the software",
         "model": "SHA-256 of the weights",
         "detector": "detector of beats",

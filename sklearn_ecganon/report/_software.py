@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sklearn.utils import Bunch
 
-from sklearn_ecganon.archive import RecordAnonymizer
+from sklearn_ecganon.archive import RecordAnonymizer, Subjects
 from sklearn_ecganon.datasets import load_records
 from sklearn_ecganon.io import Limits
 from sklearn_ecganon.records import ECGRecord
 from sklearn_ecganon.report._provenance import manifest_of
 from sklearn_ecganon.report._tables import partners_of_key, read_key
 
-SAME = ("method", "strength", "contract", "model")
+SAME = ("method", "strength", "contract", "k", "model")
 
 
 def views_by_software(
     anonymizer: Any,
     before: Path,
     originals: Bunch,
+    people: Sequence[str],
     n_views: int,
     *,
     manifest: dict[str, Any] | None,
@@ -41,6 +43,8 @@ def views_by_software(
         The folder of the originals.
     originals : Bunch
         Its recordings, from `load_records`.
+    people : sequence of str
+        The person of each original, for releases whose profiles k people share.
     n_views : int
         How many releases.
     manifest : dict or None
@@ -57,9 +61,13 @@ def views_by_software(
     Raises
     ------
     ValueError
-        If the manifest states another method, strength or contract, or other weights.
+        If the manifest states another method, strength, contract or k, or other weights.
     """
     options = manifest or {}
+    subjects = None
+    if options.get("k", 1) > 1:
+        persons = dict(zip(originals.files, people, strict=True))
+        subjects = Subjects({path: path for path in originals.omitted} | persons)
     views = []
     for _ in range(n_views):
         with tempfile.TemporaryDirectory() as folder:
@@ -73,7 +81,9 @@ def views_by_software(
                 units=units,
                 limits=limits,
             )
-            software.anonymize_folder(before, out, key_file=key, n_jobs=n_jobs)
+            software.anonymize_folder(
+                before, out, key_file=key, n_jobs=n_jobs, subjects=subjects
+            )
             _check_same(options, manifest_of(out) or {})
             releases = load_records(
                 out, sampling_rate=sampling_rate, limits=limits, on_error="omit"
