@@ -65,3 +65,19 @@ def smallest_jacobian(field):
         for d in (down[..., :-1], down[..., 1:])
         for a in (along[..., :-1, :], along[..., 1:, :])
     )
+
+
+def chest_like(n, size, seed=0):
+    """Return drawings of chests: two dark ellipses in a bright trunk on a dark ground."""
+    rng = np.random.default_rng(seed)
+    down, along = np.mgrid[:size, :size] / (size - 1)
+    images = np.full((n, size, size), 0.05)
+    for image in images:
+        shift, grow = rng.normal(0, 0.02), rng.normal(1, 0.04)
+        image[np.abs(along - 0.5) < 0.46] = 0.75
+        for side in (-1, 1):
+            center = 0.5 + side * 0.2 * grow
+            across, high = (along - center) / (0.13 * grow), (down - 0.47 - shift) / 0.3
+            image[across**2 + high**2 < 1] = 0.2
+        image += 0.02 * rng.standard_normal(image.shape)
+    return images

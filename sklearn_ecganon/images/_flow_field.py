@@ -33,10 +33,11 @@ class FlowFieldPerturbation(BaseFieldPerturbation):
     smoothing : float, default=2.0
         Standard deviation in pixels of the Gaussian that smooths the displacement. It is
         widened until no field can fold.
-    protect : None, array-like, callable, or object with ``predict``, default=None
-        What must not be changed, in `fit` as well as in `transform`. A mask of booleans, or
-        of weights in [0, 1] where 1 is protected and a lower weight reduces the change: of
-        shape (h, w) for all images alike, or of the shape of X.
+    protect : None, "lungs", array-like, callable, or object with ``predict``, default=None
+        What must not be changed, in `fit` as well as in `transform`. ``"lungs"`` finds the
+        lungs in chest X-rays with :func:`segment_lungs`. A mask of booleans, or of weights
+        in [0, 1] where 1 is protected and a lower weight reduces the change, has the shape
+        (h, w) for all images alike, or that of X.
         A callable, or the ``predict`` of a fitted :class:`UNetSegmenter`, gets
         images (n, h, w) and returns such a mask. Where the mask is 1 the output is
         the input bit for bit, and the edge lies outside of it. Put an estimator into

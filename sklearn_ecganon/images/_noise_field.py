@@ -31,10 +31,11 @@ class NoiseFieldPerturbation(BaseFieldPerturbation):
     smoothing : float, default=0.0
         Standard deviation in pixels of a Gaussian that smooths the field; 0 is none, as
         published.
-    protect : None, array-like, callable, or object with ``predict``, default=None
-        What must not be changed, in `fit` as well as in `transform`. A mask of booleans, or
-        of weights in [0, 1] where 1 is protected and a lower weight reduces the change: of
-        shape (h, w) for all images alike, or of the shape of X.
+    protect : None, "lungs", array-like, callable, or object with ``predict``, default=None
+        What must not be changed, in `fit` as well as in `transform`. ``"lungs"`` finds the
+        lungs in chest X-rays with :func:`segment_lungs`. A mask of booleans, or of weights
+        in [0, 1] where 1 is protected and a lower weight reduces the change, has the shape
+        (h, w) for all images alike, or that of X.
         A callable, or the ``predict`` of a fitted :class:`UNetSegmenter`, gets
         images (n, h, w) and returns such a mask. Where the mask is 1 the output is
         the input bit for bit, and the edge lies outside of it. Put an estimator into

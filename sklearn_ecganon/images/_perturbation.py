@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_ecganon.images._protected import protected_region
 from sklearn_ecganon.images._transformer import BaseImageTransformer
 from sklearn_ecganon.networks import N_DRAWN, NoiseField
 from sklearn_ecganon.training import (
@@ -24,10 +25,8 @@ from sklearn_ecganon.training import (
     NetStateMixin,
     PerturbationNet,
     PerturbationWatch,
-    check_protection,
     checkpoint_stamp,
     perturbation_net,
-    refuse_full_protection,
     refuse_single_rows,
     resolve_device,
     seeded,
@@ -55,6 +54,7 @@ class BaseFieldPerturbation(NetStateMixin, BaseImageTransformer):
     _parameter_constraints: dict = {
         **BaseImageTransformer._parameter_constraints,
         **FIELD_CONSTRAINTS,
+        "protect": [*FIELD_CONSTRAINTS["protect"], str],
     }
 
     def __init__(
@@ -200,26 +200,8 @@ class BaseFieldPerturbation(NetStateMixin, BaseImageTransformer):
             yield rows, self.strength * free * field
 
     def _protection(self, images: NDArray) -> NDArray[np.float64]:
-        """Return how much of each pixel is protected, from 0 (free) to 1 (unchanged).
-
-        The shape is (n, 1, h, w), or (1, 1, h, w) where all images are protected alike.
-        """
-        if self.protect is None:
-            return np.zeros((1, 1, *self.size_))
-        find = getattr(self.protect, "predict", self.protect)
-        mask = check_protection(find(images) if callable(find) else find)
-        flat = (images[0].size,)
-        if mask.shape in {images.shape, (len(images), *flat)}:
-            mask = mask.reshape(len(images), 1, *self.size_)
-        elif mask.shape in {self.size_, flat}:
-            mask = mask.reshape(1, 1, *self.size_)
-        else:
-            raise ValueError(
-                f"protect gives a mask of shape {mask.shape}; give {self.size_} for all images "
-                f"alike, or {images.shape}, one mask for each image."
-            )
-        refuse_full_protection(mask)
-        return mask
+        """Return how much of each pixel is protected: (n, 1, h, w), or (1, 1, h, w)."""
+        return protected_region(self.protect, images)
 
     def _scaled(self, images: NDArray) -> NDArray[np.float64]:
         """Return images (n, 1, h, w) for the nets."""

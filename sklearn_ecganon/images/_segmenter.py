@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Self
 
@@ -17,7 +18,8 @@ from torch.nn import functional as F
 
 from sklearn_ecganon.images._learner import ImageLearner
 from sklearn_ecganon.images._validation import as_given
-from sklearn_ecganon.networks import FieldUNet, standardized
+from sklearn_ecganon.networks import FieldUNet, another_exposure, standardized
+from sklearn_ecganon.training import ResidentBatches
 
 
 class UNetSegmenter(ImageLearner):
@@ -25,7 +27,7 @@ class UNetSegmenter(ImageLearner):
 
     A U-Net decides for every pixel whether it belongs to a region: lungs, a heart, a lesion.
     A perturbation can leave that region unchanged (``protect=``). The U-Net learns from
-    hand-drawn masks; this package has none.
+    hand-drawn masks. For the lungs in chest X-rays :func:`segment_lungs` comes with weights.
 
     Parameters
     ----------
@@ -34,6 +36,9 @@ class UNetSegmenter(ImageLearner):
         an image of one line.
     n_filters : int, default=8
         Channels at full size; twice and four times as many at the coarser sizes.
+    augment : bool, default=False
+        Whether to change position, size and exposure of images, and their masks with them,
+        while training. It helps where masks are few or new images come from elsewhere.
     max_epochs : int, default=30
         Passes over the images.
     batch_size : int, default=16
@@ -62,6 +67,7 @@ class UNetSegmenter(ImageLearner):
 
     See Also
     --------
+    segment_lungs : The lungs in chest X-rays, with weights.
     FlowFieldPerturbation : Takes a fitted segmenter as ``protect=``.
     NoiseFieldPerturbation : Takes a fitted segmenter as ``protect=``, too.
 
@@ -101,6 +107,7 @@ class UNetSegmenter(ImageLearner):
     _parameter_constraints: dict = {
         **ImageLearner._parameter_constraints,
         "n_filters": [Interval(Integral, 1, None, closed="left")],
+        "augment": ["boolean"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -109,6 +116,7 @@ class UNetSegmenter(ImageLearner):
         *,
         image_shape: tuple[int, int] | None = None,
         n_filters: int = 8,
+        augment: bool = False,
         max_epochs: int = 30,
         batch_size: int = 16,
         lr: float = 0.01,
@@ -117,6 +125,7 @@ class UNetSegmenter(ImageLearner):
     ) -> None:
         self.image_shape = image_shape
         self.n_filters = n_filters
+        self.augment = augment
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
@@ -212,6 +221,7 @@ class UNetSegmenter(ImageLearner):
             module__n_out=1,
             module__n_filters=self.n_filters,
             criterion=OverlapLoss,
+            iterator_train=ExposedBatches if self.augment else ResidentBatches,
         )
 
     def _tensor(self, images: NDArray[np.float32]) -> Tensor:
@@ -229,6 +239,14 @@ def _check_masks(y: ArrayLike, X: ArrayLike, images: NDArray) -> NDArray[np.bool
     if not np.isin(masks, (0, 1)).all():
         raise ValueError("y holds other values than two; give booleans, or 0 and 1.")
     return masks.reshape(images.shape).astype(bool)
+
+
+class ExposedBatches(ResidentBatches):
+    """An ``iterator_train`` of images and masks that changes both in every epoch."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for images, masks in super().__iter__():
+            yield another_exposure(images, masks)
 
 
 class OverlapLoss(nn.Module):

@@ -22,15 +22,19 @@ from sklearn_ecganon.networks._strip import StripNet
 from sklearn_ecganon.networks._unet import UNet1d
 from sklearn_ecganon.networks._vae import VAE
 from sklearn_ecganon.networks._verifier import (
+    N_POSE,
     PairLoss,
     VerificationNet,
+    another_exposure,
     another_visit,
+    move_images,
     standardized,
 )
 
 __all__ = [
     "MAX_EDGE_SLOPE",
     "N_DRAWN",
+    "N_POSE",
     "VAE",
     "AuxiliaryNets",
     "ConvClassifier",
@@ -49,7 +53,9 @@ __all__ = [
     "UNet1d",
     "UNetTranslator",
     "VerificationNet",
+    "another_exposure",
     "another_visit",
+    "move_images",
     "standardized",
     "warp",
 ]

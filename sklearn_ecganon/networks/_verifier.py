@@ -19,6 +19,14 @@ SHIFT = {1: 0.02, 2: 0.06}
 ZOOM = {1: 0.04, 2: 0.08}
 TURN = 0.05
 GAMMA = 0.3
+# Random numbers of an affine map.
+N_POSE = 5
+# For masks of regions: images of other machines differ by more than those of one person.
+FAR_ZOOM = 0.15
+FAR_TURN = 0.1
+EXPOSURE_GRID = (5, 5)
+EXPOSURE = 0.6
+EXPOSURE_NOISE = 0.2
 DRIFT = 0.2
 NOISE = 0.1
 
@@ -117,9 +125,57 @@ def another_visit(x: Tensor) -> Tensor:
     return moved + drift + NOISE * noise * torch.randn_like(x)
 
 
+def another_exposure(x: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Return images with their masks as another machine and another posture might show them.
+
+    Images are moved as in `another_visit`, but further, and their masks with them. Contrast
+    changes, and a smooth field is added, which imitates scattered rays and opacities.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_rows, n_channels, h, w)
+        Images of any scale.
+    masks : Tensor of shape (n_rows, 1, h, w)
+        0 and 1.
+
+    Returns
+    -------
+    changed : Tensor of shape (n_rows, n_channels, h, w)
+        Standardized images.
+    masks : Tensor of shape (n_rows, 1, h, w)
+        0 and 1.
+    """
+    both = _moved(torch.cat([x, masks], dim=1), SHIFT[2], FAR_ZOOM, FAR_TURN)
+    moved, masks = both[:, :-1], (both[:, -1:] > 0.5).to(masks.dtype)
+    low, high = moved.amin((2, 3), keepdim=True), moved.amax((2, 3), keepdim=True)
+    unit = ((moved - low) / (high - low).clamp_min(1e-6)).clamp(1e-4, 1)
+    gamma = torch.exp(GAMMA * torch.randn(len(x), 1, 1, 1, device=x.device))
+    coarse = torch.randn(len(x), 1, *EXPOSURE_GRID, device=x.device)
+    field = F.interpolate(coarse, size=x.shape[2:], mode="bicubic", align_corners=True)
+    size = EXPOSURE * torch.rand(len(x), 1, 1, 1, device=x.device)
+    noise = EXPOSURE_NOISE * torch.rand_like(size) * torch.randn_like(moved)
+    return standardized(standardized(unit**gamma) + size * field + noise), masks
+
+
 def _moved(x: Tensor, shift: float, zoom: float, turn: float) -> Tensor:
     """Return images under random affine maps near the identity, with continued borders."""
-    angle, scale, aspect, down, along = torch.randn(5, len(x), device=x.device)
+    pose = torch.randn(N_POSE, len(x), device=x.device)
+    return move_images(x, pose, shift, zoom, turn)
+
+
+def move_images(x: Tensor, pose: Tensor, shift: float, zoom: float, turn: float) -> Tensor:
+    """Return images under affine maps near the identity, with continued borders.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_rows, n_channels, h, w)
+        Images.
+    pose : Tensor of shape (5, n_rows)
+        Standard normal numbers: turn, scale, aspect, and shifts down and to the right.
+    shift, zoom, turn : float
+        Standard deviations, as fractions of the side, as logarithms, and in radians.
+    """
+    angle, scale, aspect, down, along = pose
     angle = turn * angle
     wide, high = torch.exp(zoom * (scale + aspect / 2)), torch.exp(zoom * (scale - aspect / 2))
     maps = torch.stack(

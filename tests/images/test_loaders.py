@@ -8,11 +8,17 @@ from PIL import Image
 
 from sklearn_ecganon.images import (
     load_kermany_chest_xrays,
+    load_montgomery_chest_xrays,
     load_mri_slices,
     load_nih_chest_xrays,
 )
 
-LOADERS = [load_nih_chest_xrays, load_kermany_chest_xrays, load_mri_slices]
+LOADERS = [
+    load_nih_chest_xrays,
+    load_kermany_chest_xrays,
+    load_montgomery_chest_xrays,
+    load_mri_slices,
+]
 COLUMNS = (
     "file,patient_id,folder_label,Finding Labels,Follow-up #,Patient ID,Patient Age,"
     "Patient Gender,View Position"
@@ -153,6 +159,10 @@ def test_the_real_ones(data_home):
     kermany = load_kermany_chest_xrays(data_home)
     assert np.bincount(kermany.target).tolist() == [1341, 2530, 1345]
     assert len(set(kermany.subject)) == 3654
+    lungs = load_montgomery_chest_xrays(data_home)
+    assert lungs.images.shape == lungs.masks.shape == (138, 128, 128)
+    assert np.bincount(lungs.target).tolist() == [80, 58]
+    assert 0.1 < lungs.masks.mean() < 0.4
     mri = load_mri_slices(data_home)
     assert len(mri.images) == 704
     assert len(set(mri.subject)) == 10

@@ -13,9 +13,10 @@ from sklearn_ecganon.images import (
     NoiseFieldPerturbation,
     SiameseVerifier,
     _perturbation,
+    segment_lungs,
     verify_release,
 )
-from tests.perturbing import Kill, Middle, smallest_jacobian, wild
+from tests.perturbing import Kill, Middle, chest_like, smallest_jacobian, wild
 
 pytestmark = pytest.mark.trains
 
@@ -308,3 +309,22 @@ def test_rows_of_a_mask_must_be_those_of_what_is_released():
     model = FlowFieldPerturbation(protect=mask, **SMALL).fit(IMAGES, TWICE)
     with pytest.raises(ValueError, match=r"shape \(6, 4, 5\); give \(4, 5\) .* \(5, 4, 5\)"):
         model.transform(IMAGES[:5])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_lungs_are_protected_by_their_name(method):
+    X, y = chest_like(8, 48), np.repeat(np.arange(4), 2)
+    lungs = segment_lungs(X)
+    assert 0.05 < lungs.mean() < 0.5
+    model = wild(method(protect="lungs", **SMALL).fit(X, y))
+    new = model.transform(X)
+    np.testing.assert_array_equal(new[lungs], X[lungs])
+    assert (new[~lungs] != X[~lungs]).any()
+    with pytest.warns(
+        UserWarning, match="no lungs found in 1 of 2 images, the first of which is 1"
+    ):
+        model.transform(np.stack([X[0], np.full((48, 48), 0.5)]))
+    with pytest.raises(ValueError, match="protect is 'heart'; regions with a name are 'lungs'"):
+        clone(model).set_params(protect="heart").fit(X, y)
+    with pytest.raises(ValueError, match=r"a mask of shape \(47, 48\); give \(48, 48\)"):
+        clone(model).set_params(protect=np.zeros((47, 48))).fit(X, y)

@@ -4,9 +4,12 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_ecganon.images import UNetSegmenter
+from sklearn_ecganon.networks import another_exposure
+from sklearn_ecganon.training import seeded
 
 pytestmark = pytest.mark.trains
 
@@ -61,6 +64,22 @@ def test_answer_does_not_depend_on_the_company_or_the_layout(segmenter):
     np.testing.assert_array_equal(segmenter.predict(images[3:4]), whole[3:4])
     copied = pickle.loads(pickle.dumps(segmenter))
     np.testing.assert_array_equal(copied.predict(images), whole)
+
+
+def test_augmentation_moves_images_with_their_masks():
+    images, masks = discs_and_bars(64, seed=3)
+    x = torch.from_numpy(images.astype(np.float32))[:, None]
+    y = torch.from_numpy(masks.astype(np.float32))[:, None]
+    with seeded(0):
+        changed, moved = another_exposure(x, y)
+    assert changed.shape == x.shape
+    assert set(moved.unique().tolist()) == {0.0, 1.0}
+    assert 0.02 < (moved != y).float().mean() < 0.3
+    contrast = (changed * moved).sum() / moved.sum() - changed.mean()
+    unmoved = (changed * y).sum() / y.sum() - changed.mean()
+    assert contrast > 1.2 * unmoved > 0
+    augmented = UNetSegmenter(augment=True, max_epochs=2, random_state=0).fit(images, masks)
+    assert augmented.predict(images).shape == masks.shape
 
 
 def test_flat_images_and_the_same_seed_give_the_same_masks():
