@@ -10,6 +10,10 @@ Kept: fraction of categories that do not change, and the same of the rarer codes
 but the most frequent one of a category). Attacker: knows the original profile of everybody and
 names the nearest one of a released profile, which is the strongest use of categories; the
 figure is the mean over people, with a 95 % interval from a bootstrap over people.
+
+``--release`` also releases ECG-ID by `PseudoIdentityAnonymizer` at strength 1 and attacks the
+signals: the worst of LDA and trees on beats, and forests on rhythm and intervals, ignorant and
+retrained; and the fraction of categories that are measured again on the release.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._results import QUICK, Results, load, make_parser, print_header, table
-from sklearn_ecganon import QRSSegmenter, make_ecg_records
+from sklearn_ecganon import PseudoIdentityAnonymizer, QRSSegmenter, make_ecg_records
 from sklearn_ecganon.contracts import (
     UNMEASURED,
     KAnonymousProfiles,
@@ -30,6 +34,8 @@ from sklearn_ecganon.contracts import (
     nearest_profiles,
 )
 from sklearn_ecganon.datasets import fetch_ludb
+from sklearn_ecganon.evaluation import evaluate
+from sklearn_ecganon.releases import Release
 
 Categories = dict[str, NDArray[np.intp]]
 
@@ -107,10 +113,34 @@ def figures_of(
     }
 
 
+def release_figures(k: int, arguments: Namespace) -> dict[str, Any]:
+    """Return the worst attack on signals released with a k, and what the release preserves."""
+    protocol = load("ecgid-same-day", arguments)
+    beats = QRSSegmenter(window=1000, **protocol.segmenter).fit_transform(protocol.records)
+    model = PseudoIdentityAnonymizer(k=k, random_state=arguments.seed)
+    model.fit(beats, protocol.subjects)
+    release = Release.by(model, beats, protocol.subjects, sessions=protocol.sessions)
+    attackers = ["lda"] if arguments.quick else ["lda", "trees", "rhythm", "intervals"]
+    worst = evaluate(release, attackers, evidence=("recording", "linked")).worst
+    before, after = (
+        measure(side, remember=False).categories()
+        for side in (release.original, release.released)
+    )
+    same = [(after[n] == before[n])[before[n] != UNMEASURED] for n in before]
+    return {
+        "worst": worst.rank1,
+        "low": worst.low,
+        "high": worst.high,
+        "attacker": f"{worst.attacker}, {worst.knowledge}",
+        "categories": float(np.concatenate(same).mean()),
+    }
+
+
 def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
     parser = make_parser(__doc__)
     parser.add_argument("--databases", nargs="+", default=list(DATABASES), choices=DATABASES)
     parser.add_argument("--k", nargs="+", type=int, default=[1, 2, 3, 5])
+    parser.add_argument("--release", action="store_true", help="also attack signals")
     arguments = parser.parse_args(argv)
     print_header(arguments)
     results = Results(arguments.out)
@@ -130,6 +160,15 @@ def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
             row = results.measure(key, lambda k=k, figures=figures: figures(k))
             rows.append([k, *(row[column] for column in columns)])
         print(f"\n{name}\n{table(['k', *columns], rows)}", flush=True)
+    if arguments.release:
+        columns = ["worst", "low", "high", "attacker", "categories"]
+        rows = []
+        for k in (1, 5) if not arguments.quick else (2,):
+            key = {"release": "ecgid-same-day", "k": k, "seed": arguments.seed}
+            key |= {"quick": arguments.quick}
+            row = results.measure(key, lambda k=k: release_figures(k, arguments))
+            rows.append([k, *(row[column] for column in columns)])
+        print(f"\nreleases of ECG-ID\n{table(['k', *columns], rows)}", flush=True)
     return results.rows
 
 
