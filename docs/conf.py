@@ -1,8 +1,12 @@
 """Sphinx configuration; ``make docs`` builds with warnings as errors and without network."""
 
+import json
+from pathlib import Path
+
 import matplotlib
 
 import sklearn_ecganon
+from sklearn_ecganon.leaderboard import results_table
 
 matplotlib.use("agg")
 
@@ -44,6 +48,8 @@ html_theme_options = {
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,
+    # The pages that most readers need stand in the header, the others under "More".
+    "header_links_before_dropdown": 9,
     "footer_start": ["copyright"],
     "footer_end": [],
 }
@@ -57,6 +63,30 @@ WIDE = (
     "pseudo_identity",
     "pictures",
     "images",
+    "auditing",
+    "data_protection",
+    "entries",
+    "glossary",
+    "guarantees",
+    "people",
+    "reproduce",
 )
 html_sidebars = {page: [] for page in (*WIDE, "archive", "formats", "auto_examples/*")}
 html_show_sourcelink = False
+
+
+def _write_entries() -> None:
+    """Write the table of ``docs/leaderboard_entries`` for the page `entries`."""
+    folder = Path(__file__).parent
+    files = sorted((folder / "leaderboard_entries").glob("*.json"))
+    table = results_table([json.loads(file.read_text()) for file in files])
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
+    del rows[1]  # the line below the header in Markdown
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for first, *others in rows:
+        lines += [f"   * - {first}", *(f"     - {cell}" for cell in others)]
+    (folder / "generated").mkdir(exist_ok=True)
+    (folder / "generated" / "entries.inc").write_text("\n".join(lines) + "\n")
+
+
+_write_entries()

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from sklearn.utils import Bunch
 
+from sklearn_ecganon import __version__
 from sklearn_ecganon.attacks import ReidentificationScorer
 from sklearn_ecganon.datasets import load_protocol
 from sklearn_ecganon.evaluation import evaluate
@@ -29,7 +30,7 @@ __all__ = ["PROTOCOLS", "RULES", "Rules", "load_anonymizer", "results_table", "r
 
 #: The protocols of the leaderboard, from :func:`~sklearn_ecganon.datasets.load_protocol`.
 PROTOCOLS = ("ecgid-same-day", "mitdb-time", "synthetic")
-_LIBRARIES = ("sklearn-ecganon", "scikit-learn", "torch", "numpy", "scipy", "sleepecg")
+_LIBRARIES = ("scikit-learn", "torch", "numpy", "scipy", "sleepecg")
 
 
 @dataclass(frozen=True)
@@ -282,9 +283,12 @@ def _protocol_hash(data: Bunch, rules: Rules, protocol: str) -> str:
 
 def _versions(anonymizer: Any) -> dict[str, str]:
     """Return the versions of Python, of our libraries, and of the anonymizer's package."""
-    versions = {"python": platform.python_version()}
+    # The metadata of an editable installation may be those of an earlier version.
+    versions = {"python": platform.python_version(), "sklearn-ecganon": __version__}
     root = type(anonymizer).__module__.split(".")[0]
     for name in (*_LIBRARIES, *packages_distributions().get(root, ())):
+        if name in versions:
+            continue
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
