@@ -1,90 +1,158 @@
-"""Measure how real released 12-lead strips look, by our figures and by those of ecgen-eval.
+"""Measure 12-lead releases of people whom the population does not know.
 
-    python -m benchmarks.realism [--n-records 100]
+    OMP_NUM_THREADS=1 python -m benchmarks.realism [--parts realism labels categories ...]
 
-One hundred recordings of PTB-XL are compared with the pseudo-identities of one hundred other
-people (pretrained model, trained without PTB-XL) and with those people's originals. The
-package ecgen-eval, if installed, computes its Frechet distance and its precision and recall
-from the same strips; both are means over the leads. Strips are filtered to 1 to 40 Hz.
+PTB-XL (300 people) is divided into five folds of people. For each fold, a population of
+synthetic people is learned from the others, LUDB and MIT-BIH, and the fold is released under the
+diagnostic contract.
+
+realism     Two-sample AUC, Frechet distance, precision and recall of strips, with the control of
+            real people against other real people; for 12 leads and for lead II.
+outside     The package ecgen-eval, if it is installed: Frechet distance and precision/recall of
+            100 releases against 100 other people, beside 100 other people; five splits.
+labels      Diagnostic superclasses: train on release and test on originals, and crosswise.
+categories  Diagnostic categories that the release keeps.
+validity    Limb leads, jumps, noise, R peaks and so on, beside the originals.
+speed       CPU time of a recording of 10 s and 12 leads: segmentation and release.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from importlib.util import find_spec
+from time import process_time
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.ensemble import ExtraTreesClassifier
 
 from benchmarks._results import Results, load, make_parser, print_header, table
-from sklearn_ecganon import QRSSegmenter
-from sklearn_ecganon.anonymizers import PseudoIdentityAnonymizer
+from sklearn_ecganon import BeatSet, QRSSegmenter
+from sklearn_ecganon.anonymizers import PseudoIdentityAnonymizer, TrainingSource
+from sklearn_ecganon.contracts import measure
 from sklearn_ecganon.metrics import strip_realism
-from sklearn_ecganon.segmentation import cut_strips
+from sklearn_ecganon.records import ECGRecord
+from sklearn_ecganon.segmentation import cut_strips, stitch_record
+from sklearn_ecganon.utility import label_utility, validity
+from tools.train_pseudo_identity import WINDOW_MS, load_source
 
 SAMPLING_RATE = 100.0
+N_FOLDS = 5
+N_SIDE = 100  # people on each side of the outside judge
+N_SPLITS = 5
 
 
-def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    parser = make_parser(__doc__)
-    parser.add_argument("--n-records", type=int, default=100, help="on each side")
-    arguments = parser.parse_args(argv)
-    name = "ptbxl-300"
-    if arguments.quick:
-        name, arguments.n_records = "synthetic", 10
-    print_header(arguments)
-    results = Results(arguments.out)
-    key = {"protocol": name, "n_records": arguments.n_records, "seed": arguments.seed}
-    protocol = load(name, arguments, n_subjects=20, n_sessions=1, duration=12.0)
-    row = results.measure(key, lambda: figures(protocol, arguments))
-    names = [figure for figure in row if figure.startswith("ours") or "ecgen" in figure]
-    lines = [(figure, *row[figure]) for figure in names]
-    print(table(["figure", "release", "real against real"], lines), flush=True)
-    return [{f"{row['key']['protocol']} {n}": row[n][0] for n in names}]
+class OpenRelease:
+    """Releases of people by populations that do not contain them.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        The settings of the run.
+    """
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.arguments = arguments
+        name = "synthetic" if arguments.quick else "ptbxl-300"
+        self.protocol = load(name, arguments, n_subjects=24, n_sessions=1, duration=12.0)
+        leads = self.protocol.segmenter.get("leads")
+        segmenter = QRSSegmenter(leads=leads, on_error="mask")
+        beats: BeatSet = segmenter.fit_transform(self.protocol.records)
+        # A record whose beats cannot be found has no release.
+        self.usable = np.flatnonzero(np.diff(beats.bounds()) > 1)
+        self.beats = beats[self.usable]
+        self.segmenter = segmenter
+        self.records = [self.protocol.records[i] for i in self.usable]
+        if arguments.quick:
+            self.folds = np.arange(len(self.usable)) % 2
+        else:
+            self.folds = np.asarray(self.protocol.folds)[self.usable] % N_FOLDS
+
+    @cached_property
+    def released(self) -> BeatSet:
+        """Return the release of all records."""
+        others = []
+        if not self.arguments.quick:
+            others = [load_source(name, self.arguments) for name in ("ludb", "mitdb")]
+        parts: dict[int, BeatSet] = {}
+        for fold in np.unique(self.folds):
+            inside = np.flatnonzero(self.folds != fold)
+            wide = QRSSegmenter(
+                window=WINDOW_MS, leads=self.segmenter.leads, on_error="mask"
+            ).fit_transform([self.records[i] for i in inside])
+            model = PseudoIdentityAnonymizer(random_state=self.arguments.seed)
+            model.fit_sources([TrainingSource(wide), *others])
+            rows = np.flatnonzero(self.folds == fold)
+            release = model.transform(self.beats[rows])
+            parts |= {int(row): release[i] for i, row in enumerate(rows)}
+            print(f"fold {fold}: {len(inside)} people known, {len(rows)} released", flush=True)
+        return BeatSet.concatenate([parts[i] for i in range(len(self.records))])
+
+    @cached_property
+    def released_records(self) -> list[ECGRecord]:
+        """Return the released recordings."""
+        return [stitch_record(self.released, i) for i in range(len(self.released))]
+
+    def strips(self, records: Sequence[ECGRecord]) -> NDArray[np.float64]:
+        """Return the first 10 s of each record, filtered to 1 to 40 Hz."""
+        strips = cut_strips(records, sampling_rate=SAMPLING_RATE)
+        first = np.unique(strips.record, return_index=True)[1]
+        return strips.values[first].astype(np.float64)
 
 
-def figures(protocol: Any, arguments: Any) -> dict[str, tuple[float, float]]:
-    """Return each figure of the release and of the originals of the same people."""
-    # A record whose beats cannot be found has no release.
-    segmenter = QRSSegmenter(leads=protocol.segmenter["leads"], on_error="mask")
-    beats = segmenter.fit_transform(protocol.records)
-    usable = np.flatnonzero(np.diff(beats.bounds()) > 0)
-    order = np.random.default_rng(arguments.seed).permutation(usable)
-    n = arguments.n_records
-    first, second = order[:n], order[n : 2 * n]
-    model = PseudoIdentityAnonymizer.from_pretrained(1.0, random_state=arguments.seed)
-    real, others = (_strips([protocol.records[i] for i in side]) for side in (first, second))
-    released = _strips(segmenter.inverse_transform(model.transform(beats[second])))
-    both = np.arange(2 * n)
-    shown = {}
-    if n >= 20:
-        realism = strip_realism(
-            np.concatenate([real, others]),
-            np.concatenate(
-                [_strips(segmenter.inverse_transform(model.transform(beats[first]))), released]
-            ),
-            both,
-            both,
+def realism(study: OpenRelease) -> list[dict[str, Any]]:
+    """Print realism of strips beside its control."""
+    real, released = study.strips(study.records), study.strips(study.released_records)
+    names = [name.upper() for name in study.records[0].lead_names]
+    lines, rows = [], []
+    for title, leads in (("all leads", slice(None)), ("II", [names.index("II")])):
+        people = np.arange(len(real))
+        figures = strip_realism(
+            real[:, leads],
+            released[:, leads],
+            people,
+            people,
             sampling_rate=SAMPLING_RATE,
-            random_state=arguments.seed,
+            random_state=study.arguments.seed,
         )
         for name in ("auc", "frechet", "precision", "recall"):
-            pair = (getattr(realism, name), getattr(realism, f"{name}_control"))
-            shown[f"ours, {name}"] = pair
-    else:
-        shown["ours, amplitude in mV"] = (float(released.std()), float(others.std()))
-    if find_spec("ecgen_eval"):
-        release, control = _ecgen_eval(real, released), _ecgen_eval(real, others)
-        shown |= {name: (release[name], control[name]) for name in release}
-    return shown
+            pair = getattr(figures, name), getattr(figures, f"{name}_control")
+            lines.append((f"{title}, {name}", *pair))
+            rows.append({"figure": f"{title}, {name}", "release": pair[0], "control": pair[1]})
+    print(table(["figure", "release", "real against real"], lines), flush=True)
+    return rows
 
 
-def _strips(records: Any) -> NDArray[np.float64]:
-    """Return the first 10 s of each record, filtered to 1 to 40 Hz."""
-    strips = cut_strips(records, sampling_rate=SAMPLING_RATE)
-    first = np.unique(strips.record, return_index=True)[1]
-    return strips.values[first].astype(np.float64)
+def outside(study: OpenRelease) -> list[dict[str, Any]]:
+    """Print the figures of ecgen-eval over several splits, and of its control."""
+    if not find_spec("ecgen_eval"):
+        print("ecgen-eval is not installed")
+        return []
+    real, released = study.strips(study.records), study.strips(study.released_records)
+    rng = np.random.default_rng(study.arguments.seed)
+    rows = []
+    for split in range(N_SPLITS):
+        order = rng.permutation(len(real))
+        first, second = order[:N_SIDE], order[N_SIDE : 2 * N_SIDE]
+        release = _ecgen_eval(real[first], released[second])
+        control = _ecgen_eval(real[first], real[second])
+        rows += [
+            {"split": split, "figure": name, "release": value, "control": control[name]}
+            for name, value in release.items()
+        ]
+    lines = []
+    for name in dict.fromkeys(row["figure"] for row in rows):
+        sides = np.array(
+            [(row["release"], row["control"]) for row in rows if row["figure"] == name]
+        )
+        ratio = sides[:, 0] / sides[:, 1]
+        lines.append((name, *sides.mean(axis=0), ratio.mean(), ratio.min(), ratio.max()))
+    header = ["ecgen-eval", "release", "control", "ratio", "smallest", "largest"]
+    print(table(header, lines), flush=True)
+    return rows
 
 
 def _ecgen_eval(real: NDArray, generated: NDArray) -> dict[str, float]:
@@ -94,12 +162,102 @@ def _ecgen_eval(real: NDArray, generated: NDArray) -> dict[str, float]:
 
     distributions = PRDistMetric().compute(real, generated)
     return {
-        "ecgen-eval, FD": float(FDMetric().compute(real, generated).score),
+        "FD": float(FDMetric().compute(real, generated).score),
         **{
-            f"ecgen-eval, {name}": float(np.mean(list(distributions.extra[name].values())))
+            name: float(np.mean(list(distributions.extra[name].values())))
             for name in ("precision", "recall")
         },
     }
+
+
+def labels(study: OpenRelease) -> list[dict[str, Any]]:
+    """Print what a classifier of diagnostic superclasses learns from releases."""
+    if study.arguments.quick:
+        columns, names = np.arange(len(study.records)) % 2 == 0, None
+    else:
+        columns = np.asarray(study.protocol.labels)[study.usable]
+        names = study.protocol.label_names
+    trees = ExtraTreesClassifier(
+        300, min_samples_leaf=2, class_weight="balanced", random_state=study.arguments.seed
+    )
+    rows = []
+    for title, classifier in (("trees", trees), ("net", "net")):
+        if study.arguments.quick and title == "net":
+            continue
+        figures = label_utility(
+            study.records,
+            study.released_records,
+            columns,
+            np.arange(len(study.records)),
+            label_names=names,
+            classifier=classifier,
+            n_folds=N_FOLDS,
+            random_state=study.arguments.seed,
+        )
+        rows.append({"classifier": title, **figures})
+        for name, value in figures.items():
+            print(f"{title + ', ' + name:<40}{value:8.3f}", flush=True)
+    return rows
+
+
+def categories(study: OpenRelease) -> list[dict[str, Any]]:
+    """Print the fraction of records whose categories are the same in the release."""
+    before, after = measure(study.beats).categories(), measure(study.released).categories()
+    kept = {name: float((values == after[name]).mean()) for name, values in before.items()}
+    print(table(["category", "kept"], list(kept.items())), flush=True)
+    return [kept]
+
+
+def valid(study: OpenRelease) -> list[dict[str, Any]]:
+    """Print the checks of validity."""
+    figures = validity(study.records, study.released_records)
+    print(figures, flush=True)
+    return [figures.to_dict()]
+
+
+def speed(study: OpenRelease) -> list[dict[str, Any]]:
+    """Print the CPU time of one recording."""
+    records = study.records[:60]
+    model = PseudoIdentityAnonymizer.from_pretrained(random_state=study.arguments.seed)
+    model.transform(study.beats[:2])
+    start = process_time()
+    beats = study.segmenter.fit_transform(records)
+    middle = process_time()
+    model.transform(beats)
+    stop = process_time()
+    row = {
+        "segmentation, ms": 1000 * (middle - start) / len(records),
+        "release, ms": 1000 * (stop - middle) / len(records),
+    }
+    print(table(["CPU time of a recording", "ms"], list(row.items())), flush=True)
+    return [row]
+
+
+PARTS: dict[str, Callable[[OpenRelease], list[dict[str, Any]]]] = {
+    "realism": realism,
+    "outside": outside,
+    "labels": labels,
+    "categories": categories,
+    "validity": valid,
+    "speed": speed,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    parser = make_parser(__doc__)
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
+    arguments = parser.parse_args(argv)
+    if arguments.quick:
+        arguments.parts = ["labels", "categories", "speed"]
+    print_header(arguments)
+    results = Results(arguments.out)
+    study, rows = OpenRelease(arguments), []
+    for part in arguments.parts:
+        print(f"\n{part}", flush=True)
+        key = {"part": part, "protocol": study.protocol.name, "seed": arguments.seed}
+        row = results.measure(key, lambda part=part: {"figures": PARTS[part](study)})
+        rows += [{"part": part, **one} for one in row["figures"]]
+    return rows
 
 
 if __name__ == "__main__":

@@ -6,25 +6,29 @@ The script trains `PseudoIdentityAnonymizer` on PTB-XL (300 people, 12 leads, 10
 superclasses), LUDB (200 people, 12 leads, 500 Hz) and MIT-BIH (48 recordings, 2 leads, AAMI
 classes), and writes the population without a salt. ``--leave-out`` trains without a database,
 ``--folds`` without some of the ten folds of PTB-XL, for figures on people whom the population
-does not know. ECG-ID is never used.
+does not know. ECG-ID is never used. ``--membership N`` learns from N people of PTB-XL and attacks
+the population: are its members nearer to the synthetic people than 100 others?
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from benchmarks._results import QUICK, make_parser, print_header
-from sklearn_ecganon import QRSSegmenter, make_ecg_records
+from sklearn_ecganon import BeatSet, QRSSegmenter, make_ecg_records
 from sklearn_ecganon.anonymizers import PseudoIdentityAnonymizer, TrainingSource
+from sklearn_ecganon.attacks import MembershipInferenceScorer
 from sklearn_ecganon.datasets import fetch_ludb, fetch_mitdb, load_protocol
 
 DATABASES = ("mitdb", "ludb", "ptbxl-300")
 WINDOW_MS = 1400
+N_OTHERS = 100  # people who are not in an attacked population
 
 
 def load_source(
@@ -56,12 +60,42 @@ def load_source(
     return TrainingSource(segmenter.fit_transform(records))
 
 
+def measure_membership(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Print whether the people of a small population can be told from others."""
+    name = "ptbxl-300"
+    source = load_source(name, arguments)
+    n_members = len(source.beats) // 2 if arguments.quick else arguments.membership
+    order = np.random.default_rng(arguments.seed).permutation(len(source.beats))
+    members, others = order[:n_members], order[n_members : n_members + N_OTHERS]
+    model = PseudoIdentityAnonymizer(random_state=arguments.seed)
+    model.fit_sources([TrainingSource(source.beats[members])])
+    beats = only_lead(source.beats, "II")
+    scorer = MembershipInferenceScorer(random_state=arguments.seed)
+    scorer.fit(beats[others], others.astype(str))
+    result = scorer.evaluate(model, beats[members], members.astype(str))
+    print(result)
+    return [row._asdict() for row in result.rows]
+
+
+def only_lead(beats: BeatSet, name: str) -> BeatSet:
+    """Return one lead of all records."""
+    position = beats.lead_names[0].index(name)
+    return replace(
+        beats,
+        beats=np.ascontiguousarray(beats.beats[:, [position]]),
+        lead_names=((name,),) * len(beats),
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser = make_parser(__doc__)
     parser.add_argument("--leave-out", nargs="*", default=[], choices=DATABASES)
     parser.add_argument("--folds", nargs="*", type=int, default=[], help="of PTB-XL, left out")
+    parser.add_argument("--membership", type=int, metavar="N", help="attack N people of PTB-XL")
     arguments = parser.parse_args(argv)
     print_header(arguments)
+    if arguments.membership:
+        return measure_membership(arguments)
     names = [name for name in DATABASES if name not in arguments.leave_out]
     start = perf_counter()
     sources = [load_source(name, arguments, arguments.folds) for name in names]

@@ -72,7 +72,7 @@ class Description:
     has_p: bool
     ectopic: NDArray[np.float64]
     gain: float
-    deviations: NDArray[np.float64]
+    deviations: NDArray[np.float32]
     wander: NDArray[np.float64]
     offset: NDArray[np.float64]
     wander_correlation: NDArray[np.float64]
@@ -134,7 +134,7 @@ def describe(record: BeatSet, leads: Sequence[str], *, delineate: bool = True) -
         has_p,
         _in_model(ectopic, present, 0),
         gain,
-        _in_model(deviations, present, 1),
+        _in_model(deviations, present, 1).astype(np.float32),
         _in_model(log_wander, present, 0),
         _in_model(baseline.mean(axis=1), present, 0),
         correlation,

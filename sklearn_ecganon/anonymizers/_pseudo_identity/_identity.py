@@ -12,6 +12,7 @@ from sklearn_ecganon.anonymizers._pseudo_identity._analysis import RATE
 from sklearn_ecganon.anonymizers._pseudo_identity._leads import STANDARD_LEADS
 from sklearn_ecganon.anonymizers._pseudo_identity._time_axis import (
     GRID,
+    GRID_MS,
     Landmarks,
     from_standard,
 )
@@ -23,6 +24,8 @@ from sklearn_ecganon.contracts import (
 )
 
 ST_MS = 60.0  # after the end of the QRS, as `sklearn_ecganon.contracts` reads it
+_ST_LEAD = STANDARD_LEADS.index("II")
+_R_COLUMN = int(np.searchsorted(GRID, 0.0))
 _BLOCK = 500
 _FEWEST_LIKE = 4  # synthetic people with the fewest differences from which one is drawn
 _JITTER = 0.2  # of the difference of two people that is added to the chosen one
@@ -160,7 +163,7 @@ def template_categories(
     }
     if population.leads != STANDARD_LEADS:
         return result
-    tables: dict[str, list[NDArray[np.intp]]] = {}
+    tables: dict[str, list[NDArray[np.intp]]] = {"st": []}
     for start in range(0, len(rows), _BLOCK):
         chosen = slice(start, start + _BLOCK)
         beats, fiducials = rendered(population, rows[chosen], marks[chosen], with_p[chosen])
@@ -169,11 +172,13 @@ def template_categories(
         )
         for name, values in measured.items():
             tables.setdefault(name, []).append(values)
+        at = (np.array([mark.offset for mark in marks[chosen]]) + ST_MS - GRID[0]) / GRID_MS
+        levels = beats[np.arange(len(beats)), _ST_LEAD, np.rint(at).astype(np.intp)]
+        tables["st"].append(category("st", levels))
     tables.pop("pr", None)  # intervals are set when a record is written
     return result | {name: np.concatenate(blocks) for name, blocks in tables.items()}
 
 
-_R_COLUMN = int(np.searchsorted(GRID, 0.0))
 
 
 def rendered(

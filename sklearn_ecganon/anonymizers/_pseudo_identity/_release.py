@@ -142,6 +142,8 @@ def plan_release(
     no_p = codes.get("pr") == NO_P_WAVE
     if measured is not None:
         codes["no_p"] = int(no_p)
+        if population.leads[_st_lead(record.lead_names[0], population)] != "II":
+            codes.pop("st", None)  # the ST category of a person is that of lead II
     identity = draw_identity(
         population, {} if keyed else codes, _statements(record, settings), rng
     )
@@ -167,7 +169,7 @@ def plan_release(
     if settings.contract == "diagnostic":
         new_peaks, _ = _retimed(record, settings, stretch_rng)
         rr = _mean_rr(record.r_peaks, record), _mean_rr(new_peaks, record)
-        drawn = draw_intervals(intervals, codes, identity.landmarks, rr, normal)
+        drawn = draw_intervals(intervals, measured[1], identity.landmarks, rr, normal)
         blended = (1 - settings.strength) * np.array(intervals) + settings.strength * np.array(
             drawn
         )

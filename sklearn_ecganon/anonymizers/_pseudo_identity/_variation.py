@@ -16,6 +16,7 @@ from sklearn_ecganon.anonymizers._pseudo_identity._time_axis import GRID
 BANDS = ((0.5, 10.0), (10.0, 20.0), (20.0, 50.0))  # Hz, of the noise
 PHASES = GRID[::8]  # ms, at which the noise is described
 N_DEVIATIONS = 32
+N_BEATS = 15  # consecutive beats of a person that deviations are learned from
 _LARGEST = 6.0  # of a deviation in units of its record
 _SMALLEST = 2e-4  # mV
 _GAUSSIAN = 0.455  # median of the square of a standard normal number
@@ -66,19 +67,22 @@ def learn_variation(people: Sequence[Description]) -> Variation:
     """Return the principal deviations of the people with the most leads."""
     n_shown = [np.isfinite(person.template).all(axis=1).sum() for person in people]
     n_leads = people[0].template.shape[0]
-    rows = [np.zeros((2, n_leads, len(GRID)))]
+    rows = [np.zeros((2, n_leads, len(GRID)), dtype=np.float32)]
     owners = [np.array([-1, -2])]
     for i, person in enumerate(people):
         # A record of few leads would make the others look calm.
         if n_shown[i] == max(n_shown):
-            values = np.nan_to_num(person.deviations) / np.exp(_size(person.deviations))
+            some = person.deviations[:N_BEATS]
+            values = np.nan_to_num(some) / np.float32(np.exp(_size(some)))
             rows.append(values.clip(-_LARGEST, _LARGEST))
             owners.append(np.full(len(values), i))
     flat = np.concatenate(rows).reshape(sum(map(len, rows)), -1)
     owner = np.concatenate(owners)
-    _, _, basis = np.linalg.svd(flat, full_matrices=False)
-    n = min(N_DEVIATIONS, len(basis))
-    coefficients = flat @ basis[:n].T
+    # The eigenvectors of the smaller product are those of a singular value decomposition.
+    _, directions = np.linalg.eigh(flat.T @ flat)
+    n = min(N_DEVIATIONS, *flat.shape)
+    basis = directions.T[::-1][:n].astype(float)
+    coefficients = flat @ basis.T
     # Medians: a few beats deviate much more than all others.
     scale = np.maximum(np.median(np.abs(coefficients), axis=0) / np.sqrt(_GAUSSIAN), 1e-9)
     coefficients = (coefficients / scale).clip(-_LARGEST, _LARGEST)
