@@ -3,11 +3,11 @@
     OMP_NUM_THREADS=1 python -m benchmarks.realism [--parts realism labels categories ...]
 
 PTB-XL (300 people) is divided into five folds of people. For each fold, a population of
-synthetic people is learned from the others, LUDB and MIT-BIH, and the fold is released under the
-diagnostic contract.
+synthetic people is learned from the others, LUDB and MIT-BIH, and the fold is released under
+the diagnostic contract.
 
-realism     Two-sample AUC, Frechet distance, precision and recall of strips, with the control of
-            real people against other real people; for 12 leads and for lead II.
+realism     Two-sample AUC, Frechet distance, precision and recall of strips, with the control
+            of real people against other real people; for 12 leads and for lead II.
 outside     The package ecgen-eval, if it is installed: Frechet distance and precision/recall of
             100 releases against 100 other people, beside 100 other people; five splits.
 labels      Diagnostic superclasses: train on release and test on originals, and crosswise.

@@ -6,8 +6,8 @@ The script trains `PseudoIdentityAnonymizer` on PTB-XL (300 people, 12 leads, 10
 superclasses), LUDB (200 people, 12 leads, 500 Hz) and MIT-BIH (48 recordings, 2 leads, AAMI
 classes), and writes the population without a salt. ``--leave-out`` trains without a database,
 ``--folds`` without some of the ten folds of PTB-XL, for figures on people whom the population
-does not know. ECG-ID is never used. ``--membership N`` learns from N people of PTB-XL and attacks
-the population: are its members nearer to the synthetic people than 100 others?
+does not know. ECG-ID is never used. ``--membership N`` learns from N people of PTB-XL and
+attacks the population: are its members nearer to the synthetic people than 100 others?
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ _BLOCK = 500
 _FEWEST_LIKE = 4  # synthetic people with the fewest differences from which one is drawn
 _JITTER = 0.2  # of the difference of two people that is added to the chosen one
 _N_TRIALS = 4
-_STATEMENT = 4.0  # what a wrong statement counts, in categories
+_STATEMENT = 6.0  # what statements without any in common count, in categories
 
 
 class Population(NamedTuple):
@@ -179,8 +179,6 @@ def template_categories(
     return result | {name: np.concatenate(blocks) for name, blocks in tables.items()}
 
 
-
-
 def rendered(
     population: Population,
     numbers: NDArray,
@@ -198,6 +196,20 @@ def rendered(
     edges = (np.array(marks, dtype=float) - GRID[0]) * (RATE / 1000)
     p_onset = np.where(has_p, edges[:, 0], np.nan)
     return beats, Fiducials(edges[:, 1], edges[:, 2], p_onset, edges[:, 3])
+
+
+def likeness(statements: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how alike statements are: those in common over all that either has (Jaccard).
+
+    Parameters
+    ----------
+    statements : ndarray of bool of shape (n_statements,)
+        Of one record.
+    others : ndarray of bool of shape (n_others, n_statements)
+        Of others. Two records without any statement are alike.
+    """
+    either = (statements | others).sum(axis=1)
+    return np.where(either, (statements & others).sum(axis=1) / np.maximum(either, 1), 1.0)
 
 
 def draw_identity(
@@ -233,7 +245,7 @@ def draw_identity(
         weight = 3.0 if name in ("wide_qrs", "no_p") else 1.0
         cost += weight * (population.categories[name] != code)
     if statements is not None and population.statements.shape[1]:
-        cost += _STATEMENT * (population.statements != statements).any(axis=1)
+        cost += _STATEMENT * (1 - likeness(statements, population.statements))
     # Ties are broken by chance.
     order = np.lexsort((rng.random(len(cost)), cost))
     n_like = max(_FEWEST_LIKE, int((cost == cost[order[0]]).sum()))

@@ -13,6 +13,7 @@ from sklearn_ecganon.anonymizers._pseudo_identity._analysis import (
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._identity import (
     Population,
+    likeness,
     template_categories,
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._variation import (
@@ -28,7 +29,8 @@ N_COMPONENTS = 64  # of a template
 N_ECTOPIC_COMPONENTS = 12
 NOVELTY = 0.7  # fraction of the standard deviation of a synthetic person that others give
 N_OTHERS = 6  # people who give it
-FEWEST_ALIKE = 5  # people in a group that are mixed among themselves
+FEWEST_ALIKE = 5  # people of one shape that are mixed among themselves
+N_ALIKE = 12  # people with the most similar statements in a group, and all as similar
 _PRIOR = 0.05  # mV, of what a template has beside its components
 _N_ITERATIONS = 12
 
@@ -49,7 +51,7 @@ def learn_population(
     A synthetic person is the mean of a group, plus the deviation of one of its members from
     it times ``sqrt(1 - novelty**2)``, plus a random combination of the deviations of others
     with the length `novelty`. So the synthetic people have the covariance of the real ones,
-    and none of them is one of these. A group shares the statements, a P wave or none, and
+    and none of them is one of these. A group has similar statements, a P wave or none, and
     narrow or wide QRS complexes.
 
     Parameters
@@ -178,16 +180,20 @@ def _filled(levels: NDArray[np.float64]) -> NDArray[np.float64]:
 def _groups(
     statements: NDArray[np.bool_], has_p: NDArray[np.bool_], wide: NDArray[np.bool_]
 ) -> list[NDArray[np.intp]]:
-    """Return for each person all people who are mixed with them, and the person."""
-    everyone = np.arange(len(has_p))
+    """Return for each person all people who are mixed with them, and the person.
+
+    They have the same shape and equal statements, or the most similar ones if too few people
+    have equal ones.
+    """
     groups = []
-    for i in everyone:
-        alike = (statements == statements[i]).all(axis=1)
+    for i in range(len(has_p)):
+        alike = likeness(statements[i], statements)
         shape = (has_p == has_p[i]) & (wide == wide[i])
-        for chosen in (alike & shape, shape, wide == wide[i], np.ones_like(wide)):
-            if chosen.sum() >= min(FEWEST_ALIKE, len(everyone)):
-                groups.append(np.flatnonzero(chosen))
+        for same in (shape, wide == wide[i], np.ones_like(wide)):
+            if same.sum() >= min(FEWEST_ALIKE, len(same)):
                 break
+        enough = np.sort(alike[same])[::-1][:N_ALIKE][-1]
+        groups.append(np.flatnonzero(same & (alike >= enough)))
     return groups
 
 

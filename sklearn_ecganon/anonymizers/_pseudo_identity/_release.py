@@ -286,7 +286,7 @@ def write_release(
     )
     signal += settings.strength * behind
     if plan.paced:
-        add_spikes(signal, plan.identity, matrix, rhythm, rng)
+        add_spikes(signal, population, plan.identity, matrix, rhythm, rng)
     if plan.original is not None:
         old_rhythm = Rhythm(record.r_peaks.astype(float), kinds, rate, length)
         written = write_beats(population, plan.original, matrix, old_rhythm, None)

@@ -94,7 +94,7 @@ def learn_variation(people: Sequence[Description]) -> Variation:
     return Variation(basis[:n].reshape(n, n_leads, -1), scale, persistence.clip(-0.5, 0.9))
 
 
-def _size(deviations: NDArray[np.float64]) -> float:
+def _size(deviations: NDArray[np.floating]) -> float:
     """Return the logarithm of the typical size of the deviations of single beats, in mV."""
     known = np.isfinite(deviations)
     share = known.mean(axis=(1, 2))
@@ -136,7 +136,7 @@ def noise_of(person: Description, variation: Variation) -> Noise:
     return Noise(_size(deviations[:, shown]), level, shape, correlation)
 
 
-def _power(noise: NDArray[np.float64]) -> NDArray[np.float64]:
+def _power(noise: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the variance of noise with holes at each phase, by medians over beats."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # phases that no beat shows
@@ -148,7 +148,7 @@ def _power(noise: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(gaussian_filter1d(power, 4.0, axis=1)) + _SMALLEST**2
 
 
-def _correlation(traces: NDArray[np.float64]) -> NDArray[np.float64]:
+def _correlation(traces: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the correlation of traces; that of a constant trace with others is 0."""
     deviation = traces - traces.mean(axis=1, keepdims=True)
     deviation /= np.maximum(np.linalg.norm(deviation, axis=1, keepdims=True), 1e-9)

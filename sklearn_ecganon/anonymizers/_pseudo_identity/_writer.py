@@ -34,7 +34,7 @@ _ECTOPIC_ST_MS = (60.0, 25.0)
 _EDGE = 25.0  # samples of the grid in which deviations fade at both ends
 _SPIKE_MS = 2.0
 _SPIKE_BEFORE_MS = 15.0  # before the QRS
-_SPIKE_MV = (0.4, 1.5)
+_SPIKE_SIZE = (0.7, 1.3)  # of the largest magnitude of the usual beat
 
 
 class Rhythm(NamedTuple):
@@ -215,6 +215,7 @@ def _deviations(
 
 def add_spikes(
     signal: NDArray[np.float64],
+    population: Population,
     identity: Identity,
     matrix: NDArray[np.float64],
     rhythm: Rhythm,
@@ -226,6 +227,8 @@ def add_spikes(
     ----------
     signal : ndarray of shape (n_leads, n_samples)
         In mV.
+    population : Population
+        Components of beats.
     identity : Identity
         The person.
     matrix : ndarray of shape (n_leads, n_model_leads)
@@ -239,9 +242,12 @@ def add_spikes(
     usual = rhythm.kinds != cycles.VENTRICULAR
     at = rhythm.peaks[usual] + (identity.landmarks.onset - _SPIKE_BEFORE_MS) * rate / 1000
     width = max(1, round(_SPIKE_MS * rate / 1000))
+    beat = matrix @ usual_template(population, identity)
+    magnitude = np.sqrt((beat**2).mean(axis=0)).max()
     n_model = matrix.shape[1]
-    size = rng.uniform(*_SPIKE_MV, size=n_model) * rng.choice([-1.0, 1.0], n_model)
-    size = matrix @ size
+    signs = rng.choice([-1.0, 1.0], n_model)
+    size = matrix @ (rng.uniform(*_SPIKE_SIZE, size=n_model) * signs)
+    size *= magnitude / max(np.sqrt((size**2).mean()), 1e-9)
     for start in np.rint(at).astype(np.intp):
         if 0 <= start < signal.shape[1] - width:
             signal[:, start : start + width] += size[:, np.newaxis]
