@@ -182,7 +182,7 @@ def labels(study: OpenRelease) -> list[dict[str, Any]]:
     )
     rows = []
     for title, classifier in (("trees", trees), ("net", "net")):
-        if study.arguments.quick and title == "net":
+        if title not in study.arguments.classifiers:
             continue
         figures = label_utility(
             study.records,
@@ -246,8 +246,10 @@ PARTS: dict[str, Callable[[OpenRelease], list[dict[str, Any]]]] = {
 def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser = make_parser(__doc__)
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
+    parser.add_argument("--classifiers", nargs="+", default=["trees", "net"], help="of labels")
     arguments = parser.parse_args(argv)
     if arguments.quick:
+        arguments.classifiers = ["trees"]
         arguments.parts = ["labels", "categories", "speed"]
     print_header(arguments)
     results = Results(arguments.out)
