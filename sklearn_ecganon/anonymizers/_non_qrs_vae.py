@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -20,10 +21,14 @@ from sklearn_ecganon.training import (
     FIXED,
     NegativeELBO,
     NetStateMixin,
+    PersonPrivateNet,
     in_float64,
+    noise_of_steps,
+    numbered_people,
     resolve_device,
     seeded,
     single_thread,
+    spent_epsilon,
     train,
 )
 
@@ -72,6 +77,13 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         Number of beats in each step.
     lr : float, default=0.001
         Learning rate of Adam.
+    epsilon : float, default=None
+        Train with differential privacy of each person. Each epoch is then one step, to which
+        every person contributes one clipped gradient, so `max_epochs` should be some hundreds,
+        `lr` about 0.01, and `batch_size` is not used. The noise is chosen so that all epochs
+        together spend the budget.
+    delta : float, default=1e-5
+        For `epsilon`: probability of a failure, below one over the number of people.
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, or ``"auto"`` for a GPU if there is one.
     random_state : int, RandomState instance or None, default=None
@@ -83,7 +95,8 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
     net_ : skorch.NeuralNet
         The fitted autoencoder.
     history_ : dict of str to ndarray of shape (n_epochs,)
-        ``train_loss`` (negative ELBO in nats) and ``dur`` (seconds).
+        ``train_loss`` (negative ELBO in nats) and ``dur`` (seconds). With `epsilon`, the loss
+        is NaN, because it is not private, and ``epsilon`` is what was spent so far.
     n_iter_ : int
         Number of epochs.
     columns_ : ndarray of int
@@ -144,6 +157,8 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         "pre_width": [Interval(Real, 0, None, closed="neither")],
         "hidden": ["array-like", None],
         "n_latent": [Interval(Integral, 1, None, closed="left"), None],
+        "epsilon": [Interval(Real, 0, None, closed="neither"), None],
+        "delta": [Interval(Real, 0, 1, closed="neither")],
     }
 
     def __init__(
@@ -159,6 +174,8 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         max_epochs: int = 50,
         batch_size: int = 64,
         lr: float = 1e-3,
+        epsilon: float | None = None,
+        delta: float = 1e-5,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -172,6 +189,8 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
+        self.epsilon = epsilon
+        self.delta = delta
         self.device = device
         self.random_state = random_state
 
@@ -179,19 +198,31 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         self.columns_ = self._region_columns()
         self.device_ = resolve_device(self.device)
         rows, _, _ = _to_unit_range(beats.beats[:, :, self.columns_])
+        X = torch.as_tensor(rows.reshape(len(rows), -1), dtype=torch.float32)
+        X = target = X.to(self.device_)
+        if self.epsilon is not None:
+            people = numbered_people(y, self.epsilon, self.delta)[beats.record]
+            target = torch.as_tensor(people).to(self.device_)
+            if self.random_state is None:  # a seed of 31 bits could be tried out
+                seed = secrets.randbits(63)
         with seeded(seed):
             self.net_ = self._build_net()
-            X = torch.as_tensor(rows.reshape(len(rows), -1), dtype=torch.float32)
-            X = X.to(self.device_)
-            self.history_ = train(self.net_, X, X, estimator=self, context=context)
+            self.history_ = train(self.net_, X, target, estimator=self, context=context)
         self.n_iter_ = len(self.history_["train_loss"])
+        if self.epsilon is not None:
+            self.history_["epsilon"] = spent_epsilon(self.net_.noise, self.delta, self.n_iter_)
 
     def _build_net(self) -> NeuralNet:
         length = len(self.columns_)
         hidden = self.hidden
         if hidden is None:
             hidden = [max(round(fraction * length), 2) for fraction in HIDDEN_FRACTIONS]
-        net = NeuralNet(
+        net_class: type[NeuralNet] = NeuralNet
+        options: dict[str, Any] = {"batch_size": self.batch_size}
+        if self.epsilon is not None:
+            noise = noise_of_steps(self.epsilon, self.delta, self.max_epochs)
+            net_class, options = PersonPrivateNet, {"batch_size": -1, "noise": noise}
+        net = net_class(
             VAE,
             module__n_inputs=self.n_leads_ * length,
             module__hidden=tuple(hidden),
@@ -200,8 +231,8 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
             optimizer=torch.optim.Adam,
             lr=self.lr,
             max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
             device=self.device_,
+            **options,
             **FIXED,
         )
         return net.initialize()

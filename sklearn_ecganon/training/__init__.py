@@ -71,6 +71,12 @@ from sklearn_ecganon.training._perturbation import (
     ResidentPartners,
 )
 from sklearn_ecganon.training._previews import PreviewWriter
+from sklearn_ecganon.training._private import (
+    PersonPrivateNet,
+    noise_of_steps,
+    numbered_people,
+    spent_epsilon,
+)
 from sklearn_ecganon.training._protection import (
     check_protection,
     refuse_full_protection,
@@ -125,6 +131,7 @@ __all__ = [
     "NegativeELBO",
     "NetStateMixin",
     "NonSaturatingLoss",
+    "PersonPrivateNet",
     "PerturbationNet",
     "PerturbationWatch",
     "PreviewWriter",
@@ -156,6 +163,8 @@ __all__ = [
     "infer",
     "learn_classes",
     "mean_discrepancy",
+    "noise_of_steps",
+    "numbered_people",
     "one_cycle",
     "perturbation_net",
     "preview_rows",
@@ -165,6 +174,7 @@ __all__ = [
     "seeded",
     "single_thread",
     "soften",
+    "spent_epsilon",
     "split_domains",
     "subject_numbers",
     "train",
