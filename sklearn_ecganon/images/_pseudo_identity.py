@@ -108,9 +108,12 @@ class PseudoIdentityImageAnonymizer(BaseImageTransformer):
     Give the combination of all that must survive as `labels`, for example finding and view.
 
     **Privacy of those in `fit`.** Places of their images are visible in the synthetic ones.
-    A synthetic image as a whole is no more similar to one of them than an image of
-    another person is, but fine detail shows who took part. Fit on public images, or on
-    images of people who consented, wherever the release goes to others.
+    As a whole, a synthetic image is about as similar to the nearest of them as an image of
+    another person is (NIH: correlation 0.849 and 0.860, Kermany 0.893 and 0.878). But
+    small places show who took part: the fine detail of the best of 16 places distinguishes
+    images in `fit` from others with an AUC of 0.73 and 0.70
+    (``benchmarks/images/pseudo_identity.py``, 64 pixels, 2026-11-27). Fit on public images,
+    or on images of people who consented, wherever the release goes to others.
 
     Examples
     --------
