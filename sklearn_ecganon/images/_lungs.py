@@ -18,11 +18,13 @@ from torch.nn import functional as F
 from sklearn_ecganon.images._learner import CHUNK
 from sklearn_ecganon.images._segmenter import UNetSegmenter
 from sklearn_ecganon.networks import FieldUNet, standardized
-from sklearn_ecganon.training import in_float64, single_thread
+from sklearn_ecganon.training import infer
 
 SHIPPED = Path(str(files("sklearn_ecganon") / "models" / "lungs.safetensors"))
 # Pixels a side of the images that the net was trained on.
 SIDE = 128
+# Images that go through the net at a time.
+BATCH = 8
 # Half the width in pixels of bridges that are cut.
 BRIDGE = 2
 # Fraction of the left or right border that a lung may touch in a narrow image.
@@ -87,15 +89,15 @@ def segment_lungs(
         )
     if not np.isfinite(images).all():
         raise ValueError("X holds NaN or infinity; give finite gray values.")
-    net = in_float64(load_lungs(str(SHIPPED if weights is None else weights)))
+    net = load_lungs(str(SHIPPED if weights is None else weights))
     size = images.shape[1:]
     masks = []
-    with torch.no_grad(), single_thread():
-        for rows in gen_batches(len(images), CHUNK):
-            x = torch.from_numpy(images[rows].astype(np.float64))[:, None]
-            logits = net(standardized(_resized(x, (SIDE, SIDE))))
-            lungs = torch.from_numpy(clean_lungs(logits[:, 0].numpy() > 0))
-            masks.append((_resized(lungs[:, None].double(), size) > 0.5)[:, 0].numpy())
+    for rows in gen_batches(len(images), CHUNK):
+        x = torch.from_numpy(images[rows].astype(np.float64))[:, None]
+        small = standardized(_resized(x, (SIDE, SIDE))).float()
+        logits = infer(net, small, batch_size=BATCH)
+        lungs = torch.from_numpy(clean_lungs(logits[:, 0].numpy() > 0))
+        masks.append((_resized(lungs[:, None].double(), size) > 0.5)[:, 0].numpy())
     return np.concatenate(masks)
 
 
