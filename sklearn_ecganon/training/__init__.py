@@ -72,6 +72,7 @@ from sklearn_ecganon.training._perturbation import (
 )
 from sklearn_ecganon.training._previews import PreviewWriter
 from sklearn_ecganon.training._private import (
+    ROWS_OF_A_PERSON,
     PersonPrivateNet,
     noise_of_steps,
     numbered_people,
@@ -114,6 +115,7 @@ __all__ = [
     "GAN_CONSTRAINTS",
     "LIMIT",
     "NOT_TRAINED",
+    "ROWS_OF_A_PERSON",
     "STRIP_SIZES",
     "TRANSLATION_CONSTRAINTS",
     "AdversarialNet",
