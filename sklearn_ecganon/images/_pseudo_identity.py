@@ -107,6 +107,13 @@ class PseudoIdentityImageAnonymizer(BaseImageTransformer):
     it. Anything else in the image is lost: other findings, devices, the side of an opacity.
     Give the combination of all that must survive as `labels`, for example finding and view.
 
+    **Measured.** On NIH X-rays of 48 pixels, at strength 1, verifiers that were retrained on
+    releases fall from an AUC of 0.777 to 0.525. A classifier that learned the finding
+    from releases finds it in originals of other patients with 0.812, one that learned from
+    originals with 0.784. A classifier distinguishes releases from originals with 0.650
+    (real from real 0.570; ``benchmarks/images/perturbation.py xray``, one net of each kind,
+    2026-11-27).
+
     **Privacy of those in `fit`.** Places of their images are visible in the synthetic ones.
     As a whole, a synthetic image is about as similar to the nearest of them as an image of
     another person is (NIH: correlation 0.849 and 0.860, Kermany 0.893 and 0.878). But
