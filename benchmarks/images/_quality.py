@@ -93,6 +93,11 @@ def nearness(
     return figures
 
 
+def nearest(images: NDArray, others: NDArray) -> NDArray[np.intp]:
+    """Return for each image which other one correlates with it most."""
+    return np.argmax(_whole(images)[:, 0] @ _whole(others)[:, 0].T, axis=1)
+
+
 def _whole(images: NDArray) -> NDArray[np.float64]:
     return _unit(shrink(images, min(SIDE, images.shape[1])))[:, np.newaxis]
 
