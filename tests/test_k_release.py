@@ -65,8 +65,8 @@ def test_a_release_depends_on_the_profile_and_the_frame_alone(bunch, beats):
     profile |= {"ventricular": 1, "supraventricular": 0, "paced": 0}
     seed = np.arange(4, dtype=np.uint64)
     signals = []
-    for i in (0, 5):
-        record = beats[i]
+    for i, statements in ((0, None), (5, (("NORM",),))):
+        record = replace(beats[i], statements=statements)
         plan = _release.plan_release(population, settings, record, seed, seed, False, profile)
         # Rounding follows the recorder, which belongs to the frame.
         plan = plan._replace(step=0.0)
@@ -74,6 +74,7 @@ def test_a_release_depends_on_the_profile_and_the_frame_alone(bunch, beats):
     assert np.abs(beats[0].beats[:5] - beats[5].beats[:5]).max() > 0.1
     assert_same(*signals)
     assert signals[0].labels.tolist() == signals[1].labels.tolist()
+    assert signals[1].statements is None
 
 
 @pytest.mark.parametrize("zone", [0, 1, 2])
