@@ -39,6 +39,11 @@ class PrivacyUtilityScorer:
         ignorant and retrained (semi-informed).
     utility : UtilityScorer, optional
         What must survive; by default the diagnostic contract.
+    metric : str or callable, optional
+        By default the scorer returns a dict of all figures, for ``GridSearchCV`` and
+        ``cross_validate``. ``cross_val_score`` and ``HalvingGridSearchCV`` need a single
+        number: give the name of a figure, such as ``"privacy"`` or ``"utility"``, or a function
+        of the dict, such as ``lambda scores: min(scores["privacy"], scores["utility"])``.
 
     See Also
     --------
@@ -74,14 +79,16 @@ class PrivacyUtilityScorer:
         self,
         reidentification: ReidentificationScorer | None = None,
         utility: UtilityScorer | None = None,
+        metric: str | Callable[[dict[str, float]], float] | None = None,
     ) -> None:
         self.reidentification = reidentification
         self.utility = utility
+        self.metric = metric
 
     def __call__(
         self, estimator: Any, X: Any, y: ArrayLike, groups: ArrayLike | None = None
-    ) -> dict[str, float]:
-        """Return all figures of a fitted anonymizer; greater is better everywhere.
+    ) -> dict[str, float] | float:
+        """Return the figures of a fitted anonymizer; greater is better everywhere.
 
         Parameters
         ----------
@@ -96,7 +103,8 @@ class PrivacyUtilityScorer:
 
         Returns
         -------
-        scores : dict of str to float
+        scores : dict of str to float, or float
+            The number that `metric` selects, or all:
             ``privacy`` and ``utility`` in [0, 1]; ``is_chance``, 0 or 1;
             ``neg_rank1_<knowledge>_<evidence>``; the figures of :meth:`UtilityScorer.evaluate
             <sklearn_ecganon.utility.UtilityScorer.evaluate>`, errors with their sign changed
@@ -104,6 +112,11 @@ class PrivacyUtilityScorer:
             GridSearchCV, if no released record has the wave. Counts, signed errors and
             figures of the originals are left out, because they cannot be better or worse.
             For an array there are only the waveform figures.
+
+        Raises
+        ------
+        ValueError
+            If there is no figure with the name `metric`.
         """
         attackers = self.reidentification
         if attackers is None:
@@ -114,7 +127,17 @@ class PrivacyUtilityScorer:
                 contract=None,
             )
         release = attackers.release(estimator, X, y, sessions=groups)
-        return evaluate(release, attackers, utility=self.utility).scores()
+        scores = evaluate(release, attackers, utility=self.utility).scores()
+        if self.metric is None:
+            return scores
+        if callable(self.metric):
+            return float(self.metric(scores))
+        if self.metric not in scores:
+            raise ValueError(
+                f"metric is {self.metric!r}, but the figures are {', '.join(scores)}; choose "
+                "one of them."
+            )
+        return scores[self.metric]
 
     def get_metadata_routing(self) -> MetadataRequest:
         """Return that the scorer accepts sessions as `groups`.

@@ -5,8 +5,15 @@ import pickle
 import numpy as np
 import pytest
 import sklearn
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
-from sklearn.pipeline import Pipeline
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    HalvingGridSearchCV,
+    cross_val_score,
+    cross_validate,
+)
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_ecganon import (
@@ -260,3 +267,39 @@ def test_pareto_front_against_brute_force():
     scores = np.random.default_rng(0).integers(0, 6, size=(60, 3))
     expected = [not any((b >= a).all() and (b > a).any() for b in scores) for a in scores]
     np.testing.assert_array_equal(pareto_front(scores), expected)
+
+
+def test_one_metric_makes_the_attackers_a_scorer_of_cross_val_score(bunch):
+    method = make_pipeline(QRSSegmenter(), NoiseAnonymizer(random_state=0))
+    arguments = (method, bunch.data, bunch.subject)
+    all_figures = cross_validate(*arguments, scoring=PrivacyUtilityScorer(), cv=SessionSplit())
+    for metric in ("privacy", lambda scores: scores["privacy"]):
+        scorer = PrivacyUtilityScorer(metric=metric)
+        scores = cross_val_score(*arguments, scoring=scorer, cv=SessionSplit())
+        np.testing.assert_array_equal(scores, all_figures["test_privacy"])
+    with pytest.raises(ValueError, match="metric is 'risk', but the figures are privacy"):
+        PrivacyUtilityScorer(metric="risk")(method.fit(bunch.data), *arguments[1:])
+
+
+def test_halving_search(pipeline, bunch):
+    search = HalvingGridSearchCV(
+        pipeline,
+        {"identity__strength": [0.0, 0.5, 1.0]},
+        resource="identity__max_epochs",
+        min_resources=1,
+        max_resources=2,
+        factor=2,
+        scoring=PrivacyUtilityScorer(metric="utility"),
+        cv=SessionSplit(),
+    )
+    search.fit(bunch.data, bunch.subject)
+    # Strength 0 changes nothing, and nothing is more useful.
+    assert search.best_params_["identity__strength"] == 0
+    assert search.best_score_ == 1
+
+
+def test_a_pipeline_names_the_columns_of_an_array(beats):
+    pipeline = make_pipeline(QRSSegmenter(), NoiseAnonymizer(random_state=0))
+    rows = beats.beats[:20, 0]
+    names = pipeline.fit(rows).get_feature_names_out()
+    assert names.tolist() == [f"x{i}" for i in range(rows.shape[1])]
