@@ -81,9 +81,9 @@ def _add_info(commands: Any) -> None:
 def _add_demo(commands: Any) -> None:
     demo = commands.add_parser(
         "demo",
-        help="anonymize, attack and tune on example data, within minutes",
-        description="Replace the non-QRS part of every beat with the output of a VAE, let "
-        "attackers with more and more knowledge identify the people, and plot the trade-off.",
+        help="anonymize and attack example data, within minutes",
+        description="Anonymize by a published method and by the method of this package, let "
+        "attackers with more and more knowledge identify the people, and draw both.",
     )
     demo.add_argument(
         "--data",

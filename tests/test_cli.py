@@ -58,8 +58,8 @@ def test_errors_are_one_sentence(tmp_path, capsys, monkeypatch):
 def test_demo_prints_the_ladder_and_draws(data, data_home, tmp_path, capsys):
     assert main(["demo", "--data", data, "--data-home", data_home, "--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    for word in ("original", "ignorant", "lazy-informed", "semi-informed", "worst:"):
+    for word in ("original", "ignorant", "lazy-informed", "semi-informed", "worst:", "Summary"):
         assert word in out
     assert ("SYNTHETIC" in out) == (data == "synthetic")
-    for name in ("ladder.png", "front.png", "strip.png"):
+    for name in ("ladder_vae.png", "ladder.png", "strip.png"):
         assert (tmp_path / name).stat().st_size > 10_000
