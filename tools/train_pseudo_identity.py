@@ -112,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
         loaded = PseudoIdentityAnonymizer.from_pretrained(weights=arguments.out)
         print(f"wrote {arguments.out}, {arguments.out.stat().st_size / 1e6:.2f} MB")
         assert np.array_equal(loaded.leads_, model.leads_)
-    return [{"n_records": n_records, "n_people": model.n_people_}]
+    return [{"n_records": float(n_records), "n_people": float(model.n_people_)}]
 
 
 if __name__ == "__main__":
