@@ -1,12 +1,13 @@
 """
-==========================
+========================
 Twelve recordings, twice
-==========================
+========================
 
 Each pair shows ten seconds of a recording of MIT-BIH or LUDB, and below it ten seconds of its
-release by the pretrained :class:`~sklearn_ecganon.PseudoIdentityAnonymizer` under the diagnostic
-contract. Look at them as a cardiologist would: is the finding still there, and is the person gone?
-The population of synthetic people was learned from these databases, among others.
+release by the pretrained :class:`~sklearn_ecganon.PseudoIdentityAnonymizer`, under the
+diagnostic contract. Look at them as a cardiologist would: is the finding still there, and is
+the person gone? The population of synthetic people was learned from these databases, among
+others.
 
 The example takes half a minute after MIT-BIH and LUDB have been downloaded.
 """
@@ -68,6 +69,6 @@ for (title, before, after, start), above, below in zip(
         ax.set_title(f"{title}, lead {lead}, {side}", loc="left", fontsize=10)
 
 # %%
-# **What is still unlike.** One ventricular shape is used for a recording, so that multiform beats become
-# uniform. Fibrillatory waves are more regular than real ones. Paced beats look alike in all
-# releases, because few people of the population have a pacemaker.
+# **What is still unlike.** One ventricular shape is used for a recording, so that multiform
+# beats become uniform. Fibrillatory waves are more regular than real ones. Paced beats look
+# alike in all releases, because few people of the population have a pacemaker.
