@@ -158,8 +158,9 @@ class PseudoIdentityAnonymizer(GuaranteesMixin, BaseAnonymizer):
     drawn for each beat and depend on its phase. Without P waves and with an irregular rhythm,
     fibrillatory waves are written. Records with pacing spikes get new ones.
 
-    **Intervals.** The waves are moved to the intervals that the contract asks for. With the
-    measurement contract, the release is measured and corrected up to twice.
+    **Intervals.** The waves are moved to the intervals that the contract asks for. Some beats
+    are written, measured as the contract is measured, and corrected up to twice; if they still
+    miss it, another person is drawn once.
 
     **Without labels**, a beat counts as V if its QRS has a correlation below 0.8 with that
     of the record's median beat and if it comes after less than 0.85 of the median RR or has

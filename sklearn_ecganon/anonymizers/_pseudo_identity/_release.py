@@ -49,6 +49,7 @@ from sklearn_ecganon.segmentation import between
 
 _N_TRIAL = 30  # beats that are written to see whether the contract is kept
 _N_CORRECTIONS = 2
+_N_CANDIDATES = 2  # people who are drawn until one keeps the contract
 _LARGEST_STEP_MS = 30.0
 _N_PACED = 30  # beats that are searched for spikes
 #: Steps of the numbers that recorders write, in mV, the coarsest first.
@@ -144,41 +145,38 @@ def plan_release(
         codes["no_p"] = int(no_p)
         if population.leads[_st_lead(record.lead_names[0], population)] != "II":
             codes.pop("st", None)  # the ST category of a person is that of lead II
-    identity = draw_identity(
-        population, {} if keyed else codes, _statements(record, settings), rng
-    )
-    if measured is not None and (keyed or no_p):
-        identity = identity._replace(has_p=not no_p)
+    new_peaks, _ = _retimed(record, settings, stretch_rng)
+    rr = _mean_rr(record.r_peaks, record), _mean_rr(new_peaks, record)
     original = None
     if settings.strength < 1:
         description = describe(record, population.leads, delineate=measured is not None)
         original = original_identity(population, description)
-        identity = blend(population, original, identity, settings.strength)
-    plan = Plan(
-        identity,
-        original,
-        no_p and codes.get("irregularity") == 1,
-        paced,
-        step,
-        profile,
-    )
-    if measured is None:
-        return plan
-    intervals = measured[0]
-    normal = rng.standard_normal(4)
-    if settings.contract == "diagnostic":
-        new_peaks, _ = _retimed(record, settings, stretch_rng)
-        rr = _mean_rr(record.r_peaks, record), _mean_rr(new_peaks, record)
-        drawn = draw_intervals(intervals, measured[1], identity.landmarks, rr, normal)
-        blended = (1 - settings.strength) * np.array(intervals) + settings.strength * np.array(
-            drawn
+    best, fewest = None, np.inf
+    for _ in range(1 if keyed or measured is None else _N_CANDIDATES):
+        identity = draw_identity(
+            population, {} if keyed else codes, _statements(record, settings), rng
         )
-        return plan._replace(
-            identity=identity._replace(
-                landmarks=with_intervals(identity.landmarks, Intervals(*blended.tolist()))
-            )
-        )
-    return _corrected(population, record, settings, plan, intervals, rng)
+        if measured is not None and (keyed or no_p):
+            identity = identity._replace(has_p=not no_p)
+        if original is not None:
+            identity = blend(population, original, identity, settings.strength)
+        fibrillation = no_p and codes.get("irregularity") == 1
+        plan = Plan(identity, original, fibrillation, paced, step, profile)
+        if measured is None:
+            return plan
+        intervals = measured[0]
+        if settings.contract == "diagnostic":
+            normal = rng.standard_normal(4)
+            drawn = draw_intervals(intervals, measured[1], identity.landmarks, rr, normal)
+            share = settings.strength
+            blended = (1 - share) * np.array(intervals) + share * np.array(drawn)
+            intervals = Intervals(*blended.tolist())
+        plan, missed = _corrected(population, record, settings, plan, intervals, rr[1], rng)
+        if best is None or missed < fewest:
+            best, fewest = plan, missed
+        if missed == 0:
+            break
+    return best
 
 
 def _statements(record: BeatSet, settings: Settings) -> NDArray[np.bool_] | None:
@@ -195,9 +193,10 @@ def _corrected(
     settings: Settings,
     plan: Plan,
     intervals: Intervals,
+    rr: float,
     rng: np.random.Generator,
-) -> Plan:
-    """Return a plan whose release has the intervals of the record, as far as possible.
+) -> tuple[Plan, float]:
+    """Return a plan whose release has these intervals as far as possible, and what it misses.
 
     Some beats are written and measured as the contract is measured, and the waves are moved
     by what they miss.
@@ -206,7 +205,6 @@ def _corrected(
     length = min(int(record.lengths[0]), int(trial.r_peaks[-1]) + record.n_times)
     trial = replace(trial, lengths=np.array([length]), gaps=None, lead_gaps=None)
     seed = np.array([rng.integers(2**63)], dtype=np.uint64)
-    rr = _mean_rr(record.r_peaks, record)
     aim = np.array(intervals)
     lead = _st_lead(record.lead_names[0], population)
     best, fewest = plan, np.inf
@@ -224,7 +222,7 @@ def _corrected(
         aim[:3] += step[:3].clip(-_LARGEST_STEP_MS, _LARGEST_STEP_MS)
         st = plan.identity.st + float(step[3])
         plan = plan._replace(identity=plan.identity._replace(st=st, st_lead=lead))
-    return best
+    return best, fewest
 
 
 def _st_lead(names: tuple[str, ...], population: Population) -> int:
