@@ -22,8 +22,10 @@ from sklearn_ecganon.anonymizers._pseudo_identity._identity import (
     landmarks_of,
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._intervals import (
+    N_MEASURED,
     Intervals,
     draw_intervals,
+    measure_record,
     with_intervals,
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._leads import (
@@ -495,3 +497,13 @@ def test_pretrained_weights_survive_clone_and_search(beats):
     one = model.fit_transform(beats)
     two = clone(model).set_params(strength=1.0, n_jobs=2).fit_transform(beats)
     np.testing.assert_array_equal(one.beats, two.beats)
+
+
+def test_categories_of_long_records_use_all_beats():
+    """Intervals are read from some beats, the rhythm from all."""
+    record = one_record(n_beats=3 * N_MEASURED, rr=230)
+    measured = measure_record(record)
+    assert measured is not None
+    whole = measure(record).categories()
+    for name in ("rate_zone", "irregularity", "qtc"):
+        assert measured[1][name] == whole[name][0]

@@ -64,6 +64,15 @@ def measure_record(record: BeatSet) -> tuple[Intervals, dict[str, int]] | None:
     if not np.isfinite(intervals.QRS):
         return None
     codes = {name: int(values[0]) for name, values in measured.categories().items()}
+    rr = record.rr[np.isfinite(record.rr)]
+    if len(record.beats) > N_MEASURED and len(rr) > 1:
+        # The rhythm is that of all beats.
+        irregularity = np.sqrt(np.mean(np.diff(rr) ** 2)) / rr.mean()
+        codes |= {
+            "rate_zone": int(category("rate_zone", 60_000 / rr.mean())),
+            "irregularity": int(category("irregularity", irregularity)),
+            "qtc": int(category("qtc", intervals.QT / np.sqrt(rr.mean() / 1000))),
+        }
     return intervals, codes
 
 
