@@ -62,14 +62,14 @@ def fraction_kept(
     categories: Categories, anonymous: KAnonymousProfiles, *, rare: bool
 ) -> float:
     """Return the fraction of measured categories of released records that did not change."""
-    kept = []
+    unchanged = []
     for name, codes in anonymous.codes.items():
         original = categories[name]
         counted = (original != UNMEASURED) & ~anonymous.suppressed
         if rare and counted.any():
             counted &= original != np.bincount(original[counted] + 2).argmax() - 2
-        kept.append((codes == original)[counted])
-    return float(np.concatenate(kept).mean())
+        unchanged.append((codes == original)[counted])
+    return float(np.concatenate(unchanged).mean())
 
 
 def attack(
@@ -79,8 +79,8 @@ def attack(
     released = ~anonymous.suppressed
     # One profile for each person: the same attack for each of their records.
     persons, first = np.unique(subjects[released], return_index=True)
-    own = k_anonymous_profiles(categories, subjects, 1, most_changed=1.0)
-    originals = {name: codes[released][first] for name, codes in own.codes.items()}
+    ungrouped = k_anonymous_profiles(categories, subjects, 1, most_changed=1.0)
+    originals = {name: codes[released][first] for name, codes in ungrouped.codes.items()}
     shown = {name: codes[released][first] for name, codes in anonymous.codes.items()}
     # Equally near people are equally probable; a random order breaks the ties.
     rng = np.random.default_rng(seed)

@@ -12,6 +12,9 @@ utility  Beat classes (DS1/DS2, train and test on real and on released), R peaks
 salts    Beat classes by a forest over five salts: the variation between salts.
 speed    Beats per second.
 front    Worst rank-1 (waveform) and the fraction of the contract that is kept, by strength.
+fibrillation
+         P waves in one minute of annotated atrial fibrillation of MIT-BIH, up to three for each
+         episode: height of the mean beat before the QRS, and how often no P wave is found.
 channels Rank-1 from baseline, wander, noise, amplitude, jitter and polarity, each alone.
 """
 
@@ -23,6 +26,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import wfdb
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.utils import Bunch
@@ -30,9 +34,11 @@ from sklearn.utils import Bunch
 from benchmarks._results import Results, load, make_parser, print_header
 from sklearn_ecganon import BeatSet, QRSSegmenter
 from sklearn_ecganon.anonymizers import PseudoIdentityAnonymizer
-from sklearn_ecganon.contracts import measure
+from sklearn_ecganon.contracts import NO_P_WAVE, measure
+from sklearn_ecganon.datasets import fetch_mitdb, get_data_home
 from sklearn_ecganon.evaluation import evaluate
 from sklearn_ecganon.metrics import precision_recall_density_coverage, two_sample_auc
+from sklearn_ecganon.records import ECGRecord
 from sklearn_ecganon.releases import Release
 from sklearn_ecganon.utility import BeatClassUtility, DetectionUtility
 
@@ -40,6 +46,8 @@ EVIDENCE = 50  # beats of a probe, for attackers on one channel
 N_BEATS = 40  # of a record and class, in two-sample tests
 N_FOLDS = 5  # of records, in two-sample tests
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
+N_MINUTES = 3  # of an episode of fibrillation
+P_WINDOW_S = (-0.28, -0.07)  # around the R peak
 
 
 class Study:
@@ -194,6 +202,26 @@ class Study:
         print(f"{len(beats.beats)} beats of one lead in {seconds:.1f} s")
         return [{"beats/s": len(beats.beats) / seconds}]
 
+    def fibrillation(self) -> list[dict[str, Any]]:
+        """Print what stands in front of the QRS in atrial fibrillation."""
+        records = fibrillating(self.arguments)
+        before = QRSSegmenter("annotated", leads=[0]).fit_transform(records)
+        after = self.model().transform(before)
+        row: dict[str, float] = {"n_minutes": float(len(records))}
+        for side, beats in (("original", before), ("release", after)):
+            heights = [p_height(record) for record in beats]
+            row |= {
+                f"{side}, median height in mV": float(np.median(heights)),
+                f"{side}, largest height in mV": float(np.max(heights)),
+                f"{side}, above 0.05 mV": float((np.array(heights) > 0.05).mean()),
+                f"{side}, no P wave": float(
+                    (measure(beats).categories()["pr"] == NO_P_WAVE).mean()
+                ),
+            }
+        for name, value in row.items():
+            print(f"{name:<40}{value:8.3f}")
+        return [row]
+
 
 PARTS: dict[str, Callable[[Study], list[dict[str, Any]]]] = {
     "ladder": Study.ladder,
@@ -203,7 +231,41 @@ PARTS: dict[str, Callable[[Study], list[dict[str, Any]]]] = {
     "front": Study.front,
     "channels": Study.channels,
     "salts": Study.salts,
+    "fibrillation": Study.fibrillation,
 }
+
+
+def fibrillating(arguments: argparse.Namespace) -> list[ECGRecord]:
+    """Return minutes of annotated atrial fibrillation, or with ``--quick`` other ones."""
+    if arguments.quick:
+        return list(load("synthetic", arguments).records)
+    records = []
+    for record in fetch_mitdb(data_home=arguments.data_home).data:
+        path = get_data_home(arguments.data_home) / "mitdb" / record.name.rpartition("/")[2]
+        annotation = wfdb.rdann(str(path), "atr")
+        changes = [
+            (sample, note.strip("\x00"))
+            for sample, note in zip(annotation.sample, annotation.aux_note, strict=True)
+            if note.startswith("(")
+        ]
+        ends = [sample for sample, _ in changes[1:]] + [record.n_times]
+        minute = round(60 * record.sampling_rate)
+        for (start, rhythm), end in zip(changes, ends, strict=True):
+            if rhythm == "(AFIB":
+                starts = range(start, end - minute + 1, minute)
+                records += [record.crop(first, first + minute) for first in starts[:N_MINUTES]]
+    return records
+
+
+def p_height(record: BeatSet) -> float:
+    """Return how far the mean beat rises before the QRS above a line, in mV."""
+    normal = np.ones(len(record.beats), dtype=bool)
+    if record.labels is not None and (record.labels == "N").any():
+        normal = record.labels == "N"
+    beat = record.beats[normal, 0].mean(axis=0)
+    times = (np.arange(len(beat)) - len(beat) // 2) / record.sampling_rate
+    trace = beat[(times > P_WINDOW_S[0]) & (times < P_WINDOW_S[1])]
+    return float((trace - np.linspace(trace[0], trace[-1], len(trace))).max())
 
 
 def residual_channels(beats: BeatSet) -> dict[str, NDArray[np.float64]]:
@@ -279,7 +341,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser.add_argument("--n-jobs", type=int)
     arguments = parser.parse_args(argv)
     if arguments.quick:
-        arguments.parts = ["ladder", "utility", "speed", "channels"]
+        arguments.parts = ["ladder", "utility", "speed", "channels", "fibrillation"]
         arguments.contracts, arguments.attackers = ["diagnostic"], ["lda"]
     if len(arguments.attackers) == 1:
         [arguments.attackers] = arguments.attackers  # a panel, or one attacker

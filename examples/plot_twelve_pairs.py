@@ -21,32 +21,33 @@ from sklearn_ecganon import PseudoIdentityAnonymizer, QRSSegmenter
 from sklearn_ecganon.datasets import fetch_ludb, fetch_mitdb
 
 MITDB = {
-    "100": "sinus rhythm",
-    "104": "paced, with fusion",
-    "109": "left bundle branch block",
-    "118": "right bundle branch block",
-    "119": "ventricular bigeminy",
-    "201": "atrial fibrillation",
-    "207": "ventricular ectopy, bundle branch block",
-    "232": "pauses",
+    "100": ("sinus rhythm", "MLII"),
+    "104": ("ventricular pacing, with fusion beats", "V5"),
+    "109": ("left bundle branch block", "MLII"),
+    "118": ("right bundle branch block", "V1"),
+    "119": ("ventricular bigeminy", "MLII"),
+    "201": ("atrial fibrillation", "MLII"),
+    "207": ("ventricular ectopy, left bundle branch block", "MLII"),
+    "232": ("pauses", "MLII"),
 }
-LUDB = {
-    "1": "12 leads: sinus rhythm",
-    "8": "12 leads: atrial fibrillation",
-    "34": "12 leads",
-    "90": "12 leads",
+LUDB = {  # the diagnoses of the publisher
+    "1": ("12 leads, sinus rhythm", "II"),
+    "23": ("12 leads, complete right bundle branch block", "V1"),
+    "44": ("12 leads, atrial fibrillation, complete left bundle branch block", "V1"),
+    "96": ("12 leads, atrial fibrillation", "II"),
 }
 
 
-def pairs(records, titles, segmenter, start):
-    """Yield the title, the original and the release of some recordings."""
-    chosen = [record for record in records if record.name.split("/")[-1] in titles]
+def pairs(records, findings, segmenter, start):
+    """Yield the title, the lead, the original and the release of some recordings."""
+    chosen = [record for record in records if record.name.split("/")[-1] in findings]
     beats = segmenter.fit_transform(chosen)
     model = PseudoIdentityAnonymizer(random_state=0)
     released = segmenter.inverse_transform(model.fit_transform(beats))
     for before, after in zip(chosen, released, strict=True):
         name = before.name.split("/")[-1]
-        yield f"{name}: {titles[name]}", before, after, start
+        finding, lead = findings[name]
+        yield f"{name}: {finding}, lead {lead}", lead.upper(), before, after, start
 
 
 mitdb = [record.crop(0, 360 * 120) for record in fetch_mitdb().data]
@@ -55,18 +56,17 @@ ludb = fetch_ludb(true_amplitudes=True).data
 rows += list(pairs(ludb, LUDB, QRSSegmenter(leads=ludb[0].lead_names), 0.0))
 
 # %%
-# The release has a rhythm of its own, so that ectopic beats and pauses stand at other places.
+# The release has another rhythm, so that ectopic beats and pauses stand at other places.
 
 fig, axes = plt.subplots(2 * len(rows), 1, figsize=(10, 4.6 * len(rows)), layout="constrained")
-for (title, before, after, start), above, below in zip(
+for (title, lead, before, after, start), above, below in zip(
     rows, axes[::2], axes[1::2], strict=True
 ):
-    names = [name for name in before.lead_names if name.upper() in ("II", "MLII")]
-    lead = names[0] if names else before.lead_names[0]
     for ax, record, side in ((above, before, "original"), (below, after, "release")):
-        record.plot(start=start, duration=9.9, leads=[lead], ax=ax)
+        [name] = [name for name in record.lead_names if name.upper() == lead]
+        record.plot(start=start, duration=9.9, leads=[name], ax=ax)
         ax.set_ylim(-2, 2)
-        ax.set_title(f"{title}, lead {lead}, {side}", loc="left", fontsize=10)
+        ax.set_title(f"{title}, {side}", loc="left", fontsize=10)
 
 # %%
 # **What is still unlike.** One ventricular shape is used for a recording, so that multiform

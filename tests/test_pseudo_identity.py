@@ -13,13 +13,13 @@ from sklearn_ecganon.anonymizers._pseudo_identity._cycles import (
     NORMAL,
     SUPRAVENTRICULAR,
     VENTRICULAR,
-    find_kinds,
+    find_beat_classes,
     window_times,
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._identity import (
     Identity,
     draw_identity,
-    landmarks_of,
+    fiducial_points_of,
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._intervals import (
     N_MEASURED,
@@ -36,7 +36,7 @@ from sklearn_ecganon.anonymizers._pseudo_identity._leads import (
 from sklearn_ecganon.anonymizers._pseudo_identity._population import _mixture
 from sklearn_ecganon.anonymizers._pseudo_identity._time_axis import (
     STANDARD,
-    Landmarks,
+    FiducialPoints,
     from_standard,
     to_standard,
 )
@@ -284,21 +284,23 @@ def test_kinds_without_labels():
     windows, before = record.beats.copy(), np.full(20, 800.0)
     windows[5] = -np.exp(-(((times - 20) / 60) ** 2))
     before[9] = 500.0
-    kinds = find_kinds(windows, before, None, times)
-    assert kinds[5] == VENTRICULAR
-    assert kinds[9] == SUPRAVENTRICULAR
-    assert (np.delete(kinds, [5, 9]) == NORMAL).all()
+    beat_classes = find_beat_classes(windows, before, None, times)
+    assert beat_classes[5] == VENTRICULAR
+    assert beat_classes[9] == SUPRAVENTRICULAR
+    assert (np.delete(beat_classes, [5, 9]) == NORMAL).all()
 
 
 def test_times_go_to_the_standard_axis_and_back():
-    mark = Landmarks(-170.0, -60.0, 80.0, 420.0)
+    mark = FiducialPoints(-170.0, -60.0, 80.0, 420.0)
     times = np.arange(-390.0, 690.0, 7.0)
     np.testing.assert_allclose(to_standard(from_standard(times, mark), mark), times)
     np.testing.assert_allclose(to_standard(np.array(mark), mark), STANDARD)
 
 
 def test_landmarks_get_the_intervals():
-    mark = with_intervals(Landmarks(-160.0, -40.0, 50.0, 330.0), Intervals(150, 120, 400, 0.0))
+    mark = with_intervals(
+        FiducialPoints(-160.0, -40.0, 50.0, 330.0), Intervals(150, 120, 400, 0.0)
+    )
     assert mark.offset - mark.onset == pytest.approx(120)
     assert mark.onset - mark.p_onset == pytest.approx(150)
     assert mark.t_offset - mark.onset == pytest.approx(400)
@@ -364,7 +366,7 @@ def test_a_description_shows_the_waves_of_a_record():
     assert np.isnan(shown.template[[0, 2, 7]]).all()
     at_r = np.argmin(np.abs(np.arange(-400.0, 700.0, 4.0)))
     assert shown.template[1, at_r] == pytest.approx(1.0, abs=0.1)
-    assert -230 < shown.landmarks.p_onset < shown.landmarks.onset < 0
+    assert -230 < shown.fiducial_points.p_onset < shown.fiducial_points.onset < 0
 
 
 def test_draws_have_the_categories_of_the_record():
@@ -374,7 +376,7 @@ def test_draws_have_the_categories_of_the_record():
     for row in range(0, 3000, 150):
         codes = {name: int(values[row]) for name, values in population.categories.items()}
         identity = draw_identity(population, codes, None, rng)
-        mark = identity.landmarks
+        mark = identity.fiducial_points
         # One with the fewest other categories is drawn, which may be one with one more.
         wide += (mark.offset - mark.onset >= 120) == (codes["wide_qrs"] == 1)
     assert wide >= 18
@@ -385,9 +387,9 @@ def test_fibrillation_has_no_p_wave():
     population, _ = load_population(SHIPPED)
     row = int(np.flatnonzero(population.has_p)[0])
     numbers = population.people[row]
-    mark = landmarks_of(population, numbers)
-    peaks, kinds = 200.0 + 200.0 * np.arange(50), np.zeros(50, dtype=int)
-    rhythm = Rhythm(peaks, kinds, 250.0, 10_400)
+    mark = fiducial_points_of(population, numbers)
+    peaks, beat_classes = 200.0 + 200.0 * np.arange(50), np.zeros(50, dtype=int)
+    rhythm = Rhythm(peaks, beat_classes, 250.0, 10_400)
     matrix = lead_matrix(("II", "V1"), population.leads)
     columns = 100 + np.arange(int(mark.p_onset / 4), int((mark.onset - 72) / 4))
     heights = []
@@ -469,14 +471,16 @@ def test_statements_choose_the_person():
 def test_noise_and_beats_do_not_depend_on_the_block():
     population, _ = load_population(SHIPPED)
     numbers = population.people[0]
-    identity = Identity(numbers, population.ectopic[0], landmarks_of(population, numbers), True)
+    identity = Identity(
+        numbers, population.ectopic[0], fiducial_points_of(population, numbers), True
+    )
     matrix = lead_matrix(("I", "II", "III"), population.leads)
     peaks = 100.0 + 200.0 * np.arange(200)
-    kinds = np.zeros(200, dtype=int)
-    rhythm = Rhythm(peaks, kinds, 250.0, 41_000)
+    beat_classes = np.zeros(200, dtype=int)
+    rhythm = Rhythm(peaks, beat_classes, 250.0, 41_000)
     whole = write_beats(population, identity, matrix, rhythm, None)
     some = write_beats(
-        population, identity, matrix, Rhythm(peaks[:10], kinds[:10], 250.0, 41_000), None
+        population, identity, matrix, Rhythm(peaks[:10], beat_classes[:10], 250.0, 41_000), None
     )
     np.testing.assert_allclose(whole[:, :1900], some[:, :1900], atol=1e-12)
     behind = background(

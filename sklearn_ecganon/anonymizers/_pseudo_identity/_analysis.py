@@ -12,13 +12,13 @@ from scipy.interpolate import BSpline, PchipInterpolator, make_interp_spline
 from scipy.signal import resample_poly
 
 from sklearn_ecganon.anonymizers._pseudo_identity import _cycles as cycles
-from sklearn_ecganon.anonymizers._pseudo_identity._intervals import find_landmarks
+from sklearn_ecganon.anonymizers._pseudo_identity._intervals import find_fiducial_points
 from sklearn_ecganon.anonymizers._pseudo_identity._leads import observed_leads
 from sklearn_ecganon.anonymizers._pseudo_identity._time_axis import (
     GRID,
     GRID_MS,
     STANDARD,
-    Landmarks,
+    FiducialPoints,
     fade,
     from_standard,
     to_standard,
@@ -44,8 +44,8 @@ class Description:
     Attributes
     ----------
     template : ndarray of shape (n_leads, n_grid)
-        Mean usual beat on the standard time axis, in mV, 0 at both ends.
-    landmarks : Landmarks
+        Mean beat of the main classes on the standard time axis, in mV, 0 at both ends.
+    fiducial_points : FiducialPoints
         Where its waves lie.
     has_p : bool
         Whether there is a P wave.
@@ -54,7 +54,7 @@ class Description:
     gain : float
         Logarithm of the standard deviation of the amplitude of single beats.
     deviations : ndarray of shape (n_beats, n_leads, n_grid)
-        Deviations of usual beats from the template times their gain, on the standard time
+        Deviations of these beats from the template times their gain, on the standard time
         axis, in mV.
     wander : ndarray of shape (n_leads,)
         Logarithm of the standard deviation of the baseline, in mV.
@@ -68,7 +68,7 @@ class Description:
     """
 
     template: NDArray[np.float64]
-    landmarks: Landmarks
+    fiducial_points: FiducialPoints
     has_p: bool
     ectopic: NDArray[np.float64]
     gain: float
@@ -89,7 +89,7 @@ def describe(record: BeatSet, leads: Sequence[str], *, delineate: bool = True) -
     leads : sequence of str
         Leads of the model.
     delineate : bool, default=True
-        Find the landmarks. Without it they are the standard ones.
+        Find the fiducial points. Without it they are the standard ones.
     """
     signal, peaks, labels = _busiest_part(record)
     ratio = Fraction(RATE / record.sampling_rate).limit_denominator(1000)
@@ -106,31 +106,31 @@ def describe(record: BeatSet, leads: Sequence[str], *, delineate: bool = True) -
     baseline = _baseline(signal, peaks)
     degree = min(3, n_samples - 1)
     spline = make_interp_spline(np.arange(n_samples), signal - baseline, k=degree, axis=1)
-    inside = _own_part(peaks, GRID / GRID_MS, n_samples)
+    inside = _inside_cycle(peaks, GRID / GRID_MS, n_samples)
     windows = _read(spline, peaks, GRID / GRID_MS, n_samples)
     before = np.r_[np.inf, np.diff(peaks)] * GRID_MS
-    kinds = cycles.find_kinds(windows, before, labels, GRID)
-    usual = np.isin(kinds, (cycles.NORMAL, cycles.SUPRAVENTRICULAR))
-    if not usual.any():
-        usual = kinds == cycles.usual_kind(kinds)
-    peaks = _aligned(spline, n_samples, peaks, windows, inside, usual)
+    beat_classes = cycles.find_beat_classes(windows, before, labels, GRID)
+    is_main = np.isin(beat_classes, (cycles.NORMAL, cycles.SUPRAVENTRICULAR))
+    if not is_main.any():
+        is_main = beat_classes == cycles.main_class(beat_classes)
+    peaks = _aligned(spline, n_samples, peaks, windows, inside, is_main)
     windows = _read(spline, peaks, GRID / GRID_MS, n_samples)
     windows = np.where(inside[:, np.newaxis], windows, np.nan)
-    template = _mean_beat(windows[usual])
+    template = _mean_beat(windows[is_main])
     names = tuple(np.array(leads)[present])
-    found = find_landmarks(_centered(template), RATE, names) if delineate else None
-    landmarks, has_p = _checked(found)
-    standard = _standard(template, landmarks)
-    deviations, gain = _deviations(spline, n_samples, standard, landmarks, peaks, usual)
-    ventricular = (kinds == cycles.VENTRICULAR) & ~usual
+    delineated = find_fiducial_points(_centered(template), RATE, names) if delineate else None
+    fiducial_points, has_p = _checked(delineated)
+    standard = _standard(template, fiducial_points)
+    deviations, gain = _deviations(spline, n_samples, standard, fiducial_points, peaks, is_main)
+    ventricular = (beat_classes == cycles.VENTRICULAR) & ~is_main
     ectopic = np.full_like(template, np.nan)
     if ventricular.sum() >= _FEWEST:
         ectopic = _mean_beat(windows[ventricular]) * fade()
     log_wander = np.log(baseline.std(axis=1) + 1e-3)
-    correlation = _in_model(_in_model(_correlation(baseline), present, 0), present, 1)
+    correlation = _in_model(_in_model(correlation_of(baseline), present, 0), present, 1)
     return Description(
         _in_model(standard, present, 0),
-        landmarks,
+        fiducial_points,
         has_p,
         _in_model(ectopic, present, 0),
         gain,
@@ -172,7 +172,7 @@ def _busiest_part(
         total = np.r_[0.0, np.cumsum(score)]
         counts = total[N_BEATS:] - total[:-N_BEATS]
         best = counts.argmax() if counts.any() else len(counts) // 2
-        # A third of the beats must be usual ones.
+        # A third of the beats must be of other classes than ventricular.
         allowed = np.flatnonzero(counts <= 2 * N_BEATS / 3)
         if len(allowed) and counts[best] > 2 * N_BEATS / 3:
             best = allowed[counts[allowed].argmax()]
@@ -207,15 +207,15 @@ def _baseline(signal: NDArray, peaks: NDArray[np.float64]) -> NDArray[np.float64
     return np.asarray(curve(np.arange(signal.shape[1]).clip(knots[0], knots[-1])))
 
 
-def _own_part(
+def _inside_cycle(
     peaks: NDArray[np.float64], times: NDArray[np.float64], n_samples: int
 ) -> NDArray[np.bool_]:
     """Return which samples of each window show the beat and not its neighbors."""
     rr = np.diff(peaks)
     before, after = np.r_[np.inf, rr][:, np.newaxis], np.r_[rr, np.inf][:, np.newaxis]
     at = peaks[:, np.newaxis] + times
-    own = (times >= -_CYCLE[0] * before) & (times <= _CYCLE[1] * after)
-    return own & (at >= 0) & (at <= n_samples - 1)
+    inside = (times >= -_CYCLE[0] * before) & (times <= _CYCLE[1] * after)
+    return inside & (at >= 0) & (at <= n_samples - 1)
 
 
 def _read(
@@ -246,19 +246,19 @@ def _aligned(
     peaks: NDArray,
     windows: NDArray,
     inside: NDArray,
-    usual: NDArray,
+    is_main: NDArray,
 ) -> NDArray[np.float64]:
-    """Return R peaks between samples, so that the usual beats lie best on their mean."""
+    """Return R peaks between samples, so that the main beats lie best on their mean."""
     times = GRID / GRID_MS
     near = np.abs(GRID) <= _ALIGN_MS
     peaks = peaks.copy()
-    template = _mean_beat(np.where(inside[:, np.newaxis], windows, np.nan)[usual])[:, near]
+    template = _mean_beat(np.where(inside[:, np.newaxis], windows, np.nan)[is_main])[:, near]
     slope = np.gradient(template, axis=1)
     energy = max(float((slope**2).sum()), 1e-9)
     for _ in range(3):
-        error = _read(spline, peaks[usual], times[near], n_samples) - template
+        error = _read(spline, peaks[is_main], times[near], n_samples) - template
         shift = -(error * slope).sum(axis=(1, 2)) / energy
-        peaks[usual] += shift.clip(-1.0, 1.0)
+        peaks[is_main] += shift.clip(-1.0, 1.0)
     return peaks
 
 
@@ -269,19 +269,23 @@ def _centered(template: NDArray) -> NDArray[np.float64]:
     return np.pad(template, ((0, 0), (max(missing, 0), 0)), mode="edge")
 
 
-def _checked(found) -> tuple[Landmarks, bool]:
-    """Return landmarks without holes, and whether there is a P wave."""
-    if found is None:
+def _checked(delineated: FiducialPoints | None) -> tuple[FiducialPoints, bool]:
+    """Return fiducial points without holes, and whether there is a P wave."""
+    if delineated is None:
         return STANDARD, True
-    has_p = bool(np.isfinite(found.p_onset))
-    p_onset = found.p_onset if has_p else found.onset + STANDARD.p_onset - STANDARD.onset
-    t_offset = found.t_offset if np.isfinite(found.t_offset) else STANDARD.t_offset
-    return Landmarks(p_onset, found.onset, found.offset, t_offset).ordered(), has_p
+    has_p = bool(np.isfinite(delineated.p_onset))
+    p_onset = (
+        delineated.p_onset if has_p else delineated.onset + STANDARD.p_onset - STANDARD.onset
+    )
+    t_offset = delineated.t_offset if np.isfinite(delineated.t_offset) else STANDARD.t_offset
+    return FiducialPoints(
+        p_onset, delineated.onset, delineated.offset, t_offset
+    ).ordered(), has_p
 
 
-def _standard(template: NDArray, landmarks: Landmarks) -> NDArray[np.float64]:
+def _standard(template: NDArray, fiducial_points: FiducialPoints) -> NDArray[np.float64]:
     """Return a template on the standard time axis, faded to zero at both ends."""
-    times = from_standard(GRID, landmarks)
+    times = from_standard(GRID, fiducial_points)
     spline = make_interp_spline(GRID, template, k=3, axis=1)
     return np.asarray(spline(times.clip(GRID[0], GRID[-1]))) * fade()
 
@@ -290,14 +294,14 @@ def _deviations(
     spline: BSpline,
     n_samples: int,
     standard: NDArray[np.float64],
-    landmarks: Landmarks,
+    fiducial_points: FiducialPoints,
     peaks: NDArray[np.float64],
-    usual: NDArray[np.bool_],
+    is_main: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], float]:
-    """Return the deviations of usual beats, and the log spread of their gains."""
-    times = from_standard(GRID, landmarks) / GRID_MS
-    inside = _own_part(peaks, times, n_samples)[usual]
-    beats = _read(spline, peaks[usual], times, n_samples)
+    """Return the deviations of the main beats, and the log spread of their gains."""
+    times = from_standard(GRID, fiducial_points) / GRID_MS
+    inside = _inside_cycle(peaks, times, n_samples)[is_main]
+    beats = _read(spline, peaks[is_main], times, n_samples)
     near = np.abs(GRID) <= _ALIGN_MS
     qrs = standard[:, near]
     gains = (beats[:, :, near] * qrs).sum(axis=(1, 2)) / max((qrs**2).sum(), 1e-9)
@@ -315,7 +319,10 @@ def _deviations(
 
 
 def phases(
-    peaks: NDArray[np.float64], n_samples: int, landmarks: Landmarks, rate: float = RATE
+    peaks: NDArray[np.float64],
+    n_samples: int,
+    fiducial_points: FiducialPoints,
+    rate: float = RATE,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Return for each sample its beat, and its place on the standard time axis in ms.
 
@@ -325,7 +332,7 @@ def phases(
         R peaks in samples.
     n_samples : int
         Length of the signal.
-    landmarks : Landmarks
+    fiducial_points : FiducialPoints
         Of all beats.
     rate : float
         In Hz.
@@ -333,10 +340,10 @@ def phases(
     turns = peaks[:-1] + _CYCLE[1] * np.diff(peaks)
     beat = np.searchsorted(turns, np.arange(n_samples))
     times = (np.arange(n_samples) - peaks[beat]) * (1000.0 / rate)
-    return beat, to_standard(times, landmarks)
+    return beat, to_standard(times, fiducial_points)
 
 
-def _correlation(traces: NDArray) -> NDArray[np.float64]:
+def correlation_of(traces: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the correlation of traces; that of a constant trace with others is 0."""
     deviation = traces - traces.mean(axis=1, keepdims=True)
     deviation /= np.maximum(np.linalg.norm(deviation, axis=1, keepdims=True), 1e-9)

@@ -241,7 +241,8 @@ class PseudoIdentityAnonymizer(GuaranteesMixin, BaseAnonymizer):
         weights : "pretrained" or path-like, default="pretrained"
             As above.
         **parameters
-            `contract`, `identity`, `n_jobs` and `random_state`, as above.
+            `contract`, `identity`, `k` (then call :meth:`fit_profiles`), `n_jobs` and
+            `random_state`, as above.
 
         Returns
         -------
@@ -345,28 +346,34 @@ class PseudoIdentityAnonymizer(GuaranteesMixin, BaseAnonymizer):
         """Return for each record what its first stretch decides; None without beats."""
         keyed = callable(self.identity)
         check_records(first, self.contract, keyed=keyed)
-        own = draws.for_records(_N_SEED).view(np.uint64)
+        of_records = draws.for_records(_N_SEED).view(np.uint64)
         seeds = [
             self._seed_of_key(self.identity(name), draws.salt) if callable(self.identity) else s
-            for name, s in zip(first.names, own, strict=True)
+            for name, s in zip(first.names, of_records, strict=True)
         ]
-        takes = self._stretch_seeds(draws)
+        stretch_seeds = self._stretch_seeds(draws)
         profiles = self._released_profiles(first)
         fixed = self._population, self._settings()
         return over_records(
             plan_release,
             first,
-            lambda i, record: (*fixed, record, seeds[i], takes[i], keyed, profiles[i]),
+            lambda i, record: (*fixed, record, seeds[i], stretch_seeds[i], keyed, profiles[i]),
             self.n_jobs,
         )
 
     def _release(self, beats: BeatSet, draws: Draws) -> BeatSet:
-        takes = self._stretch_seeds(draws)
+        stretch_seeds = self._stretch_seeds(draws)
         settings = self._settings()
         released = over_records(
             write_release,
             beats,
-            lambda i, record: (self._population, settings, record, draws.settled[i], takes[i]),
+            lambda i, record: (
+                self._population,
+                settings,
+                record,
+                draws.settled[i],
+                stretch_seeds[i],
+            ),
             self.n_jobs,
         )
         return BeatSet.concatenate(released)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sklearn_ecganon.anonymizers._pseudo_identity._analysis import Description
 from sklearn_ecganon.anonymizers._pseudo_identity._identity import Identity, Population, layout
-from sklearn_ecganon.anonymizers._pseudo_identity._time_axis import Landmarks
+from sklearn_ecganon.anonymizers._pseudo_identity._time_axis import FiducialPoints
 from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.segmentation import stitch_signal
 
@@ -23,7 +23,7 @@ def original_identity(population: Population, description: Description) -> Ident
     numbers[parts["template"]] = _coefficients(
         population.basis, description.template - population.mean, numbers[parts["template"]]
     )
-    numbers[parts["landmarks"]] = description.landmarks
+    numbers[parts["fiducial_points"]] = description.fiducial_points
     for name in ("wander", "offset"):
         values = getattr(description, name)
         known = np.isfinite(values)
@@ -32,19 +32,19 @@ def original_identity(population: Population, description: Description) -> Ident
     ectopic = _coefficients(
         population.ectopic_basis, description.ectopic - population.ectopic_mean, ectopic
     )
-    return Identity(numbers, ectopic, description.landmarks, description.has_p)
+    return Identity(numbers, ectopic, description.fiducial_points, description.has_p)
 
 
 def _coefficients(
-    basis: NDArray[np.float64], deviation: NDArray[np.float64], usual: NDArray[np.float64]
+    basis: NDArray[np.float64], deviation: NDArray[np.float64], default: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the coefficients of what a record shows; the usual ones where it shows nothing."""
+    """Return the coefficients of what a record shows; the given ones where it shows nothing."""
     shown = np.isfinite(deviation)
     if not shown.any():
-        return usual
+        return default
     part = basis[:, shown]
     gram = part @ part.T + _RIDGE * np.eye(len(basis))
-    return np.asarray(np.linalg.solve(gram, part @ deviation[shown] + _RIDGE * usual))
+    return np.asarray(np.linalg.solve(gram, part @ deviation[shown] + _RIDGE * default))
 
 
 def blend(
@@ -52,7 +52,7 @@ def blend(
 ) -> Identity:
     """Return an identity between two others, with the spread of both.
 
-    Numbers move so that their variance over people stays the same; landmarks move in a
+    Numbers move so that their variance over people stays the same; fiducial points move in a
     straight line.
     """
 
@@ -62,18 +62,18 @@ def blend(
         )
 
     mean = population.people.mean(axis=0)
-    landmarks = (1 - strength) * np.array(original.landmarks) + strength * np.array(
-        drawn.landmarks
+    fiducial_points = (1 - strength) * np.array(original.fiducial_points) + strength * np.array(
+        drawn.fiducial_points
     )
     return drawn._replace(
         numbers=between(original.numbers, drawn.numbers, mean),
         ectopic=between(original.ectopic, drawn.ectopic, population.ectopic.mean(axis=0)),
-        landmarks=Landmarks(*landmarks.tolist()).ordered(),
+        fiducial_points=FiducialPoints(*fiducial_points.tolist()).ordered(),
         st=strength * drawn.st,
     )
 
 
-def rest_of_original(
+def residual_of_original(
     record: BeatSet,
     written: NDArray[np.float64],
     r_peaks: NDArray[np.intp],
@@ -92,10 +92,10 @@ def rest_of_original(
     origin : ndarray of int
         Beat of the record that each new R peak stands for.
     """
-    rest = record.beats - windows_of(written, record.r_peaks, record.n_times)
+    residual = record.beats - windows_of(written, record.r_peaks, record.n_times)
     moved = replace(
         record,
-        beats=rest[origin],
+        beats=residual[origin],
         record=np.zeros(len(origin), dtype=np.intp),
         r_peaks=r_peaks,
         labels=None,

@@ -8,13 +8,13 @@ from scipy.ndimage import uniform_filter1d
 
 from sklearn_ecganon.records import BeatSet
 
-KINDS = ("N", "S", "V", "F", "Q")
+BEAT_CLASSES = ("N", "S", "V", "F", "Q")
 NORMAL, SUPRAVENTRICULAR, VENTRICULAR, FUSION, OTHER = range(5)
 
-# Without labels. A ventricular beat looks unlike the usual one and also comes early or is
+# Without labels. A ventricular beat looks unlike the median one and also comes early or is
 # large; one whose QRS points the other way is ventricular whenever it comes. What comes early
 # but looks alike is supraventricular. Mains noise is averaged away, and an R peak may have
-# been found a little beside the usual place. On MIT-BIH: 91 % of V found, 96 % of those right.
+# been found a little beside its place. On MIT-BIH: 91 % of V found, 96 % of those right.
 LIKENESS, EARLY, LARGE = 0.8, 0.85, 1.4
 QRS_MS, SMOOTH_MS, SHIFT_MS, SHIFT_STEP_MS = 120.0, 20.0, 40.0, 8.0
 
@@ -30,18 +30,18 @@ def around(beats: BeatSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return before, np.append(before[1:], np.inf)
 
 
-def find_kinds(
+def find_beat_classes(
     windows: NDArray, before: NDArray, labels: NDArray | None, times: NDArray[np.float64]
 ) -> NDArray[np.intp]:
-    """Return the kind of each beat of one record, a position in `KINDS`.
+    """Return the class of each beat of one record, a position in `BEAT_CLASSES`.
 
     By its label, or without labels by rhythm and QRS, compared with the record's median beat.
     """
     if labels is not None:
-        kinds = np.full(len(windows), OTHER)
-        for kind, name in enumerate(KINDS):
-            kinds[labels == name] = kind
-        return kinds
+        beat_classes = np.full(len(windows), OTHER)
+        for position, name in enumerate(BEAT_CLASSES):
+            beat_classes[labels == name] = position
+        return beat_classes
     if len(windows) == 1:  # a single beat cannot differ from the others
         return np.full(1, NORMAL)
     likeness, size = _likeness(windows, times)
@@ -58,15 +58,15 @@ def _likeness(windows: NDArray, times: NDArray[np.float64]) -> tuple[NDArray, ND
     step = times[1] - times[0] if len(times) > 1 else SMOOTH_MS
     windows = uniform_filter1d(windows, max(1, round(SMOOTH_MS / step)), axis=-1)
     inside = np.flatnonzero(np.abs(times) <= QRS_MS)
-    usual = _centered(np.median(windows[..., inside], axis=0))
-    length = np.linalg.norm(usual)
+    median_qrs = _centered(np.median(windows[..., inside], axis=0))
+    length = np.linalg.norm(median_qrs)
     likeness = np.full(len(windows), -1.0)
     reach = round(SHIFT_MS / step)
     for shift in range(-reach, reach + 1, max(1, round(SHIFT_STEP_MS / step))):
         qrs = _centered(windows[..., (inside + shift).clip(0, len(times) - 1)])
         norm = np.linalg.norm(qrs, axis=(1, 2)) * length
         likeness = np.maximum(
-            likeness, (qrs * usual).sum(axis=(1, 2)) / np.maximum(norm, 1e-12)
+            likeness, (qrs * median_qrs).sum(axis=(1, 2)) / np.maximum(norm, 1e-12)
         )
     size = np.linalg.norm(_centered(windows[..., inside]), axis=(1, 2))
     return likeness, size / max(np.median(size), 1e-12)
@@ -76,6 +76,6 @@ def _centered(qrs: NDArray) -> NDArray:
     return qrs - qrs.mean(axis=-1, keepdims=True)
 
 
-def usual_kind(kinds: NDArray[np.intp]) -> int:
-    """Return the kind that stands for the record: normal if there is any, else most."""
-    return NORMAL if (kinds == NORMAL).any() else int(np.bincount(kinds).argmax())
+def main_class(beat_classes: NDArray[np.intp]) -> int:
+    """Return the class of a record: normal if it has normal beats, else the most frequent."""
+    return NORMAL if (beat_classes == NORMAL).any() else int(np.bincount(beat_classes).argmax())

@@ -13,7 +13,7 @@ from sklearn_ecganon.anonymizers._pseudo_identity._leads import STANDARD_LEADS
 from sklearn_ecganon.anonymizers._pseudo_identity._time_axis import (
     GRID,
     GRID_MS,
-    Landmarks,
+    FiducialPoints,
     from_standard,
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._variation import BANDS, PHASES
@@ -93,7 +93,7 @@ class Identity(NamedTuple):
         As a row of `Population.people`.
     ectopic : ndarray of shape (n_ectopic_components,)
         Coefficients of the ventricular beat.
-    landmarks : Landmarks
+    fiducial_points : FiducialPoints
         Where the waves lie.
     has_p : bool
         Whether there are P waves.
@@ -105,7 +105,7 @@ class Identity(NamedTuple):
 
     numbers: NDArray[np.float64]
     ectopic: NDArray[np.float64]
-    landmarks: Landmarks
+    fiducial_points: FiducialPoints
     has_p: bool
     st: float = 0.0
     st_lead: int = 0
@@ -115,7 +115,7 @@ def layout(n_components: int, n_leads: int) -> dict[str, slice]:
     """Return where each part of the numbers of a person lies."""
     sizes = {
         "template": n_components,
-        "landmarks": 4,
+        "fiducial_points": 4,
         "noise": len(BANDS) * n_leads,
         "noise_shape": len(BANDS) * len(PHASES),
         "gain": 1,
@@ -130,19 +130,19 @@ def layout(n_components: int, n_leads: int) -> dict[str, slice]:
     }
 
 
-def part(population: Population, numbers: NDArray, name: str) -> NDArray[np.float64]:
+def section(population: Population, numbers: NDArray, name: str) -> NDArray[np.float64]:
     """Return one part of the numbers of one or several people; see `layout`."""
     return numbers[..., layout(len(population.basis), len(population.leads))[name]]
 
 
-def landmarks_of(population: Population, numbers: NDArray) -> Landmarks:
-    """Return the landmarks of a person."""
-    return Landmarks(*part(population, numbers, "landmarks").tolist()).ordered()
+def fiducial_points_of(population: Population, numbers: NDArray) -> FiducialPoints:
+    """Return the fiducial points of a person."""
+    return FiducialPoints(*section(population, numbers, "fiducial_points").tolist()).ordered()
 
 
 def decode_templates(population: Population, numbers: NDArray) -> NDArray[np.float64]:
     """Return templates on the standard time axis in mV: (n_people, n_leads, n_grid)."""
-    coefficients = part(population, np.atleast_2d(numbers), "template")
+    coefficients = section(population, np.atleast_2d(numbers), "template")
     return population.mean + np.tensordot(coefficients, population.basis, axes=1)
 
 
@@ -155,7 +155,7 @@ def template_categories(
     """
     rows = population.people if numbers is None else np.atleast_2d(numbers)
     with_p = population.has_p if has_p is None else has_p
-    marks = [landmarks_of(population, row) for row in rows]
+    marks = [fiducial_points_of(population, row) for row in rows]
     qrs = np.array([mark.offset - mark.onset for mark in marks])
     result: dict[str, NDArray[np.intp]] = {
         "wide_qrs": category("wide_qrs", qrs),
@@ -182,7 +182,7 @@ def template_categories(
 def rendered(
     population: Population,
     numbers: NDArray,
-    marks: Sequence[Landmarks],
+    marks: Sequence[FiducialPoints],
     has_p: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], Fiducials]:
     """Return templates on people's own time axes, and the edges of their waves."""
@@ -235,13 +235,13 @@ def draw_identity(
     rng : numpy.random.Generator
         Source of the draws.
     """
-    wanted = {
+    requested = {
         name: code
         for name, code in categories.items()
         if name in population.categories and code >= 0
     }
     cost = np.zeros(len(population.people))
-    for name, code in wanted.items():
+    for name, code in requested.items():
         weight = 3.0 if name in ("wide_qrs", "no_p") else 1.0
         cost += weight * (population.categories[name] != code)
     if statements is not None and population.statements.shape[1]:
@@ -260,4 +260,4 @@ def draw_identity(
             numbers = moved
             break
     ectopic = population.ectopic[rng.integers(len(population.ectopic))]
-    return Identity(numbers, ectopic, landmarks_of(population, numbers), has_p)
+    return Identity(numbers, ectopic, fiducial_points_of(population, numbers), has_p)

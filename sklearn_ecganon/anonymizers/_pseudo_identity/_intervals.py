@@ -1,4 +1,4 @@
-"""The intervals of a record, those of its release, and the landmarks that give them."""
+"""The intervals of a record, those of its release, and the fiducial points that give them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from sklearn_ecganon.anonymizers._pseudo_identity._time_axis import Landmarks
-from sklearn_ecganon.contracts import TOLERANCES, category, measure
+from sklearn_ecganon.anonymizers._pseudo_identity._time_axis import FiducialPoints
+from sklearn_ecganon.contracts import TOLERANCES, category, is_paced, measure
 from sklearn_ecganon.delineation import Delineator
 from sklearn_ecganon.records import BeatSet, ECGRecord
 
 SHORTEST_WINDOW_MS = 500.0
 LOWEST_RATE = 100.0  # Hz
-N_MEASURED = 60  # beats of a record that its intervals are read from
+N_MEASURED = 300  # beats of a record that its intervals are read from
+_N_PACED = 30  # beats that are searched for spikes
 _IN_A_ROW = 5  # beats that share one measurement
 _N_COPIES = 5  # of a beat in a row: the delineator needs context
 
@@ -85,6 +86,11 @@ def _some_beats(record: BeatSet) -> BeatSet:
     return beats_of(record, np.unique(starts[:, np.newaxis] + np.arange(_IN_A_ROW)))
 
 
+def has_spikes(record: BeatSet) -> bool:
+    """Return whether the first beats of a record have pacing spikes."""
+    return is_paced(record.beats[:_N_PACED], record.sampling_rate)
+
+
 def beats_of(record: BeatSet, rows: NDArray[np.intp] | slice) -> BeatSet:
     """Return some beats of a record."""
     return BeatSet(
@@ -101,7 +107,9 @@ def beats_of(record: BeatSet, rows: NDArray[np.intp] | slice) -> BeatSet:
     )
 
 
-def find_landmarks(beat: NDArray, rate: float, lead_names: tuple[str, ...]) -> Landmarks | None:
+def find_fiducial_points(
+    beat: NDArray, rate: float, lead_names: tuple[str, ...]
+) -> FiducialPoints | None:
     """Delineate one beat, (n_leads, n_times) in mV; NaN where a wave is absent.
 
     Parameters
@@ -115,7 +123,7 @@ def find_landmarks(beat: NDArray, rate: float, lead_names: tuple[str, ...]) -> L
 
     Returns
     -------
-    landmarks : Landmarks or None
+    fiducial_points : FiducialPoints or None
         None for a beat without a QRS complex.
     """
     n_times = beat.shape[1]
@@ -134,13 +142,13 @@ def find_landmarks(beat: NDArray, rate: float, lead_names: tuple[str, ...]) -> L
     )
     if not np.isfinite([onset, offset]).all():
         return None
-    return Landmarks(p_onset, onset, offset, t_offset)
+    return FiducialPoints(p_onset, onset, offset, t_offset)
 
 
 def draw_intervals(
     original: Intervals,
     codes: dict[str, int],
-    landmarks: Landmarks,
+    fiducial_points: FiducialPoints,
     rr: tuple[float, float],
     normal: NDArray[np.float64],
 ) -> Intervals:
@@ -155,7 +163,7 @@ def draw_intervals(
         Those of the record. They say which interval is absent.
     codes : dict of str to int
         Categories of the record.
-    landmarks : Landmarks
+    fiducial_points : FiducialPoints
         Of the synthetic person.
     rr : (float, float)
         Mean RR in ms, of the record and of its release.
@@ -164,9 +172,9 @@ def draw_intervals(
     """
     corrected = np.sqrt(rr[1] / 1000.0)
     person = {
-        "pr": landmarks.onset - landmarks.p_onset,
-        "wide_qrs": landmarks.offset - landmarks.onset,
-        "qtc": (landmarks.t_offset - landmarks.onset) / corrected,
+        "pr": fiducial_points.onset - fiducial_points.p_onset,
+        "wide_qrs": fiducial_points.offset - fiducial_points.onset,
+        "qtc": (fiducial_points.t_offset - fiducial_points.onset) / corrected,
         "st": np.nan,
     }
     absent = dict(zip(("pr", "wide_qrs", "qtc", "st"), np.isnan(original), strict=True))
@@ -184,14 +192,14 @@ def draw_intervals(
     return Intervals(drawn["pr"], drawn["wide_qrs"], drawn["qtc"] * corrected, drawn["st"])
 
 
-def with_intervals(landmarks: Landmarks, intervals: Intervals) -> Landmarks:
-    """Return landmarks that give these intervals; the R peak keeps its place in the QRS."""
-    qrs = landmarks.offset - landmarks.onset
+def with_intervals(fiducial_points: FiducialPoints, intervals: Intervals) -> FiducialPoints:
+    """Return fiducial points with these intervals; R keeps its place in the QRS."""
+    qrs = fiducial_points.offset - fiducial_points.onset
     factor = intervals.QRS / qrs if np.isfinite(intervals.QRS) else 1.0
-    onset, offset = landmarks.onset * factor, landmarks.offset * factor
-    pr = landmarks.onset - landmarks.p_onset
-    qt = landmarks.t_offset - landmarks.onset
-    return Landmarks(
+    onset, offset = fiducial_points.onset * factor, fiducial_points.offset * factor
+    pr = fiducial_points.onset - fiducial_points.p_onset
+    qt = fiducial_points.t_offset - fiducial_points.onset
+    return FiducialPoints(
         onset - (intervals.PR if np.isfinite(intervals.PR) else pr),
         onset,
         offset,
@@ -220,8 +228,10 @@ def n_misses(
     if contract == "measurement":
         return float(
             sum(
-                np.isfinite(value) and not abs(value - got) <= TOLERANCES[name]
-                for name, value, got in zip(Intervals._fields, intervals, released, strict=True)
+                np.isfinite(value) and not abs(value - measured) <= TOLERANCES[name]
+                for name, value, measured in zip(
+                    Intervals._fields, intervals, released, strict=True
+                )
             )
         )
     corrected = np.sqrt(rr / 1000.0)
@@ -232,7 +242,7 @@ def n_misses(
         ("qtc", intervals.QT / corrected, released.QT / corrected),
         ("st", intervals.ST, released.ST),
     )
-    for name, value, got in pairs:
-        if np.isfinite(value) and (name != "pr" or np.isfinite(got)):
-            missed += float(category(name, value) != category(name, got))
+    for name, value, measured in pairs:
+        if np.isfinite(value) and (name != "pr" or np.isfinite(measured)):
+            missed += float(category(name, value) != category(name, measured))
     return missed

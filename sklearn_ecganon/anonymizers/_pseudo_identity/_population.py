@@ -77,7 +77,9 @@ def learn_population(
     noises = [noise_of(person, variation) for person in people]
     vectors = np.concatenate([coefficients, _other_numbers(people, noises)], axis=1)
     has_p = np.array([person.has_p for person in people])
-    qrs = np.array([person.landmarks.offset - person.landmarks.onset for person in people])
+    qrs = np.array(
+        [person.fiducial_points.offset - person.fiducial_points.onset for person in people]
+    )
     wide = qrs >= CATEGORIES["wide_qrs"][0]
     groups = _groups(statements, has_p, wide)
     chances = weights / weights.sum()
@@ -115,8 +117,7 @@ def _components(
     """
     rows = templates.reshape(len(templates), -1)
     known = np.isfinite(rows)
-    with np.errstate(invalid="ignore"):
-        counts = np.maximum(known.sum(axis=0), 1)
+    counts = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, rows, 0.0).sum(axis=0) / counts
     deviations = np.where(known, rows - mean, 0.0)
     n_components = max(1, min(n_components, len(rows) - 1, rows.shape[1]))
@@ -151,7 +152,7 @@ def _other_numbers(
     """Return what describes people beside their templates, without holes."""
     n = len(people)
     columns = [
-        np.array([person.landmarks for person in people], dtype=float),
+        np.array([person.fiducial_points for person in people], dtype=float),
         _filled(np.array([noise.level for noise in noises])).reshape(n, -1),
         np.array([noise.shape for noise in noises]).reshape(n, -1),
         np.array([[person.gain] for person in people]),
@@ -163,7 +164,7 @@ def _other_numbers(
 
 
 def _filled(levels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fill leads that are missing by the level of the others and what is usual in a lead.
+    """Fill leads that are missing by the level of the others and the mean of their lead.
 
     Parameters
     ----------
@@ -171,10 +172,10 @@ def _filled(levels: NDArray[np.float64]) -> NDArray[np.float64]:
         Logarithms, NaN where missing.
     """
     known = np.isfinite(levels)
-    usual = np.where(known, levels, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    difference = np.where(known, levels - usual, 0.0).sum(axis=2, keepdims=True)
+    mean_level = np.where(known, levels, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    difference = np.where(known, levels - mean_level, 0.0).sum(axis=2, keepdims=True)
     difference /= np.maximum(known.sum(axis=2, keepdims=True), 1)
-    return np.where(known, levels, usual + difference)
+    return np.where(known, levels, mean_level + difference)
 
 
 def _groups(

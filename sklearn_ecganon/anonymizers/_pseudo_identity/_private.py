@@ -22,9 +22,9 @@ N_DIMENSIONS = 12
 #: Longest contribution of a person. That of most public people is shorter.
 CLIP = 1.35 * np.sqrt(N_DIMENSIONS)
 _N_ITERATIONS = 20
-_PARTS = ("template", "landmarks")
+_PARTS = ("template", "fiducial_points")
 # Fractions of the total variance in which directions are sought.
-_WEIGHTS = {"template": 0.8, "landmarks": 0.2}
+_WEIGHTS = {"template": 0.8, "fiducial_points": 0.2}
 
 
 class Coordinates(NamedTuple):
@@ -61,7 +61,7 @@ def coordinates_of(population: Population) -> Coordinates:
     for name in _PARTS:
         part = population.people[:, parts[name]]
         columns.append(np.arange(population.people.shape[1])[parts[name]])
-        # Coefficients of a template share a unit; landmarks lie at different distances from R.
+        # Coefficients of a template share a unit; fiducial points differ in their spread.
         spread = part.std(axis=0) * np.sqrt(part.shape[1])
         if name == "template":
             spread = np.full(part.shape[1], np.sqrt(part.var(axis=0).sum()))

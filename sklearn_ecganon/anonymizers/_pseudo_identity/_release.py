@@ -15,7 +15,7 @@ from sklearn_ecganon.anonymizers._pseudo_identity._background import background
 from sklearn_ecganon.anonymizers._pseudo_identity._blending import (
     blend,
     original_identity,
-    rest_of_original,
+    residual_of_original,
     windows_of,
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._identity import (
@@ -27,6 +27,7 @@ from sklearn_ecganon.anonymizers._pseudo_identity._intervals import (
     Intervals,
     beats_of,
     draw_intervals,
+    has_spikes,
     measure_record,
     n_misses,
     with_intervals,
@@ -34,8 +35,8 @@ from sklearn_ecganon.anonymizers._pseudo_identity._intervals import (
 from sklearn_ecganon.anonymizers._pseudo_identity._leads import lead_matrix
 from sklearn_ecganon.anonymizers._pseudo_identity._retiming import retime
 from sklearn_ecganon.anonymizers._pseudo_identity._surrogate import (
-    has_spikes,
     intervals_of,
+    is_paced_profile,
     surrogate,
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._writer import (
@@ -43,15 +44,14 @@ from sklearn_ecganon.anonymizers._pseudo_identity._writer import (
     add_spikes,
     write_beats,
 )
-from sklearn_ecganon.contracts import NO_P_WAVE, is_paced
+from sklearn_ecganon.contracts import NO_P_WAVE
 from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.segmentation import between
 
-_N_TRIAL = 30  # beats that are written to see whether the contract is kept
+_N_TRIAL = 30  # beats that are written to see whether the contract is fulfilled
 _N_CORRECTIONS = 2
-_N_CANDIDATES = 2  # people who are drawn until one keeps the contract
+_N_CANDIDATES = 2  # people who are drawn until one fulfills the contract
 _LARGEST_STEP_MS = 30.0
-_N_PACED = 30  # beats that are searched for spikes
 #: Steps of the numbers that recorders write, in mV, the coarsest first.
 _STEPS = (0.01, 0.005, 0.0025, 0.001)
 
@@ -130,13 +130,13 @@ def plan_release(
         return None
     rng = np.random.default_rng(seed.tolist())
     stretch_rng = np.random.default_rng(stretch_seed.tolist())
-    paced = is_paced(beats_of(record, slice(0, _N_PACED)).beats, record.sampling_rate)
+    paced = has_spikes(record)
     step = _step_of(record.beats)
     if profile is None:
         measured = measure_record(record)
     else:
         measured = intervals_of(profile), dict(profile)
-        paced = has_spikes(profile)
+        paced = is_paced_profile(profile)
         if settings.strength == 1:
             record = surrogate(record, profile, stretch_rng)
     codes = {} if measured is None else dict(measured[1])
@@ -167,7 +167,7 @@ def plan_release(
         intervals = measured[0]
         if settings.contract == "diagnostic":
             normal = rng.standard_normal(4)
-            drawn = draw_intervals(intervals, measured[1], identity.landmarks, rr, normal)
+            drawn = draw_intervals(intervals, measured[1], identity.fiducial_points, rr, normal)
             share = settings.strength
             blended = (1 - share) * np.array(intervals) + share * np.array(drawn)
             intervals = Intervals(*blended.tolist())
@@ -209,16 +209,18 @@ def _corrected(
     lead = _st_lead(record.lead_names[0], population)
     best, fewest = plan, np.inf
     for _ in range(_N_CORRECTIONS + 1):
-        landmarks = with_intervals(plan.identity.landmarks, Intervals(*aim.tolist()))
-        plan = plan._replace(identity=plan.identity._replace(landmarks=landmarks))
+        fiducial_points = with_intervals(
+            plan.identity.fiducial_points, Intervals(*aim.tolist())
+        )
+        plan = plan._replace(identity=plan.identity._replace(fiducial_points=fiducial_points))
         released = measure_record(write_release(population, settings, trial, plan, seed))
-        got = None if released is None else released[0]
-        missed = n_misses(intervals, got, rr, settings.contract)
+        measured = None if released is None else released[0]
+        missed = n_misses(intervals, measured, rr, settings.contract)
         if missed < fewest:
             best, fewest = plan, missed
-        if missed == 0 or got is None:
+        if missed == 0 or measured is None:
             break
-        step = np.nan_to_num(np.array(intervals) - np.array(got))
+        step = np.nan_to_num(np.array(intervals) - np.array(measured))
         aim[:3] += step[:3].clip(-_LARGEST_STEP_MS, _LARGEST_STEP_MS)
         st = plan.identity.st + float(step[3])
         plan = plan._replace(identity=plan.identity._replace(st=st, st_lead=lead))
@@ -268,9 +270,9 @@ def write_release(
     rate = record.sampling_rate
     times = cycles.window_times(n_times, rate)
     before, _ = cycles.around(record)
-    kinds = cycles.find_kinds(record.beats, before, record.labels, times)
+    beat_classes = cycles.find_beat_classes(record.beats, before, record.labels, times)
     matrix = lead_matrix(record.lead_names[0], population.leads)
-    rhythm = Rhythm(new_peaks.astype(float), kinds[origin], rate, length)
+    rhythm = Rhythm(new_peaks.astype(float), beat_classes[origin], rate, length)
     signal = write_beats(population, plan.identity, matrix, rhythm, rng)
     behind = background(
         population,
@@ -286,10 +288,10 @@ def write_release(
     if plan.paced:
         add_spikes(signal, population, plan.identity, matrix, rhythm, rng)
     if plan.original is not None:
-        old_rhythm = Rhythm(record.r_peaks.astype(float), kinds, rate, length)
+        old_rhythm = Rhythm(record.r_peaks.astype(float), beat_classes, rate, length)
         written = write_beats(population, plan.original, matrix, old_rhythm, None)
-        rest = rest_of_original(record, written, new_peaks, origin)
-        signal += (1 - settings.strength) * rest
+        residual = residual_of_original(record, written, new_peaks, origin)
+        signal += (1 - settings.strength) * residual
     if plan.step:
         signal = np.rint(signal / plan.step) * plan.step
     return replace(
@@ -324,9 +326,9 @@ def _retimed(
             strength=settings.strength,
         )
         moved = start + np.rint(new.r_peaks * rate).astype(np.intp)
-        moved, kept = np.unique(moved.clip(start, stop - 1), return_index=True)
+        moved, first_of = np.unique(moved.clip(start, stop - 1), return_index=True)
         peaks.append(moved)
-        origins.append(first + new.source[kept])
+        origins.append(first + new.source[first_of])
     return np.concatenate(peaks), np.concatenate(origins)
 
 

@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklearn_ecganon.anonymizers._pseudo_identity import _cycles as cycles
-from sklearn_ecganon.anonymizers._pseudo_identity._intervals import Intervals, measure_record
+from sklearn_ecganon.anonymizers._pseudo_identity._intervals import (
+    Intervals,
+    has_spikes,
+    measure_record,
+)
 from sklearn_ecganon.anonymizers._pseudo_identity._retiming import COUPLING, RATES
-from sklearn_ecganon.contracts import NO_P_WAVE, TWELVE_LEAD_CATEGORIES, UNMEASURED, is_paced
+from sklearn_ecganon.contracts import NO_P_WAVE, TWELVE_LEAD_CATEGORIES, UNMEASURED
 from sklearn_ecganon.records import BeatSet
 from sklearn_ecganon.segmentation import between
 
@@ -25,7 +29,6 @@ _EDGE_S = 0.3  # from the ends of a segment to the nearest beat
 _SINUS = 0.13  # RMSSD over mean RR in an irregular rhythm with P waves
 _FIBRILLATION = 0.2  # standard deviation of RR over its mean in one without P waves
 _LABELS = {"supraventricular": "S", "ventricular": "V"}
-_N_PACED = 30  # beats that are searched for spikes
 _PACED = TWELVE_LEAD_CATEGORIES["arrhythmia"].index("paced")
 
 
@@ -45,11 +48,11 @@ def profile_of(record: BeatSet) -> dict[str, int]:
     codes = dict(measured[1])
     before, _ = cycles.around(record)
     times = cycles.window_times(record.n_times, record.sampling_rate)
-    kinds = cycles.find_kinds(record.beats, before, record.labels, times)
+    beat_classes = cycles.find_beat_classes(record.beats, before, record.labels, times)
     for name, kind in zip(EXTRA, (cycles.SUPRAVENTRICULAR, cycles.VENTRICULAR), strict=False):
-        fraction = float((kinds == kind).mean())
+        fraction = float((beat_classes == kind).mean())
         codes[name] = int(fraction > 0) + int(fraction >= _FREQUENT)
-    codes["paced"] = int(is_paced(record.beats[:_N_PACED], record.sampling_rate))
+    codes["paced"] = int(has_spikes(record))
     return codes
 
 
@@ -63,7 +66,7 @@ def intervals_of(codes: Mapping[str, int]) -> Intervals:
     )._replace(QRS=0.0)
 
 
-def has_spikes(codes: Mapping[str, int]) -> bool:
+def is_paced_profile(codes: Mapping[str, int]) -> bool:
     """Return whether a profile has pacing spikes."""
     return codes.get("paced") == 1 or codes.get("arrhythmia") == _PACED
 

@@ -10,7 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from sklearn_ecganon.anonymizers._pseudo_identity._analysis import RATE, Description
+from sklearn_ecganon.anonymizers._pseudo_identity._analysis import (
+    RATE,
+    Description,
+    correlation_of,
+)
 from sklearn_ecganon.anonymizers._pseudo_identity._time_axis import GRID
 
 BANDS = ((0.5, 10.0), (10.0, 20.0), (20.0, 50.0))  # Hz, of the noise
@@ -114,10 +118,10 @@ def noise_of(person: Description, variation: Variation) -> Noise:
     # Deviations are not determined by few leads alone.
     gram = basis @ basis.T + _RIDGE * np.eye(len(basis))
     coefficients = np.linalg.solve(gram, basis @ flat.T)
-    rest = values - (coefficients.T @ basis).reshape(values.shape)
+    residual = values - (coefficients.T @ basis).reshape(values.shape)
     inside = np.isfinite(deviations[:, shown])
     frequency = np.fft.rfftfreq(len(GRID), 1 / RATE)
-    spectrum = np.fft.rfft(np.where(inside, rest, 0.0), axis=2)
+    spectrum = np.fft.rfft(np.where(inside, residual, 0.0), axis=2)
     level = np.full((len(BANDS), n_leads), np.nan)
     shape = np.zeros((len(BANDS), len(PHASES)))
     correlation = np.full((len(BANDS), n_leads, n_leads), np.nan)
@@ -130,7 +134,7 @@ def noise_of(person: Description, variation: Variation) -> Noise:
         level[i, shown] = 0.5 * np.log(between[:, 0])
         ratio = 0.5 * np.log(power / between).mean(axis=0)
         shape[i] = np.interp(PHASES, GRID, ratio)
-        correlation[i][np.ix_(shown, shown)] = _correlation(
+        correlation[i][np.ix_(shown, shown)] = correlation_of(
             np.moveaxis(np.where(inside, band, 0.0), 1, 0).reshape(shown.sum(), -1)
         )
     return Noise(_size(deviations[:, shown]), level, shape, correlation)
@@ -146,10 +150,3 @@ def _power(noise: NDArray[np.floating]) -> NDArray[np.float64]:
         known = np.isfinite(lead)
         lead[:] = np.interp(columns, columns[known], lead[known]) if known.any() else 0.0
     return np.asarray(gaussian_filter1d(power, 4.0, axis=1)) + _SMALLEST**2
-
-
-def _correlation(traces: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the correlation of traces; that of a constant trace with others is 0."""
-    deviation = traces - traces.mean(axis=1, keepdims=True)
-    deviation /= np.maximum(np.linalg.norm(deviation, axis=1, keepdims=True), 1e-9)
-    return np.asarray(deviation @ deviation.T)

@@ -13,13 +13,13 @@ from sklearn_ecganon.anonymizers._pseudo_identity._identity import (
     Identity,
     Population,
     decode_templates,
-    part,
+    section,
 )
 from sklearn_ecganon.anonymizers._pseudo_identity._time_axis import (
     GRID,
     GRID_MS,
     STANDARD,
-    Landmarks,
+    FiducialPoints,
     to_standard,
 )
 
@@ -27,14 +27,14 @@ _FINE = 4  # samples of a written template in each sample of the grid
 _BLOCK = 64  # beats written at once
 _QT_POWER = 1 / 3  # of RR, by Fridericia
 _QT_RANGE = (0.75, 1.2)
-_P_END_MS = 30.0  # before the QRS; without a P wave nothing stands before
-_P_FADE_MS = 40.0
+_P_END_MS = 8.0  # before the QRS; without a P wave nothing stands before
+_P_FADE_MS = 25.0
 _ECTOPIC_VARIATION = 1.5  # ventricular beats vary more
-_ECTOPIC_ST_MS = (60.0, 25.0)
+_ST_RAMP_MS = 25.0
 _EDGE = 25.0  # samples of the grid in which deviations fade at both ends
 _SPIKE_MS = 2.0
 _SPIKE_BEFORE_MS = 15.0  # before the QRS
-_SPIKE_SIZE = (0.7, 1.3)  # of the largest magnitude of the usual beat
+_SPIKE_SIZE = (0.7, 1.3)  # of the largest magnitude of the main beat
 
 
 class Rhythm(NamedTuple):
@@ -44,8 +44,8 @@ class Rhythm(NamedTuple):
     ----------
     peaks : ndarray of shape (n_beats,)
         R peaks in samples, between samples as well.
-    kinds : ndarray of int of shape (n_beats,)
-        Class of each beat, a position in `cycles.KINDS`.
+    beat_classes : ndarray of int of shape (n_beats,)
+        Class of each beat, a position in `cycles.BEAT_CLASSES`.
     rate : float
         In Hz.
     n_samples : int
@@ -53,7 +53,7 @@ class Rhythm(NamedTuple):
     """
 
     peaks: NDArray[np.float64]
-    kinds: NDArray[np.intp]
+    beat_classes: NDArray[np.intp]
     rate: float
     n_samples: int
 
@@ -82,37 +82,39 @@ def write_beats(
     rng : numpy.random.Generator or None
         Draws the deviations of single beats; None writes all beats alike.
     """
-    mark = identity.landmarks
-    usual = _fine(matrix @ usual_template(population, identity))
+    mark = identity.fiducial_points
+    main = _fine(matrix @ main_template(population, identity))
     other = matrix @ (
         population.ectopic_mean + np.tensordot(identity.ectopic, population.ectopic_basis, 1)
     )
-    other = _fine(other if other.any() else matrix @ usual_template(population, identity))
-    fusion = (usual + other) / 2
-    kinds = rhythm.kinds
-    deviations = _deviations(population, identity, kinds, rng)
-    gains = np.ones(len(kinds))
+    other = _fine(other if other.any() else matrix @ main_template(population, identity))
+    fusion = (main + other) / 2
+    beat_classes = rhythm.beat_classes
+    deviations = _deviations(population, identity, beat_classes, rng)
+    gains = np.ones(len(beat_classes))
     if rng is not None:
-        spread = float(np.exp(part(population, identity.numbers, "gain")[0]))
-        gains += spread * rng.standard_normal(len(kinds)).clip(-3, 3)
+        spread = float(np.exp(section(population, identity.numbers, "gain")[0]))
+        gains += spread * rng.standard_normal(len(beat_classes)).clip(-3, 3)
     steps = _steps(mark, rhythm.rate)
     padding = len(steps)
     signal = np.zeros((len(matrix), rhythm.n_samples + 2 * padding))
     t_offsets = _t_offsets(rhythm, mark)
     deviation_rows = np.einsum("lm,nmt->nlt", matrix, population.deviation_basis)
-    for start in range(0, len(kinds), _BLOCK):
+    if not identity.has_p:  # beats without a P wave do not differ by one either
+        deviation_rows *= _after_p()
+    for start in range(0, len(beat_classes), _BLOCK):
         rows = slice(start, start + _BLOCK)
         first = np.floor(rhythm.peaks[rows]).astype(np.intp)
         times = (steps + (first - rhythm.peaks[rows])[:, np.newaxis]) * (1000 / rhythm.rate)
         standard = to_standard(times, mark, t_offsets[rows])
-        ectopic = np.isin(kinds[rows], (cycles.VENTRICULAR, cycles.FUSION))
+        ectopic = np.isin(beat_classes[rows], (cycles.VENTRICULAR, cycles.FUSION))
         standard[ectopic] = times[ectopic]
         position = (standard - GRID[0]) * (_FINE / GRID_MS)
         windows = np.empty((len(first), len(matrix), len(steps)))
         for template, chosen in (
-            (usual, ~ectopic),
-            (other, kinds[rows] == cycles.VENTRICULAR),
-            (fusion, kinds[rows] == cycles.FUSION),
+            (main, ~ectopic),
+            (other, beat_classes[rows] == cycles.VENTRICULAR),
+            (fusion, beat_classes[rows] == cycles.FUSION),
         ):
             if chosen.any():
                 values = _at(template, position[chosen])
@@ -126,21 +128,30 @@ def write_beats(
     return signal[:, padding:-padding]
 
 
-def usual_template(population: Population, identity: Identity) -> NDArray[np.float64]:
-    """Return the usual beat on the standard time axis: (n_model_leads, n_grid) in mV."""
+def main_template(population: Population, identity: Identity) -> NDArray[np.float64]:
+    """Return the main beat on the standard time axis: (n_model_leads, n_grid) in mV."""
     template = decode_templates(population, identity.numbers)[0]
     if not identity.has_p:
-        late = ((GRID - (STANDARD.onset - _P_END_MS)) / _P_FADE_MS + 1).clip(0, 1)
-        template = template * ((1 - np.cos(np.pi * late)) / 2)
+        # The level in front of the QRS fades out within it, so that no step is left there.
+        start = STANDARD.onset - _P_END_MS
+        level = template[:, [np.searchsorted(GRID, start)]]
+        inside = ((STANDARD.offset - GRID) / (STANDARD.offset - start)).clip(0, 1)
+        template = (template - level * inside) * _after_p()
     if identity.st:
         # ST changes from the end of the QRS to the end of T.
-        start, ramp = STANDARD.offset, _ECTOPIC_ST_MS[1]
+        start, ramp = STANDARD.offset, _ST_RAMP_MS
         rise = ((GRID - start) / ramp).clip(0, 1)
         fall = ((STANDARD.t_offset - GRID) / (STANDARD.t_offset - start - 85.0)).clip(0, 1)
         template = template.copy()
         bump = (1 - np.cos(np.pi * np.minimum(rise, fall))) / 2
         template[identity.st_lead] += identity.st * bump
     return template
+
+
+def _after_p() -> NDArray[np.float64]:
+    """Return a weight on the standard time axis: 0 where P waves lie, 1 from the QRS on."""
+    late = ((GRID - (STANDARD.onset - _P_END_MS)) / _P_FADE_MS + 1).clip(0, 1)
+    return np.asarray((1 - np.cos(np.pi * late)) / 2)
 
 
 def _fine(template: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -173,14 +184,14 @@ def _each_at(curves: NDArray[np.float64], position: NDArray[np.float64]) -> NDAr
     return (left + weight * (right - left)) * edge[:, np.newaxis]
 
 
-def _steps(mark: Landmarks, rate: float) -> NDArray[np.intp]:
+def _steps(mark: FiducialPoints, rate: float) -> NDArray[np.intp]:
     """Return the samples around the R peak that a beat may fill."""
     before = GRID[0] + min(mark.p_onset - STANDARD.p_onset, 0.0)
     after = GRID[-1] + max(_QT_RANGE[1] * mark.t_offset - STANDARD.t_offset, 0.0)
     return np.arange(int(before * rate / 1000) - 1, int(after * rate / 1000) + 2)
 
 
-def _t_offsets(rhythm: Rhythm, mark: Landmarks) -> NDArray[np.float64]:
+def _t_offsets(rhythm: Rhythm, mark: FiducialPoints) -> NDArray[np.float64]:
     """Return the end of T of each beat, which follows the RR interval before it."""
     if len(rhythm.peaks) < 3:
         return np.full(len(rhythm.peaks), mark.t_offset)
@@ -196,20 +207,20 @@ def _t_offsets(rhythm: Rhythm, mark: Landmarks) -> NDArray[np.float64]:
 def _deviations(
     population: Population,
     identity: Identity,
-    kinds: NDArray[np.intp],
+    beat_classes: NDArray[np.intp],
     rng: np.random.Generator | None,
 ) -> NDArray[np.float64]:
     """Return the coefficients of the deviations of each beat: (n_beats, n_deviations)."""
     n = len(population.deviation_scale)
     if rng is None:
-        return np.zeros((len(kinds), n))
-    numbers = rng.standard_normal((len(kinds), n))
+        return np.zeros((len(beat_classes), n))
+    numbers = rng.standard_normal((len(beat_classes), n))
     keep = population.persistence
-    for i in range(1, len(kinds)):
+    for i in range(1, len(beat_classes)):
         numbers[i] = keep * numbers[i - 1] + np.sqrt(1 - keep**2) * numbers[i]
-    size = float(np.exp(part(population, identity.numbers, "deviation")[0]))
-    factor = np.exp(0.35 * rng.standard_normal((len(kinds), 1)))
-    factor[kinds == cycles.VENTRICULAR] *= _ECTOPIC_VARIATION
+    size = float(np.exp(section(population, identity.numbers, "deviation")[0]))
+    factor = np.exp(0.35 * rng.standard_normal((len(beat_classes), 1)))
+    factor[beat_classes == cycles.VENTRICULAR] *= _ECTOPIC_VARIATION
     return numbers * factor * (size * population.deviation_scale)
 
 
@@ -221,7 +232,7 @@ def add_spikes(
     rhythm: Rhythm,
     rng: np.random.Generator,
 ) -> None:
-    """Add pacing spikes before the QRS of all usual beats, in place.
+    """Add pacing spikes before the QRS of all beats but ventricular ones, in place.
 
     Parameters
     ----------
@@ -239,10 +250,13 @@ def add_spikes(
         Draws the size in each lead.
     """
     rate = rhythm.rate
-    usual = rhythm.kinds != cycles.VENTRICULAR
-    at = rhythm.peaks[usual] + (identity.landmarks.onset - _SPIKE_BEFORE_MS) * rate / 1000
+    is_paced = rhythm.beat_classes != cycles.VENTRICULAR
+    at = (
+        rhythm.peaks[is_paced]
+        + (identity.fiducial_points.onset - _SPIKE_BEFORE_MS) * rate / 1000
+    )
     width = max(1, round(_SPIKE_MS * rate / 1000))
-    beat = matrix @ usual_template(population, identity)
+    beat = matrix @ main_template(population, identity)
     magnitude = np.sqrt((beat**2).mean(axis=0)).max()
     n_model = matrix.shape[1]
     signs = rng.choice([-1.0, 1.0], n_model)
