@@ -82,6 +82,9 @@ class Display:
         progress : Progress
             The state of the run.
         """
+        if progress.n_measured is not None:
+            self._show_measured(progress, progress.n_measured)
+            return
         if progress.to_do is None:
             self._show_plan(progress.plan)
             for note in progress.notes:
@@ -139,8 +142,22 @@ class Display:
         if self._resume:
             n_before = len(progress.plan.jobs) - n_files
             self._print(f"resumed      {n_before} were done by an earlier run")
+        return self._start_bar("", n_files, sum(job.size for job in progress.to_do or ()))
+
+    def _show_measured(self, progress: Progress, n_measured: int) -> None:
+        """Show the first of two passes, whose bar makes room for that of the second."""
+        n_files = len(progress.plan.jobs)
+        if self._bar is None:
+            self._bar = self._start_bar("profiles: ", n_files, progress.plan.size)
+        self._bar.update(self._task, completed=progress.n_bytes, n=n_measured)
+        if n_measured == n_files:
+            self._bar.stop()
+            self._bar = None
+            self._print(f"profiles     of {n_files} recording(s) measured")
+
+    def _start_bar(self, title: str, n_files: int, n_bytes: int) -> ProgressBar:
         bar = ProgressBar(
-            TextColumn("{task.fields[n]} of " + str(n_files)),
+            TextColumn(title + "{task.fields[n]} of " + str(n_files)),
             BarColumn(),
             TransferSpeedColumn(),
             TimeRemainingColumn(),
@@ -148,7 +165,6 @@ class Display:
             disable=not self._console.is_terminal,
             transient=True,
         )
-        n_bytes = sum(job.size for job in progress.to_do or ())
         self._task = bar.add_task("", total=n_bytes, n=0)
         bar.start()
         return bar

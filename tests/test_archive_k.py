@@ -67,6 +67,24 @@ def test_the_result_depends_on_the_secret_alone(archive, tmp_path):
     assert run(archive, first, "--k", "2", "--resume") == 2
 
 
+def test_the_first_pass_shows_its_progress(archive, tmp_path, capsys):
+    release = RecordAnonymizer(make_anonymizer(k=K), secret=Secret())
+    calls = []
+    release.anonymize_folder(
+        archive, tmp_path / "out", subjects=Subjects(), on_progress=calls.append
+    )
+    n_files = len(calls[0].plan.jobs)
+    measured = [call for call in calls if call.n_measured is not None]
+    assert [call.n_measured for call in measured] == list(range(n_files + 1))
+    assert measured[0].n_bytes == 0
+    assert measured[-1].n_bytes == calls[0].plan.size
+    # The first pass lies between the search and the begin of the second.
+    assert calls[1 : n_files + 2] == measured
+    assert calls[n_files + 2].to_do is not None
+    assert run(archive, tmp_path / "again", "--k", str(K)) == 0
+    assert f"profiles     of {n_files} recording(s) measured\n" in capsys.readouterr().out
+
+
 def test_rhythms_of_the_original_are_not_annotated(archive, tmp_path):
     out = tmp_path / "out"
     run(archive, out, "--k", str(K))

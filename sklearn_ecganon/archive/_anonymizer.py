@@ -223,8 +223,8 @@ class RecordAnonymizer:
             number of days for each person. The time between two recordings of one person
             stays, which links them. Headers hold no date in any case.
         on_progress : callable, optional
-            Called with a `Progress`: after the search, at the begin of the run, while it
-            goes on, and with the outcome of each recording.
+            Called with a `Progress`: after the search, in the first of two passes, at the
+            begin of the run, while it goes on, and with the outcome of each recording.
 
         Returns
         -------
@@ -263,7 +263,11 @@ class RecordAnonymizer:
         if dry_run:
             return []
         with connected(scheduler):
-            settings = with_shared_profiles(replace(self.settings, secret=secret), plan)
+            settings = with_shared_profiles(
+                replace(self.settings, secret=secret),
+                plan,
+                lambda n, n_bytes: on_progress(Progress(plan, n_bytes=n_bytes, n_measured=n)),
+            )
             if seed_path is not None and is_new:
                 secret.save(seed_path)  # only now, when no parameter can be wrong any more
             run = Run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,11 @@ from sklearn_ecganon.io import ECGReadError
 from sklearn_ecganon.records import BeatSet
 
 
-def with_shared_profiles(settings: Settings, plan: Plan) -> Settings:
+def with_shared_profiles(
+    settings: Settings,
+    plan: Plan,
+    on_measured: Callable[[int, int], object] = lambda n_files, n_bytes: None,
+) -> Settings:
     """Return settings whose anonymizer knows the profiles that k people share.
 
     The beginning of every recording is read and measured. A recording that cannot be read
@@ -27,6 +31,9 @@ def with_shared_profiles(settings: Settings, plan: Plan) -> Settings:
         needs no first pass.
     plan : Plan
         All recordings of the run, and whose they are.
+    on_measured : callable, optional
+        Called before the first and after each file, with the numbers of files and of bytes
+        that have been measured.
 
     Raises
     ------
@@ -44,15 +51,22 @@ def with_shared_profiles(settings: Settings, plan: Plan) -> Settings:
     subjects: list[str] = []
     with deterministic():
         anonymizer = settings.anonymizer.fit_profiles(
-            _first_stretches(settings, plan, subjects), subjects
+            _first_stretches(settings, plan, subjects, on_measured), subjects
         )
     return replace(settings, anonymizer=anonymizer)
 
 
-def _first_stretches(settings: Settings, plan: Plan, subjects: list[str]) -> Iterator[BeatSet]:
+def _first_stretches(
+    settings: Settings,
+    plan: Plan,
+    subjects: list[str],
+    on_measured: Callable[[int, int], object],
+) -> Iterator[BeatSet]:
     """Yield the first stretch with beats of each recording, and append its person."""
+    n_bytes = 0
+    on_measured(0, 0)
     # The order is that of the opaque names; it does not matter.
-    for job in plan.jobs:
+    for n_files, job in enumerate(plan.jobs, 1):
         n_records, index = 1, 0
         while index < n_records:
             try:
@@ -66,6 +80,9 @@ def _first_stretches(settings: Settings, plan: Plan, subjects: list[str]) -> Ite
             if first is not None:
                 subjects.append(plan.subjects[job.path])
                 yield first
+        # The caller has measured what was yielded when it asks for more.
+        n_bytes += job.size
+        on_measured(n_files, n_bytes)
 
 
 def profiles_head(anonymizer: Any) -> dict[str, Any]:

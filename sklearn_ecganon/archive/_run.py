@@ -43,11 +43,15 @@ class Progress:
         The recordings of this run; None before the run has begun. Fewer than those of the
         plan if an earlier run is resumed.
     n_bytes : float
-        Bytes of the input of this run that are done.
+        Bytes of the input of this run that are done; in the first of two passes, bytes whose
+        profiles have been measured.
     outcome : Outcome or None
         What became of the recording that was finished or refused just now.
     notes : tuple of str
         What the user should know about ``metadata.csv``.
+    n_measured : int or None
+        Number of files whose profiles have been measured, in the first of the two passes of
+        an anonymizer with ``k > 1``; None outside of that pass.
     """
 
     plan: Plan
@@ -55,6 +59,7 @@ class Progress:
     n_bytes: float = 0.0
     outcome: Outcome | None = None
     notes: tuple[str, ...] = ()
+    n_measured: int | None = None
 
 
 OnProgress = Callable[[Progress], object]
