@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import traceback
 import zipfile
 
@@ -251,14 +252,20 @@ def everything_in(path):
 
 
 def hits(content):
-    """Secrets in one byte or two bytes a letter, whatever the case."""
+    """Secrets in one byte or two bytes a letter, whatever the case.
+
+    Six or seven digits occur by chance within random numbers and names, so a short number
+    counts only where it stands alone.
+    """
     low = content.lower()
-    return [
-        secret
-        for secret in SECRETS
-        for encoding in ("latin-1", "utf-16-le", "utf-16-be")
-        if secret.lower().encode(encoding) in low
-    ]
+    found = []
+    for secret in SECRETS:
+        pattern = re.escape(secret.lower().encode())
+        if secret.isdigit() and len(secret) < 8:
+            pattern = rb"(?<![0-9a-f.])" + pattern + rb"(?![0-9a-f])"
+        wide = [secret.lower().encode(code) in low for code in ("utf-16-le", "utf-16-be")]
+        found += [secret] if re.search(pattern, low) or any(wide) else []
+    return found
 
 
 @pytest.mark.parametrize("name", PLANT)

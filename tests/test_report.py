@@ -776,9 +776,12 @@ def test_what_anonymize_writes_audit_reads(bunch, tmp_path, capsys, format):
     source, out, key = (str(tmp_path / name) for name in ("in", "out", "key.csv"))
     assert main(["anonymize", source, out, "--method", "noise", "--key-file", key]) == 0
     assert all(path.suffix in FORMATS[format].suffixes for path in released_files(out))
-    report = str(tmp_path / "audit.json")
+    report, page = str(tmp_path / "audit.json"), tmp_path / "audit.html"
     arguments = ["audit", source, out, "--key", key, "--attackers", "lda", "--json", report]
-    assert main(arguments) == 0
+    assert main([*arguments, "--html", str(page)]) == 0
+    # The manifest names a method, and this method has no k to state.
+    assert "The manifest states:" in page.read_text("utf-8")
+    assert "Guaranteed:" not in page.read_text("utf-8")
     assert "of 4 people" in capsys.readouterr().out
     figures = json.loads(Path(report).read_text())
     assert figures["n_samples"] == 8

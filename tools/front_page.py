@@ -42,7 +42,7 @@ def draw(path: Path, *, quick: bool = False) -> None:
     beats = segmenter.fit_transform(records)
     released = PseudoIdentityAnonymizer(random_state=0).fit_transform(beats)
     sides = (records[0], *segmenter.inverse_transform(released))
-    figure = Figure(figsize=(11, 3.0), layout="constrained")
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
     axes = figure.subplots(len(LEADS), 2)
     for row, lead in zip(axes, LEADS, strict=True):
         for ax, record, title in zip(row, sides, ("original", "released"), strict=True):
@@ -51,6 +51,8 @@ def draw(path: Path, *, quick: bool = False) -> None:
         low, high = zip(*(ax.get_ylim() for ax in row), strict=True)
         for ax in row:
             ax.set_ylim(min(low), max(high))
+            # ECG paper: 10 mm for 1 mV, 25 mm for 1 s.
+            ax.set_box_aspect(10 * (max(high) - min(low)) / (25 * DURATION))
     figure.savefig(path, dpi=110)
 
 

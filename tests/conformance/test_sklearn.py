@@ -37,6 +37,7 @@ def test_default_parameters_pass(cls):
         assert name in QUICK or value == defaults[name]
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_with_the_array_api_switched_on():
     # SciPy reads SCIPY_ARRAY_API when it is imported, so the checks run in a new process.
