@@ -198,11 +198,13 @@ def run_cell(cell: str, arguments: argparse.Namespace) -> dict[str, Any]:
     options |= dict(option.split("=") for option in more)
     scene = load_scene(arguments, options.get("people") == "ludb")
     model = build(options, arguments)
-    train = scene.beats[scene.first]
+    train, people = scene.beats[scene.first], scene.subjects[scene.first]
     if scene.more is not None:
         train = BeatSet.concatenate([train, scene.more])
+        ludb = [f"ludb {i}" for i in range(len(scene.more) // LUDB_TIMES)]
+        people = np.concatenate([people, ludb * LUDB_TIMES])
     start = perf_counter()
-    model.fit(train)
+    model.fit(train, people)
     seconds = perf_counter() - start
     model.set_params(strength=float(options.get("strength", 1)))
     best = model.history_["distance"].argmin()

@@ -11,7 +11,7 @@ from skorch.dataset import Dataset
 
 from sklearn_ecganon import QRSSegmenter, make_ecg_records
 from sklearn_ecganon.anonymizers import GANImageAnonymizer
-from sklearn_ecganon.anonymizers._gan_image import _anonymizer, _blending
+from sklearn_ecganon.anonymizers._gan_image import _anonymizer, _blending, _learning
 from sklearn_ecganon.anonymizers._gan_image._blending import blend, blending_weights
 from sklearn_ecganon.core import Draws
 from sklearn_ecganon.imaging import BeatImager
@@ -353,6 +353,26 @@ def test_no_class_is_held_out_as_a_whole():
         assert not out[record == rare].any()
     with pytest.raises(ValueError, match="none can be held out"):
         hold_out(np.arange(3), np.arange(3), 0.1)
+
+
+def test_people_are_held_out_and_not_records(ectopic, monkeypatch):
+    """A second record of somebody in the training would be no hold-out."""
+    held_out = []
+
+    def spy(owner, codes, fraction):
+        held_out.append(owner[hold_out(owner, codes, fraction)])
+        return hold_out(owner, codes, fraction)
+
+    monkeypatch.setattr(_learning, "hold_out", spy)
+    subjects = np.repeat(["a", "b", "c", "d"], 2)
+    GANImageAnonymizer(**SMALL).fit(ectopic, subjects)
+    GANImageAnonymizer(**SMALL).fit(ectopic)
+    GANImageAnonymizer(**SMALL).fit(ectopic, ["a"] * 8)
+    by_person, *by_record = held_out
+    # One person of four, with both records; else one record of eight.
+    assert len(by_person) == (ectopic.record // 2 == by_person[0]).sum()
+    for owner in by_record:
+        assert len(owner) == (ectopic.record == owner[0]).sum()
 
 
 def test_change_grows_with_strength_from_nothing(gan, ectopic):

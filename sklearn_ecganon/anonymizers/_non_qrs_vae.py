@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -22,13 +21,14 @@ from sklearn_ecganon.training import (
     NegativeELBO,
     NetStateMixin,
     PersonPrivateNet,
+    PrivacyBudget,
     in_float64,
     noise_of_steps,
     numbered_people,
+    private_seed,
     resolve_device,
     seeded,
     single_thread,
-    spent_epsilon,
     train,
 )
 
@@ -203,14 +203,13 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         if self.epsilon is not None:
             people = numbered_people(y, self.epsilon, self.delta)[beats.record]
             target = torch.as_tensor(people).to(self.device_)
-            if self.random_state is None:  # a seed of 31 bits could be tried out
-                seed = secrets.randbits(63)
+            seed = private_seed(seed, self.random_state)
         with seeded(seed):
             self.net_ = self._build_net()
             self.history_ = train(self.net_, X, target, estimator=self, context=context)
         self.n_iter_ = len(self.history_["train_loss"])
         if self.epsilon is not None:
-            self.history_["epsilon"] = spent_epsilon(self.net_.noise, self.delta, self.n_iter_)
+            self.history_["epsilon"] = np.array(self.net_.history[:, "epsilon"])
 
     def _build_net(self) -> NeuralNet:
         length = len(self.columns_)
@@ -222,6 +221,7 @@ class NonQRSVAEAnonymizer(NetStateMixin, BaseAnonymizer):
         if self.epsilon is not None:
             noise = noise_of_steps(self.epsilon, self.delta, self.max_epochs)
             net_class, options = PersonPrivateNet, {"batch_size": -1, "noise": noise}
+            options["callbacks"] = [("budget", PrivacyBudget(self.epsilon, self.delta))]
         net = net_class(
             VAE,
             module__n_inputs=self.n_leads_ * length,

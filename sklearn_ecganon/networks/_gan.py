@@ -162,6 +162,8 @@ class Discriminator(nn.Module):
         them as an input (a projection onto the features [3]_).
     normalized : bool
         Whether weights are divided by their spectral norm.
+    compares : bool, default=True
+        Whether the spread within the batch is an input. Without it groups are independent.
 
     References
     ----------
@@ -182,11 +184,13 @@ class Discriminator(nn.Module):
         n_filters: int,
         classifies: bool,
         normalized: bool,
+        compares: bool = True,
     ) -> None:
         super().__init__()
         self.features = _trunk(n_views * n_channels, Grid.of(height, width), n_filters)
         self.score = nn.Linear(N_HIDDEN + 1, 1)
         self.classifies = classifies
+        self.compares = compares
         n_codes = n_views * n_conditions
         self.classes = nn.Linear(N_HIDDEN, n_codes) if classifies else None
         self.projection = None if classifies else nn.Linear(n_codes, N_HIDDEN, bias=False)
@@ -206,9 +210,9 @@ class Discriminator(nn.Module):
             Their classes.
         """
         features = self.features(images.flatten(1, 2))
-        spread = (
-            (features.var(dim=0, correction=0) + 1e-8).sqrt().mean().expand(len(features), 1)
-        )
+        spread = torch.zeros_like(features[:, :1])
+        if self.compares:
+            spread = spread + (features.var(dim=0, correction=0) + 1e-8).sqrt().mean()
         score = self.score(torch.cat([features, spread], dim=1))[:, 0]
         if self.classes is not None:
             return score, self.classes(features)

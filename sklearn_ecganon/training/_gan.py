@@ -162,7 +162,7 @@ class GANNet(AdversarialNet):
         loss = self.criterion_.discriminator(scores, fake_scores)
         figures = {"discriminator_loss": loss}
         if logits is not None:
-            loss = loss + _cross_entropy(logits, condition, self.n_classes)
+            loss = loss + cross_entropy(logits, condition, self.n_classes)
         if self.gradient_penalty:
             loss = loss + GRADIENT_PENALTY * self._penalty(real, fake, condition)
         loss.backward()
@@ -185,7 +185,7 @@ class GANNet(AdversarialNet):
         adversarial = self.criterion_.generator(scores)
         figures = {"generator_loss": adversarial}
         if logits is not None:
-            adversarial = adversarial + _cross_entropy(logits, condition, self.n_classes)
+            adversarial = adversarial + cross_entropy(logits, condition, self.n_classes)
             figures["class_accuracy"] = _accuracy(logits, condition, self.n_classes)
         flat, known = real.flatten(0, 1), condition.flatten(0, 1)
         predicted, _ = self.module_.invert(fake.flatten(0, 1))
@@ -204,7 +204,7 @@ class GANNet(AdversarialNet):
             adversarial
             + self.latent_weight * F.mse_loss(predicted, z)
             + self.reconstruction_weight * reconstruction
-            + _cross_entropy(classes, condition, self.n_classes)
+            + cross_entropy(classes, condition, self.n_classes)
         )
         loss.backward()
         figures["generator_gradient"] = self.module_.output.weight.grad.norm()
@@ -238,7 +238,7 @@ class GANNet(AdversarialNet):
         torch._foreach_lerp_(averages, currents, 1 - decay)
 
 
-def _cross_entropy(logits: Tensor, condition: Tensor, n_classes: int) -> Tensor:
+def cross_entropy(logits: Tensor, condition: Tensor, n_classes: int) -> Tensor:
     """Return the mean cross-entropy of one-hot codes, however many are in a row."""
     codes = condition.reshape(-1, n_classes)
     return F.cross_entropy(logits.reshape(-1, n_classes), codes)

@@ -82,6 +82,8 @@ def gan_net(
     n_beat: int,
     n_drawn: int,
     n_views: int = 1,
+    net_class: type[GANNet] = GANNet,
+    **options: Any,
 ) -> GANNet:
     """Return an initialized net: generator, encoder and discriminator.
 
@@ -99,6 +101,10 @@ def gan_net(
         Images of an epoch.
     n_views : int, default=1
         Images of a record that the discriminator sees together.
+    net_class : type, default=GANNet
+        Class of the net.
+    **options
+        Parameters of the net that replace or complete the usual ones.
     """
     recipe = ARCHITECTURES[estimator.architecture]
     sizes = dict(zip(("n_channels", "height", "width"), shape, strict=True))
@@ -110,8 +116,9 @@ def gan_net(
         "iterator_train": ResidentGroups,
         "iterator_train__n_views": n_views,
         "iterator_train__n_drawn": n_drawn,
+        **options,
     }
-    net = GANNet(
+    net = net_class(
         InvertibleGenerator,
         module__n_record=n_record,
         module__n_beat=n_beat,
@@ -325,7 +332,10 @@ def draw_codes(
 def hold_out(
     record: NDArray[np.intp], codes: NDArray[np.intp], fraction: float
 ) -> NDArray[np.bool_]:
-    """Return which rows are held out: whole records, but never all rows of a class."""
+    """Return which rows are held out: whole records, but never all rows of a class.
+
+    `record` may also be the person of each row, so that whole people are held out.
+    """
     records, place = np.unique(record, return_inverse=True)
     has_class = np.zeros((len(records), codes.max() + 1), dtype=bool)
     has_class[place, codes] = True

@@ -90,13 +90,17 @@ class GANWatch(Watch):
 
     def figures(self, net: GANNet) -> dict[str, float]:
         """Return losses, distance and diversity."""
+        row = self.losses(net)
+        row["distance"], row["diversity"] = self._measure(net)
+        return row
+
+    def losses(self, net: GANNet) -> dict[str, float]:
+        """Return the mean of each loss over the batches of the epoch, NaN without any."""
         batches = net.history[-1]["batches"]
-        row = {
+        return {
             name: float(np.mean([batch[name] for batch in batches if name in batch] or np.nan))
             for name in LOSSES
         }
-        row["distance"], row["diversity"] = self._measure(net)
-        return row
 
     def after_epoch(self, net: GANNet) -> None:
         """Keep the weights if their images are nearer to the hold-out than before."""

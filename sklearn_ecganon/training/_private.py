@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import skorch
 import torch
 from numpy.typing import ArrayLike, NDArray
 from skorch import NeuralNet
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from sklearn_ecganon.privacy import check_budget, gaussian_epsilon, gaussian_noise
+from sklearn_ecganon.training._nets import EndTraining
 
 #: Rows of each person that one step looks at.
 ROWS_OF_A_PERSON = 16
 CLIP = 1.0  # length of the gradient of a person
+# People whose gradients are in memory at a time.
+PEOPLE_CHUNK = 64
+# What the epsilon of the last step may differ from the budget by, relative to it.
+ROUNDING = 1e-6
 
 
 class PersonPrivateNet(NeuralNet):
@@ -56,26 +64,115 @@ class PersonPrivateNet(NeuralNet):
         """
         self._set_training(True)
         X, person = batch
-        order = torch.argsort(person)
-        counts = torch.bincount(person)
-        starts = torch.cumsum(counts, 0) - counts
-        shape = len(counts), ROWS_OF_A_PERSON
-        within = (torch.rand(shape, device=X.device) * counts[:, None]).long()
-        rows = X[order[starts[:, None] + torch.minimum(within, counts[:, None] - 1)]]
-        parameters = {n: p.detach() for n, p in self.module_.named_parameters()}
+        module = self.module_
 
         def loss(parameters: dict[str, Tensor], rows: Tensor) -> Tensor:
-            return self.criterion_(functional_call(self.module_, parameters, rows), rows)
+            return self.criterion_(functional_call(module, parameters, rows), rows)
 
-        gradients = vmap(grad(loss), in_dims=(None, 0), randomness="different")(
-            parameters, rows
-        )
+        rows = X[rows_of_people(person, ROWS_OF_A_PERSON)]
+        set_private_gradient(module, loss, (rows,), self.noise)
+        return {"loss": torch.tensor(float("nan")), "y_pred": X[:0]}
+
+
+class PrivacyBudget(skorch.callbacks.Callback):
+    """Records the epsilon that a training has spent, and ends it before it spends more.
+
+    ``history[:, "epsilon"]`` of the net is what was spent after each epoch. The training ends
+    before an epoch whose step would exceed the budget, also if the net goes on training with
+    ``partial_fit`` or with more epochs than the noise was chosen for.
+
+    Parameters
+    ----------
+    epsilon, delta : float
+        The budget for each person.
+    n_before : int, default=0
+        Number of steps that were spent on something else.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skorch import NeuralNet
+    >>> from sklearn_ecganon.training import PersonPrivateNet, PrivacyBudget, noise_of_steps
+    >>> net = PersonPrivateNet(
+    ...     torch.nn.LazyLinear, module__out_features=3, criterion=torch.nn.MSELoss,
+    ...     batch_size=-1, train_split=None, max_epochs=2, verbose=0,
+    ...     noise=noise_of_steps(1.0, 1e-5, n_steps=2),
+    ...     callbacks=[("budget", PrivacyBudget(1.0, 1e-5))],
+    ... )
+    """
+
+    def __init__(self, epsilon: float, delta: float, n_before: int = 0) -> None:
+        self.epsilon = epsilon
+        self.delta = delta
+        self.n_before = n_before
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """End the training if the step of this epoch would exceed the budget."""
+        if self._spent(net) > self.epsilon * (1 + ROUNDING):
+            # The net has already opened the epoch that will not take place.
+            net.history.pop()
+            raise EndTraining
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Record the epsilon that all epochs have spent."""
+        net.history.record("epsilon", self._spent(net))
+
+    def _spent(self, net: Any) -> float:
+        return spent_epsilon(net.noise, self.delta, self.n_before + len(net.history))
+
+
+def rows_of_people(person: Tensor, n_rows: int) -> Tensor:
+    """Return rows of each person, drawn with replacement: (n_people, n_rows).
+
+    Parameters
+    ----------
+    person : Tensor of shape (n,)
+        The person of each row as a number. People without a row get none.
+    n_rows : int
+        Rows of each person.
+    """
+    order = torch.argsort(person)
+    _, counts = torch.unique(person, return_counts=True)
+    starts = torch.cumsum(counts, 0) - counts
+    fraction = torch.rand(len(counts), n_rows, device=person.device)
+    within = torch.minimum((fraction * counts[:, None]).long(), counts[:, None] - 1)
+    return order[starts[:, None] + within]
+
+
+def set_private_gradient(
+    module: nn.Module,
+    loss: Callable[..., Tensor],
+    people: tuple[Tensor, ...],
+    noise: float,
+) -> None:
+    """Set the gradient of each parameter to a sum over people, clipped by person, with noise.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Its parameters get the gradients.
+    loss : callable
+        Takes a dict of parameters and the data of one person, and returns a scalar.
+    people : tuple of Tensor of shape (n_people, ...)
+        The data of all people, which `loss` gets person by person.
+    noise : float
+        Standard deviation of the noise on each number of the sum.
+    """
+    parameters = {name: p.detach() for name, p in module.named_parameters()}
+    totals = {name: torch.zeros_like(p) for name, p in parameters.items()}
+    of_people = vmap(grad(loss), in_dims=(None, *[0] * len(people)), randomness="different")
+    for chunk in zip(*(data.split(PEOPLE_CHUNK) for data in people), strict=True):
+        # An infinite gradient could not be clipped, and would reveal the person.
+        gradients = {
+            name: torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
+            for name, gradient in of_people(parameters, *chunk).items()
+        }
         squares = sum(g.flatten(1).square().sum(dim=1) for g in gradients.values())
         factor = CLIP / torch.sqrt(squares).clamp(min=CLIP)
-        for name, parameter in self.module_.named_parameters():
-            total = torch.tensordot(factor, gradients[name], dims=1)
-            parameter.grad = total + self.noise * torch.randn_like(total)
-        return {"loss": torch.tensor(float("nan")), "y_pred": X[:0]}
+        for name, total in totals.items():
+            total += torch.tensordot(factor, gradients[name], dims=1)
+    for name, parameter in module.named_parameters():
+        parameter.grad = totals[name] + noise * torch.randn_like(parameter)
 
 
 def noise_of_steps(epsilon: float, delta: float, n_steps: int) -> float:
@@ -97,10 +194,17 @@ def noise_of_steps(epsilon: float, delta: float, n_steps: int) -> float:
     return gaussian_noise(epsilon, delta, CLIP * np.sqrt(n_steps))
 
 
-def spent_epsilon(noise: float, delta: float, n_steps: int) -> NDArray[np.float64]:
-    """Return the epsilon that was spent after each step: (n_steps,)."""
-    steps = np.arange(1, n_steps + 1)
-    return np.array([gaussian_epsilon(noise, delta, CLIP * np.sqrt(n)) for n in steps])
+def spent_epsilon(noise: float, delta: float, n_steps: int) -> float:
+    """Return the epsilon that was spent after a number of steps."""
+    return gaussian_epsilon(noise, delta, CLIP * np.sqrt(n_steps))
+
+
+def private_seed(seed: int, random_state: Any) -> int:
+    """Return the seed of noise: without a `random_state`, one of 63 bits.
+
+    The 31 bits of scikit-learn's seeds could be tried out.
+    """
+    return seed if random_state is not None else secrets.randbits(63)
 
 
 def numbered_people(subjects: ArrayLike | None, epsilon: float, delta: float) -> NDArray:

@@ -7,22 +7,21 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, Options
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from sklearn_ecganon._validation import fitted_on_rows
-from sklearn_ecganon.anonymizers._gan_image._blending import blend
+from sklearn_ecganon.anonymizers._gan_image._learning import (
+    blended_images,
+    private_images,
+    private_options,
+)
 from sklearn_ecganon.anonymizers._gan_image._pictures import (
-    Pictures,
     check_learnable,
     group_windows,
-    subset,
     traces_of_images,
-    training_beats,
 )
 from sklearn_ecganon.core import BaseAnonymizer, Draws
 from sklearn_ecganon.imaging import BeatImager
@@ -36,14 +35,12 @@ from sklearn_ecganon.training import (
     class_codes,
     draw_codes,
     fit_gan,
+    fit_private_gan,
     gan_net,
-    hold_out,
     learn_classes,
+    private_seed,
     resolve_device,
 )
-
-# Images of one record that the discriminator sees together.
-N_VIEWS = 2
 
 
 class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
@@ -94,14 +91,23 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         Weight, in the training of the encoder, of the error of real images that go through
         encoder and generator.
     holdout : float, default=0.1
-        Fraction of the records that is not trained on. The distance of generated images
-        from these (maximum mean discrepancy) selects the weights that are kept.
+        Fraction of the people in `y` that is not trained on; without `y`, of the records. The
+        distance of generated images from theirs (maximum mean discrepancy) selects the
+        weights that are kept.
     patience : int or None, default=20
         Epochs without a smaller distance after which training ends; None never ends it.
     checkpoint : str or path, default=None
         File that is written after every epoch. If it exists, training continues from it and
         ends with the same weights as without an interruption, bit for bit. It holds weights
         and a hash of the data, no sample.
+    epsilon : float, default=None
+        Train with differential privacy of each person in `y`. Each epoch is then one step of
+        the discriminator, to which every person contributes one clipped gradient, so
+        `max_epochs` should be many hundreds. The noise is chosen so that all epochs together
+        spend the budget. Blends, `epoch_size`, `reconstruction`, `holdout`, `patience` and
+        `checkpoint` are not used, and which classes there are is not hidden.
+    delta : float, default=1e-5
+        For `epsilon`: probability of a failure, below one over the number of people.
     sampling_rate : float, default=250.0
         Sampling rate of array input in Hz. A BeatSet has its own.
     device : str, default="auto"
@@ -125,7 +131,8 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         error of standardized pixels; ``class_accuracy`` of the auxiliary classifier on
         generated images (else NaN); ``distance``, squared maximum mean discrepancy from the
         hold-out; ``diversity`` of images of one class, relative to real ones; ``dur``,
-        seconds.
+        seconds. With `epsilon`, also ``epsilon``, what was spent so far; figures of real
+        images are NaN, because they are not private.
     n_iter_ : int
         Number of epochs.
     pictures_ : object
@@ -198,6 +205,8 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         "n_blended": [Options(Integral, {1}), Interval(Integral, 3, None, closed="left")],
         "n_latent_record": [Interval(Integral, 1, None, closed="left")],
         "n_latent_beat": [Interval(Integral, 1, None, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither"), None],
+        "delta": [Interval(Real, 0, 1, closed="neither")],
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],
     }
 
@@ -220,6 +229,8 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         holdout: float = 0.1,
         patience: int | None = 20,
         checkpoint: str | os.PathLike | None = None,
+        epsilon: float | None = None,
+        delta: float = 1e-5,
         sampling_rate: float = 250.0,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -240,6 +251,8 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         self.holdout = holdout
         self.patience = patience
         self.checkpoint = checkpoint
+        self.epsilon = epsilon
+        self.delta = delta
         self.sampling_rate = sampling_rate
         self.device = device
         self.random_state = random_state
@@ -290,32 +303,14 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
         self.classes_, codes, self.class_frequencies_ = learn_classes(
             beats.labels, len(beats.beats), self.architecture
         )
-        out = hold_out(beats.record, codes, self.holdout)
-        held, seen = subset(beats, out), subset(beats, ~out)
-        seen_codes = codes[~out]
-        if self.n_blended > 1:
-            # The blends do not depend on the seed: a training that is resumed has the same.
-            rng = np.random.default_rng(0)
-            values, run = blend(seen.beats, seen.record, seen_codes, self.n_blended, rng)
-            seen = training_beats(seen, values, run)
-        members, owner = group_windows(seen, self._windows_per_image)
-        traces = traces_of_images(seen.beats, members)
-        self.pictures_ = Pictures.learn(traces, self.imager)
-        images, condition = self.pictures_.paint(traces), self._condition(seen_codes[members])
-        common = 1 / np.sqrt(np.maximum(np.bincount(seen_codes), 1))
         self.device_ = resolve_device(self.device)
-        self._n_views = N_VIEWS if owner[-1] + 1 < len(owner) else 1
-        self._n_drawn = min(self.epoch_size, len(images))
-        X = {
-            "images": self._tensor(images),
-            "condition": self._tensor(condition),
-            "weight": self._tensor(common[seen_codes][members].mean(axis=1)),
-            "record": torch.from_numpy(owner).to(self.device_),
-        }
-        members, _ = group_windows(held, self._windows_per_image)
-        images = self.pictures_.paint(traces_of_images(held.beats, members))
-        held_out = self._tensor(images), self._tensor(self._condition(codes[out][members]))
-        fit_gan(self, self._build_net, X, held_out, seed=seed, context=context)
+        if self.epsilon is None:
+            X, held_out = blended_images(self, beats, y, codes)
+            fit_gan(self, self._build_net, X, held_out, seed=seed, context=context)
+        else:
+            seed = private_seed(seed, self.random_state)
+            X = private_images(self, beats, y, codes, seed)
+            fit_private_gan(self, self._build_net, X, seed=seed, context=context)
 
     def _build_net(self) -> GANNet:
         return gan_net(
@@ -326,6 +321,7 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
             n_beat=self.n_latent_beat,
             n_drawn=self._n_drawn,
             n_views=self._n_views,
+            **({} if self.epsilon is None else private_options(self)),
         )
 
     def _settle(self, first: BeatSet, draws: Draws) -> NDArray[np.float64] | None:
@@ -385,6 +381,3 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
 
     def _model(self) -> GANInference:
         return GANInference(self.net_, self.device_)
-
-    def _tensor(self, values: NDArray) -> Tensor:
-        return torch.as_tensor(values, dtype=torch.float32).to(self.device_)
