@@ -167,8 +167,8 @@ def set_private_gradient(
             name: torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
             for name, gradient in of_people(parameters, *chunk).items()
         }
-        squares = sum(g.flatten(1).square().sum(dim=1) for g in gradients.values())
-        factor = CLIP / torch.sqrt(squares).clamp(min=CLIP)
+        lengths = torch.stack([g.flatten(1).norm(dim=1) for g in gradients.values()])
+        factor = CLIP / lengths.norm(dim=0).clamp(min=CLIP)
         for name, total in totals.items():
             total += torch.tensordot(factor, gradients[name], dims=1)
     for name, parameter in module.named_parameters():
