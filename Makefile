@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test test-trains test-portability test-slow test-gpu test-minimum lint docs dist \
-	container benchmarks clean
+.PHONY: install demo test test-trains test-portability test-slow test-gpu test-minimum lint docs docs-gallery \
+	linkcheck dist container benchmarks clean
 
 install: $(VENV)/.installed
 
@@ -22,6 +22,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m numpydoc lint $$(find sklearn_ecganon -name '*.py')
+	$(BIN)/codespell
 
 test: lint
 	$(BIN)/pytest
@@ -81,8 +82,20 @@ container:
 	podman run --rm --network none --read-only --tmpfs /tmp ecganon demo \
 		--data synthetic --out /tmp/figures
 
+# The pages, without the figures of the examples, and a check of the links between them.
 docs: install
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m tools.check_links docs/_build/html *.md
+
+# The same, with every example executed: about fifteen minutes. SKLEARN_ECGANON_DATA names the folder
+# of the databases; without it most examples use synthetic data.
+docs-gallery: install
+	ECGANON_GALLERY=1 $(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m tools.check_links docs/_build/html *.md
+
+# The addresses on the internet to which the pages link. Needs the network.
+linkcheck: install
+	$(BIN)/sphinx-build -b linkcheck docs docs/_build/linkcheck
 
 benchmarks: install
 	$(BIN)/python -m benchmarks.segmentation

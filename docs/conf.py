@@ -1,6 +1,7 @@
 """Sphinx configuration; ``make docs`` builds with warnings as errors and without network."""
 
 import json
+import os
 from pathlib import Path
 
 import matplotlib
@@ -22,6 +23,8 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
 exclude_patterns = ["_build"]
 
 autosummary_generate = True
@@ -37,7 +40,8 @@ sphinx_gallery_conf = {
     "reference_url": {"sklearn_ecganon": None},
     "abort_on_example_error": True,
     "download_all_examples": False,
-    "plot_gallery": True,
+    # `make docs` leaves the examples out, `make docs-gallery` executes them.
+    "plot_gallery": os.environ.get("ECGANON_GALLERY", "0") == "1",
     "remove_config_comments": True,
     "show_signature": False,
 }
@@ -49,7 +53,7 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,
     # The pages that most readers need stand in the header, the others under "More".
-    "header_links_before_dropdown": 9,
+    "header_links_before_dropdown": 10,
     "footer_start": ["copyright"],
     "footer_end": [],
 }
@@ -57,6 +61,7 @@ html_theme_options = {
 WIDE = (
     "index",
     "start",
+    "arrays",
     "measuring",
     "reading",
     "leaderboard",

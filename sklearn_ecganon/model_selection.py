@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -39,11 +39,12 @@ class PrivacyUtilityScorer:
         ignorant and retrained (semi-informed).
     utility : UtilityScorer, optional
         What must survive; by default the diagnostic contract.
-    metric : str or callable, optional
+    metric : str, list of str or callable, optional
         By default the scorer returns a dict of all figures, for ``GridSearchCV`` and
-        ``cross_validate``. ``cross_val_score`` and ``HalvingGridSearchCV`` need a single
-        number: give the name of a figure, such as ``"privacy"`` or ``"utility"``, or a function
-        of the dict, such as ``lambda scores: min(scores["privacy"], scores["utility"])``.
+        ``cross_validate``. A list of names, such as ``["privacy", "utility"]``, selects some of
+        them. ``cross_val_score`` and ``HalvingGridSearchCV`` need a single number: give the
+        name of a figure, or a function of the dict, such as
+        ``lambda scores: min(scores["privacy"], scores["utility"])``.
 
     See Also
     --------
@@ -79,7 +80,7 @@ class PrivacyUtilityScorer:
         self,
         reidentification: ReidentificationScorer | None = None,
         utility: UtilityScorer | None = None,
-        metric: str | Callable[[dict[str, float]], float] | None = None,
+        metric: str | Sequence[str] | Callable[[dict[str, float]], float] | None = None,
     ) -> None:
         self.reidentification = reidentification
         self.utility = utility
@@ -109,14 +110,16 @@ class PrivacyUtilityScorer:
             ``neg_rank1_<knowledge>_<evidence>``; the figures of :meth:`UtilityScorer.evaluate
             <sklearn_ecganon.utility.UtilityScorer.evaluate>`, errors with their sign changed
             and named ``neg_error_QT``, ``neg_rmse_qrs``, ``neg_prd``; NaN, with a warning of
-            GridSearchCV, if no released record has the wave. Counts, signed errors and
+            GridSearchCV, if no released record has the wave, or if the release has other beats
+            than the original, which leaves nothing to compare beat by beat. Counts, signed
+            errors and
             figures of the originals are left out, because they cannot be better or worse.
             For an array there are only the waveform figures.
 
         Raises
         ------
         ValueError
-            If there is no figure with the name `metric`.
+            If there is no figure with a name in `metric`.
         """
         attackers = self.reidentification
         if attackers is None:
@@ -132,12 +135,16 @@ class PrivacyUtilityScorer:
             return scores
         if callable(self.metric):
             return float(self.metric(scores))
-        if self.metric not in scores:
-            raise ValueError(
-                f"metric is {self.metric!r}, but the figures are {', '.join(scores)}; choose "
-                "one of them."
-            )
-        return scores[self.metric]
+        names = [self.metric] if isinstance(self.metric, str) else list(self.metric)
+        for name in names:
+            if name not in scores:
+                raise ValueError(
+                    f"metric is {name!r}, but the figures are {', '.join(scores)}; choose "
+                    "from them."
+                )
+        if isinstance(self.metric, str):
+            return scores[self.metric]
+        return {name: scores[name] for name in names}
 
     def get_metadata_routing(self) -> MetadataRequest:
         """Return that the scorer accepts sessions as `groups`.

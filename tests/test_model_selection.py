@@ -279,8 +279,17 @@ def test_one_metric_makes_the_attackers_a_scorer_of_cross_val_score(bunch):
         scorer = PrivacyUtilityScorer(metric=metric)
         scores = cross_val_score(*arguments, scoring=scorer, cv=SessionSplit())
         np.testing.assert_array_equal(scores, all_figures["test_privacy"])
-    with pytest.raises(ValueError, match="metric is 'risk', but the figures are privacy"):
-        PrivacyUtilityScorer(metric="risk")(method.fit(bunch.data), *arguments[1:])
+    some = PrivacyUtilityScorer(metric=["utility", "privacy"])
+    scores = cross_validate(*arguments, scoring=some, cv=SessionSplit())
+    assert {name for name in scores if name.startswith("test")} == {
+        "test_utility",
+        "test_privacy",
+    }
+    np.testing.assert_array_equal(scores["test_privacy"], all_figures["test_privacy"])
+    for metric in ("risk", ["privacy", "risk"]):
+        scorer = PrivacyUtilityScorer(metric=metric)
+        with pytest.raises(ValueError, match="metric is 'risk', but the figures are privacy"):
+            scorer(method.fit(bunch.data), *arguments[1:])
 
 
 def test_halving_search(pipeline, bunch):
