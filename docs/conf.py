@@ -54,6 +54,7 @@ html_theme_options = {
     "show_prev_next": False,
     # The pages that most readers need stand in the header, the others under "More".
     "header_links_before_dropdown": 10,
+    "navbar_persistent": ["search-button"],
     "footer_start": ["copyright"],
     "footer_end": [],
 }
