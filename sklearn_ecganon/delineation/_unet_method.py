@@ -78,14 +78,22 @@ def prepare(signal: NDArray, rate: float) -> tuple[NDArray[np.float32], NDArray[
     nearest = np.rint(np.arange(n_samples) / float(ratio)).astype(np.intp)
     missing = np.isnan(signal).T[:, nearest.clip(0, len(signal) - 1)]
     rows = np.zeros((signal.shape[1], n_samples), dtype=np.float32)
-    for row, trace in zip(rows, signal.T, strict=True):
+    live, traces = [], []
+    for lead, trace in enumerate(signal.T):
         known = np.flatnonzero(~np.isnan(trace))
         if not len(known) or np.ptp(trace[known]) == 0:
             continue
-        trace = np.interp(np.arange(len(trace)), known, trace[known])
-        trace = resample_poly(trace, ratio.numerator, ratio.denominator, padtype="line")
-        trace = sosfiltfilt(HIGHPASS, trace)
-        row[:] = trace / _typical_amplitude(trace)
+        live.append(lead)
+        traces.append(np.interp(np.arange(len(trace)), known, trace[known]))
+    if not live:
+        return rows, missing
+    # All leads at once: the filters are designed anew by each call.
+    filtered = resample_poly(
+        np.array(traces), ratio.numerator, ratio.denominator, axis=1, padtype="line"
+    )
+    filtered = sosfiltfilt(HIGHPASS, filtered, axis=1)
+    for lead, trace in zip(live, filtered, strict=True):
+        rows[lead] = trace / _typical_amplitude(trace)
     return rows, missing
 
 
@@ -135,17 +143,20 @@ class Runs:
 def find_runs(probability: NDArray, wave: int) -> Runs:
     """Return the runs of one wave, given its probability of shape (n_samples,)."""
     inside = probability > 0.5
-    edges = np.flatnonzero(np.diff(np.r_[False, inside, False])).reshape(-1, 2)
+    # Plain concatenations: np.r_ and np.c_ take longer than everything else here.
+    ends = np.array([False])
+    edges = np.flatnonzero(np.diff(np.concatenate([ends, inside, ends]))).reshape(-1, 2)
     if len(edges) > 1:
         apart = edges[1:, 0] - edges[:-1, 1] > _JOIN_MS[wave] * NET_RATE / 1000
-        edges = np.c_[edges[np.r_[True, apart], 0], edges[np.r_[apart, True], 1]]
+        starts, stops = np.concatenate([~ends, apart]), np.concatenate([apart, ~ends])
+        edges = np.stack([edges[starts, 0], edges[stops, 1]], axis=1)
     long = edges[:, 1] - edges[:, 0] >= _SHORTEST_MS[wave] * NET_RATE / 1000
     first, stop = edges[long].T
     # p[i + 1] is sample i. An edge beyond the last sample or in a gap becomes NaN.
-    p = np.r_[np.nan, probability, np.nan]
+    p = np.concatenate([[np.nan], probability, [np.nan]])
     onset = first - (p[first + 1] - 0.5) / (p[first + 1] - p[first])
     offset = stop - 1 + (p[stop] - 0.5) / (p[stop] - p[stop + 1])
-    total = np.r_[0.0, np.nancumsum(probability, dtype=np.float64)]
+    total = np.concatenate([[0.0], np.nancumsum(probability, dtype=np.float64)])
     return Runs(first, stop, onset, offset, total[stop] - total[first])
 
 
@@ -232,12 +243,12 @@ def waves_of_lead(
     positions = np.full((n_beats, 3, 3), np.nan)
     confidence = np.zeros((n_beats, 3))
     runs = [find_runs(probability[wave], wave) for wave in range(3)]
+    middles = [(of_wave.first + of_wave.stop) / 2 for of_wave in runs]
 
     def fill(wave: int, beat: int, low: float, high: float) -> None:
         """Assign the run of the largest mass whose middle lies in low..high."""
         candidates = runs[wave]
-        middle = (candidates.first + candidates.stop) / 2
-        first, last = np.searchsorted(middle, [low, high])
+        first, last = middles[wave].searchsorted([low, high])
         if first == last:
             searched = probability[wave, max(0, int(low)) : max(0, int(high)) + 1]
             confidence[beat, wave] = np.fmax.reduce(searched, initial=0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,9 +69,7 @@ def features_of(trace: NDArray, bounds: NDArray[np.intp], rate: float) -> Featur
     """
     coarse, factor = _decimated(trace, rate)
     rate = rate / factor
-    high = min(_QRS_BAND[1], 0.45 * rate)
-    sos = butter(2, [_QRS_BAND[0], high], "bandpass", fs=rate, output="sos")
-    band = sosfiltfilt(sos, coarse)
+    band = sosfiltfilt(_qrs_filter(rate), coarse)
     peaks = _to_extremes(band, _detect(coarse, rate), round(0.06 * rate))
     near, amplitudes, agreement = _compare_beats(band, peaks, rate)
     # All windows get the same length, so that each feature is one array expression.
@@ -101,6 +100,13 @@ def features_of(trace: NDArray, bounds: NDArray[np.intp], rate: float) -> Featur
         rows=rows,
         coarse_rate=rate,
     )
+
+
+@lru_cache(maxsize=64)
+def _qrs_filter(rate: float) -> NDArray[np.float64]:
+    """Return the filter of the QRS band; designing it takes longer than filtering 10 s."""
+    high = min(_QRS_BAND[1], 0.45 * rate)
+    return butter(2, [_QRS_BAND[0], high], "bandpass", fs=rate, output="sos")
 
 
 def _decimated(trace: NDArray, rate: float) -> tuple[NDArray[np.float64], int]:
