@@ -10,7 +10,8 @@
 two thirds of the patients and are tested on the others. A verifier decides whether an
 original and a release are of one patient. Verifiers are trained from scratch: five on
 originals (``ignorant``), five on pairs of an original and a release (``informed``), and
-three on pairs of releases, as published. The attackers use releases with another salt. One
+three on pairs of releases, as published. Two matching attackers compare places of both images:
+one learned from originals, one from pairs of an original and a release. The attackers use releases with another salt. One
 attacker learns nothing: it correlates pixels of originals and releases, averaged to 32 x 32
 and to 16 x 16. The classifiers of findings learn from originals. For the flow field at mu
 0.01 and 112,120 images it was published that verifiers fall from 81.8 to 57.7 %, which is
@@ -44,13 +45,14 @@ from sklearn.model_selection import GroupShuffleSplit
 from benchmarks._results import Results, make_parser, print_header, table
 from benchmarks._speed import Step, compare, shuffled, train_plainly
 from benchmarks.images._data import correlations, load_images, shrink
-from benchmarks.images._quality import finding_auc, nearness, two_sample
+from benchmarks.images._quality import MEMBERSHIP, finding_auc, nearness, two_sample
 from sklearn_ecganon.anonymizers import KSameAnonymizer
 from sklearn_ecganon.images import (
     CycleGANTranslator,
     FakeTest,
     FlowFieldPerturbation,
     GANSynthesizer,
+    MatchingVerifier,
     NoiseFieldPerturbation,
     PseudoIdentityImageAnonymizer,
     SiameseVerifier,
@@ -76,11 +78,24 @@ NAMES = {
     "pseudo-identity": "pseudo-identity",
 }
 # Attackers of whom the worst counts.
-WORST = ("ignorant", "as published", "informed", "pixels, 32", "pixels, 16")
+MATCHING = ("matching, ignorant", "matching, informed")
+WORST = ("ignorant", "as published", "informed", *MATCHING, "pixels, 32", "pixels, 16")
 # Verifiers of the published protocol, which is here for comparison.
 N_PUBLISHED = 3
 BATCH = 64
-HEADER = ("method", "retrained verifier", "ignorant", "pixels", "worst", "fall", "finding")
+HEADER = (
+    "method",
+    "retrained network",
+    "retrained matching",
+    "pixels",
+    "worst",
+    "fall",
+    "finding",
+    "trained on the release",
+    "two-sample",
+    "nearest (others)",
+    "membership",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -169,15 +184,25 @@ class Task:
             clone(one).fit(self.X[~self.test], self.y[~self.test]) for one in self.verifiers
         ]
         self.before = self.verify(self.ignorant, self.X)
+        self.matching = MatchingVerifier(size=self.X.shape[1], random_state=0)
+        self.matching_ignorant = self.match_places(self.X)
+        [self.matching_before] = self.verify([self.matching_ignorant], self.X)
         # What a pseudo-identity has to show: the finding, and the view if it is known.
         first = self.match[:, 0] if self.match.ndim == 2 else self.match
         self.labels = np.char.add(np.char.add(self.finding.astype(str), " "), first.astype(str))
 
-    def verify(self, verifiers: list[SiameseVerifier], released: NDArray) -> NDArray:
+    def verify(self, verifiers: Sequence[Any], released: NDArray) -> NDArray:
         """Return the AUC of each verifier for originals and releases of new patients."""
         sides = {"released": released[self.test], "match": self.match[self.test]}
         return np.array(
             [v.evaluate(self.X[self.test], self.y[self.test], **sides).auc for v in verifiers]
+        )
+
+    def match_places(self, right: NDArray) -> MatchingVerifier:
+        """Return a matching attacker that learned from pairs of originals and `right`."""
+        train = ~self.test
+        return clone(self.matching).fit(
+            self.X[train], self.y[train], right[train], match=self.match[train]
         )
 
     def compare_pixels(self, released: NDArray) -> dict[str, float]:
@@ -199,6 +224,7 @@ class Task:
     def measure_originals(self) -> dict[str, float]:
         """Return the figures of the originals."""
         figures = {"verifier": self.before.mean(), "SD": spread(self.before)}
+        figures["matching"] = self.matching_before
         figures |= self.compare_pixels(self.X) | {"finding": self.classify(self.X)}
         if self.arguments.quality:
             train = np.flatnonzero(~self.test)[: self.test.sum()]
@@ -248,6 +274,10 @@ class Task:
             fall = (self.before.mean() - auc.mean()) / (self.before.mean() - 0.5)
             figures[knowledge], figures[f"{knowledge}, SD"] = auc.mean(), spread(auc)
             figures[f"{knowledge}, fall"] = fall
+        right = self.X.copy()
+        right[train] = other
+        matching = self.matching_ignorant, self.match_places(right)
+        figures |= dict(zip(MATCHING, map(float, self.verify(matching, released)), strict=True))
         figures |= self.compare_pixels(released)
         figures |= {
             "finding": self.classify(released),
@@ -369,11 +399,14 @@ def picture(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         of_data = [row for row in rows if row["key"]["data"] == name]
         original = next(row for row in of_data if "method" not in row["key"])
         released = [row for row in of_data if "method" in row["key"]]
-        print(f"{name}: verifier on originals {original['verifier']:.3f}")
+        print(
+            f"{name}: on originals, network {original['verifier']:.3f}, matching "
+            f"{original['matching']:.3f}; two-sample {original.get('two-sample', np.nan):.3f}"
+        )
         print(table(HEADER, [_line(original, row) for row in released]))
         ax.plot(
             original["finding"],
-            original["verifier"],
+            _recognized(original),
             "D",
             markersize=13,
             markerfacecolor="none",
@@ -385,7 +418,7 @@ def picture(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             worst = [max(row[key] for key in WORST) for row in of_method]
             ax.plot([row["finding"] for row in of_method], worst, "o", label=NAMES[method])
         ax.axhline(0.5, color="0.5", linestyle="--", label="guessing")
-        ax.set(xlabel="AUC of the finding", ylabel="AUC of the worst verifier")
+        ax.set(xlabel="AUC of the finding", ylabel="AUC of the strongest attacker")
         ax.set_title(f"{TITLES[name]}, patients split", loc="left")
         ax.grid(color="0.92")
         ax.set_axisbelow(True)
@@ -397,17 +430,32 @@ def picture(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _line(original: dict[str, Any], row: dict[str, Any]) -> list[str]:
     key, worst = row["key"], max(row[name] for name in WORST)
-    fall = (original["verifier"] - worst) / (original["verifier"] - 0.5)
+    fall = (_recognized(original) - worst) / (_recognized(original) - 0.5)
     settings = " ".join(f"{k} {key[k]:g}" for k in ("degree", "weight", "strength") if k in key)
+    quality = ["", "", "", ""]
+    if "two-sample" in row:
+        quality = [
+            f"{row['finding, trained on the release']:.3f}",
+            f"{row['two-sample']:.3f}",
+            f"{row['nearest training image']:.3f} "
+            f"({row['nearest training image, other people']:.3f})",
+            ", ".join(f"{row[name]:.2f}" for name in MEMBERSHIP),
+        ]
     return [
         f"{NAMES[key['method']]}, {settings}",
         f"{row['informed']:.3f} +- {row['informed, SD']:.3f}",
-        f"{row['ignorant']:.3f}",
+        f"{row[MATCHING[1]]:.3f}",
         f"{row['pixels, 32']:.3f}",
         f"{worst:.3f}",
         f"{fall:.0%}",
         f"{original['finding']:.3f} -> {row['finding']:.3f}",
+        *quality,
     ]
+
+
+def _recognized(original: dict[str, Any]) -> float:
+    """Return the AUC of the strongest attacker on originals."""
+    return max(original["verifier"], original["matching"])
 
 
 def speed(arguments: argparse.Namespace) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from sklearn_ecganon.images._load_montgomery import load_montgomery_chest_xrays
 from sklearn_ecganon.images._load_mri import load_mri_slices
 from sklearn_ecganon.images._load_nih import load_nih_chest_xrays
 from sklearn_ecganon.images._lungs import segment_lungs
+from sklearn_ecganon.images._matching import MatchingVerifier
 from sklearn_ecganon.images._noise_field import NoiseFieldPerturbation
 from sklearn_ecganon.images._pairs import verification_pairs
 from sklearn_ecganon.images._preview_grid import PreviewGrid
@@ -36,6 +37,7 @@ __all__ = [
     "FlowFieldPerturbation",
     "GANSynthesizer",
     "GANTrainingWarning",
+    "MatchingVerifier",
     "NoiseFieldPerturbation",
     "PreviewGrid",
     "PseudoIdentityImageAnonymizer",

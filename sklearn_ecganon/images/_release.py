@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from sklearn.utils.validation import check_consistent_length
 from torch.nn import functional as F
 
 from sklearn_ecganon.exceptions import WeakAttackWarning
+from sklearn_ecganon.images._matching import MatchingVerifier
 from sklearn_ecganon.images._pairs import verification_pairs
 from sklearn_ecganon.images._validation import check_images
 from sklearn_ecganon.images._verifier import (
@@ -25,6 +27,8 @@ from sklearn_ecganon.images._verifier import (
 
 # Side of the images whose pixels are correlated.
 SIDE = 32
+
+Verifier = SiameseVerifier | MatchingVerifier
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,13 @@ class VerificationResult:
 
     @property
     def weak(self) -> bool:
-        """True if verifiers did no better on originals than the correlation of pixels."""
-        return bool(self.auc("original").mean() <= self.auc("original", "pixels").mean())
+        """True if no verifier did better on originals than the correlation of pixels."""
+        return self._best_verifier <= self.auc("original", "pixels").mean()
+
+    @property
+    def attackers(self) -> tuple[str, ...]:
+        """Names of the attackers, without repetition."""
+        return tuple(dict.fromkeys(row.attacker for row in self.rows))
 
     def auc(self, knowledge: str, attacker: str = "siamese") -> NDArray[np.float64]:
         """Return the AUC of each verifier at a level of knowledge.
@@ -58,7 +67,7 @@ class VerificationResult:
         ----------
         knowledge : {"original", "ignorant", "lazy-informed", "semi-informed"}
             The level.
-        attacker : {"siamese", "pixels"}, default="siamese"
+        attacker : {"siamese", "matching", "pixels"}, default="siamese"
             Which attacker.
 
         Returns
@@ -88,14 +97,20 @@ class VerificationResult:
 
         NaN where no attack on originals does better than guessing.
         """
-        attackers = ("siamese", "pixels")
-        before = max(self.auc("original", attacker).mean() for attacker in attackers) - 0.5
+        pixels = float(self.auc("original", "pixels").mean())
+        before = max(self._best_verifier, pixels) - 0.5
         return float(1 - (self.worst[2] - 0.5) / before) if before > 0 else np.nan
 
     @property
     def privacy(self) -> float:
         """1 where the strongest attack does no better than guessing, 0 where it is certain."""
         return float(np.clip(2 - 2 * self.worst[2], 0, 1))
+
+    @property
+    def _best_verifier(self) -> float:
+        """Mean AUC on originals of the strongest verifier."""
+        names = [name for name in self.attackers if name != "pixels"]
+        return max(float(self.auc("original", name).mean()) for name in names)
 
     def to_records(self) -> list[dict[str, Any]]:
         """Return the rows as dictionaries.
@@ -135,7 +150,7 @@ class VerificationResult:
 
 
 def verify_release(
-    verifier: SiameseVerifier,
+    attackers: Verifier | Sequence[Verifier],
     originals: ArrayLike,
     released: ArrayLike,
     y: ArrayLike,
@@ -158,10 +173,11 @@ def verify_release(
 
     Parameters
     ----------
-    verifier : SiameseVerifier
-        Settings; it is cloned, not trained.
+    attackers : SiameseVerifier, MatchingVerifier, or sequence of them
+        Settings; they are cloned, not trained. Give both kinds: the strongest attack
+        counts.
     originals : array-like of shape (n, h, w), or (n, h * w)
-        Images, as `verifier` takes them.
+        Images, as the attackers take them.
     released : array-like of the shape of `originals`
         The same after the anonymizer. The attacker's, which are those not in `test`, may
         come from the same software with another secret.
@@ -173,7 +189,8 @@ def verify_release(
     match : array-like of shape (n,) or (n, n_columns), optional
         View and sex, as in :func:`verification_pairs`.
     n_retrain : int, default=5
-        Verifiers of each kind.
+        How many networks are trained of each :class:`SiameseVerifier`, with different
+        seeds. A :class:`MatchingVerifier` hardly depends on its seed and is trained once.
 
     Returns
     -------
@@ -184,7 +201,8 @@ def verify_release(
     Raises
     ------
     ValueError
-        If a person is on both sides, one side is empty, or no pairs can be formed.
+        If a person is on both sides, one side is empty, no pairs can be formed, there is no
+        attacker, or there are two of one kind.
 
     Warns
     -----
@@ -226,9 +244,17 @@ def verify_release(
     _check_sides(originals, released, y, test)
     if n_retrain < 1:
         raise ValueError(f"n_retrain is {n_retrain}; give 1 or more.")
+    verifiers = [attackers] if isinstance(attackers, Verifier) else list(attackers)
+    names = [verifier.attacker for verifier in verifiers]
+    if not names or len(names) > len(set(names)):
+        raise ValueError(
+            f"attackers holds {names or 'nothing'}; give one SiameseVerifier, one "
+            "MatchingVerifier, or one of each."
+        )
+    match = None if match is None else np.asarray(match)
     left, right, people = originals[test], released[test], y[test]
     settings: dict[str, Any] = {
-        "match": None if match is None else np.asarray(match)[test],
+        "match": None if match is None else match[test],
         "random_state": 0,
     }
     pairs, is_genuine = verification_pairs(people, **settings)
@@ -238,27 +264,32 @@ def verify_release(
         ("ignorant", left, right),
         ("lazy-informed", right, right),
     ):
-        scores = _correlations(verifier, one, other, pairs)
+        scores = _correlations(verifiers[0], one, other, pairs)
         row = verification_row(scores, pairs, is_genuine, people)
         rows.append(row._replace(attacker="pixels", knowledge=knowledge))
-    seeds = check_random_state(verifier.random_state).randint(2**31 - 1, size=n_retrain)
-    for seed in seeds.tolist():
-        naive = clone(verifier).set_params(random_state=seed)
-        naive.fit(originals[~test], y[~test])
-        informed = clone(naive).fit(originals[~test], y[~test], released[~test])
-        for knowledge, net, one, other in (
-            ("original", naive, left, left),
-            ("ignorant", naive, left, right),
-            ("lazy-informed", naive, right, right),
-            ("semi-informed", informed, left, right),
-        ):
-            row = net.evaluate(one, people, released=other, **settings)
-            rows.append(row._replace(knowledge=knowledge, seed=seed))
+    for verifier in verifiers:
+        n_fits = n_retrain if isinstance(verifier, SiameseVerifier) else 1
+        seeds = check_random_state(verifier.random_state).randint(2**31 - 1, size=n_fits)
+        known: dict[str, Any] = {}
+        if isinstance(verifier, MatchingVerifier) and match is not None:
+            known["match"] = match[~test]
+        for seed in seeds.tolist():
+            naive = clone(verifier).set_params(random_state=seed)
+            naive.fit(originals[~test], y[~test], **known)
+            informed = clone(naive).fit(originals[~test], y[~test], released[~test], **known)
+            for knowledge, fitted, one, other in (
+                ("original", naive, left, left),
+                ("ignorant", naive, left, right),
+                ("lazy-informed", naive, right, right),
+                ("semi-informed", informed, left, right),
+            ):
+                row = fitted.evaluate(one, people, released=other, **settings)
+                rows.append(row._replace(knowledge=knowledge, seed=seed))
     result = VerificationResult(tuple(rows), len(np.unique(y[~test])), len(np.unique(people)))
     if result.weak:
         warnings.warn(
-            f"verifiers reach an AUC of {result.auc('original').mean():.3f} on originals, no "
-            f"more than the correlation of pixels, {result.auc('original', 'pixels')[0]:.3f}: "
+            f"verifiers reach an AUC of {result._best_verifier:.3f} on originals, no more "
+            f"than the correlation of pixels, {result.auc('original', 'pixels')[0]:.3f}: "
             "their failure on a release proves nothing. Train them longer, on more people.",
             WeakAttackWarning,
             stacklevel=2,
@@ -284,7 +315,7 @@ def _check_sides(
 
 
 def _correlations(
-    verifier: SiameseVerifier, left: NDArray, right: NDArray, pairs: NDArray[np.intp]
+    verifier: Verifier, left: NDArray, right: NDArray, pairs: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """Return the correlation of the pixels of each pair, of images reduced in size first."""
     sides = []

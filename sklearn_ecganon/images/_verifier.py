@@ -33,7 +33,7 @@ class VerificationRow(NamedTuple):
         Genuine and impostor pairs, half of each.
     n_subjects : int
         People with genuine pairs.
-    attacker : {"siamese", "pixels"}
+    attacker : {"siamese", "matching", "pixels"}
         A trained verifier, or the correlation of pixels, which needs no training.
     knowledge : {"original", "ignorant", "lazy-informed", "semi-informed"}
         What the attacker was trained on and compares, as in :func:`verify_release`.
@@ -100,6 +100,7 @@ class SiameseVerifier(ImageLearner):
 
     See Also
     --------
+    MatchingVerifier : Recognizes more where there are few hundred people.
     verify_release : Trains this verifier several times against a release.
     verification_pairs : The pairs that it compares.
 
@@ -142,6 +143,9 @@ class SiameseVerifier(ImageLearner):
     >>> row.auc > 0.6
     True
     """
+
+    #: Name of the attacker in results.
+    attacker = "siamese"
 
     _parameter_constraints: dict = {
         **ImageLearner._parameter_constraints,
@@ -200,7 +204,7 @@ class SiameseVerifier(ImageLearner):
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         images = self._images(X, reset=True)
-        subjects = _check_subjects(y, images)
+        subjects = check_subjects(y, images)
         views = [images]
         if released is not None:
             views.append(self._images(released, reset=False))
@@ -355,7 +359,7 @@ def verification_row(
     )
 
 
-def _check_subjects(y: ArrayLike, images: NDArray[Any]) -> NDArray[np.intp]:
+def check_subjects(y: ArrayLike, images: NDArray[Any]) -> NDArray[np.intp]:
     """Return a number for the person in each image, from 0 upwards."""
     y = np.asarray(column_or_1d(y, warn=True))
     if y.dtype.kind == "f" and not np.isfinite(y).all():

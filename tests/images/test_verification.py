@@ -5,18 +5,21 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter, rotate, shift
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch.dataset import Dataset
 
 from sklearn_ecganon.images import (
+    MatchingVerifier,
     SiameseVerifier,
     WeakAttackWarning,
     load_nih_chest_xrays,
     verification_pairs,
     verify_release,
 )
+from sklearn_ecganon.images._matching_features import align, bands, local_agreement, move
 from sklearn_ecganon.images._verifier import verification_row
 from sklearn_ecganon.metrics import cmc_curve, rank_k
 from sklearn_ecganon.networks import PairLoss, another_visit, standardized
@@ -27,7 +30,9 @@ pytestmark = pytest.mark.trains
 BRIEF = {"width": 4, "max_epochs": 8, "batch_size": 16, "random_state": 0}
 
 
-@parametrize_with_checks([SiameseVerifier(width=2, max_epochs=2)])
+@parametrize_with_checks(
+    [SiameseVerifier(width=2, max_epochs=2), MatchingVerifier(size=16, n_impostors=1)]
+)
 def test_check_estimator(estimator, check):
     check(estimator)
 
@@ -274,6 +279,118 @@ def test_releases_that_cannot_be_evaluated_are_refused(stripes):
         verifier.fit(X[:4], y[:4])
     with pytest.raises(ValueError, match="released has 3 images, X has 4"):
         verifier.fit(X[2:6], y[2:6], X[2:5])
+
+
+# ---------------------------------------------------------------- matching
+
+
+@pytest.fixture(scope="module")
+def moved_people():
+    """Images of 32 x 32 with a pattern of each person, moved, and of another exposure."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(40), 3)
+    patterns = gaussian_filter(rng.normal(size=(40, 48, 48)), (0, 2, 2))
+    patterns = (patterns - patterns.min()) / np.ptp(patterns)
+    images = []
+    for person in y:
+        turned = rotate(patterns[person], rng.normal(0, 4), reshape=False, mode="reflect")
+        image = shift(turned, rng.normal(0, 1.5, 2), mode="reflect")[8:40, 8:40]
+        images.append(image.clip(0, 1) ** rng.uniform(0.6, 1.6))
+    return np.stack(images), y
+
+
+@pytest.fixture(scope="module")
+def matching(moved_people):
+    X, y = moved_people
+    return MatchingVerifier(size=32, random_state=0).fit(X[y < 20], y[y < 20])
+
+
+def test_matching_recognizes_people_who_have_moved(matching, moved_people):
+    X, y = moved_people
+    row = matching.evaluate(X[y >= 20], y[y >= 20])
+    assert row.attacker == "matching"
+    assert (row.n_pairs, row.n_subjects) == (2 * 20 * 3, 20)
+    # Guessing gives 0.5 with a standard deviation of 0.05.
+    assert row.auc > 0.85
+    pairs, is_genuine = verification_pairs(y[y >= 20], random_state=0)
+    scores = matching.score_pairs(X[y >= 20][pairs[:, 0]], X[y >= 20][pairs[:, 1]])
+    assert roc_auc_score(is_genuine, scores) == pytest.approx(row.auc, abs=0.01)
+    assert scores[is_genuine].mean() > 0.5 > scores[~is_genuine].mean()
+
+
+def test_matching_does_not_depend_on_exposure(matching, moved_people):
+    X, _ = moved_people
+    left, right = X[:20], X[20:40]
+    expected = matching.score_pairs(left, right)
+    # The alignment multiplies the rounding of float32.
+    np.testing.assert_allclose(matching.score_pairs(left, 5 * right + 2), expected, atol=0.02)
+    copied = pickle.loads(pickle.dumps(matching))
+    np.testing.assert_array_equal(copied.score_pairs(left, right), expected)
+    np.testing.assert_allclose(
+        matching.score_pairs(left[3:4], right[3:4]), expected[3:4], atol=0.02
+    )
+
+
+def test_alignment_undoes_a_movement():
+    rng = np.random.default_rng(0)
+    wide = gaussian_filter(rng.normal(size=(64, 64)), 3)
+    fixed, moving = (wide[rows, 8:56][None] for rows in (slice(8, 56), slice(10, 58)))
+    first, second = (bands(image, 48)[1] for image in (fixed, moving))
+    maps, agreement = align(first, second)
+    before = np.corrcoef(first.flatten(), second.flatten())[0, 1]
+    after = np.corrcoef(first.flatten(), move(second, maps).flatten())[0, 1]
+    assert before < 0.9 < 0.95 < after
+    assert agreement.item() > 0.95
+    # Two of 48 pixels are 2 / 24 of half the side.
+    assert maps[0, 1, 2].item() == pytest.approx(-2 / 24, abs=0.03)
+
+
+def test_patches_agree_where_they_are_moved_to():
+    image = torch.from_numpy(np.random.default_rng(0).random((1, 1, 32, 32)))
+    agreement = local_agreement(image, torch.roll(image, (1, -2), (2, 3)), 8, 8, 2)
+    assert agreement.shape == (1, 25, 4, 4)
+    # Shifted down by 1 and left by 2: of the shifts from -2 to 2, row 3 and column 0.
+    inner = agreement[0, :, 1:3, 1:3]
+    assert (inner.argmax(dim=0) == 3 * 5 + 0).all()
+    torch.testing.assert_close(inner.amax(dim=0), torch.ones_like(inner[0]))
+
+
+def test_images_without_content_match_nothing(matching):
+    flat = np.full((2, 32, 32), 0.3)
+    assert np.isfinite(matching.score_pairs(flat, flat)).all()
+
+
+def test_matching_refuses_what_it_cannot_learn_from(moved_people):
+    X, y = moved_people
+    verifier = MatchingVerifier(size=16)
+    with pytest.raises(ValueError, match="released has 3 images, X has 6"):
+        verifier.fit(X[:6], y[:6], X[:3])
+    with pytest.raises(ValueError, match="no genuine pair possible"):
+        verifier.fit(X[::3], y[::3])
+    with pytest.raises(ValueError, match="no impostor pair possible"):
+        verifier.fit(X[:6], y[:6], match=y[:6])
+    verifier.fit(X[:12], y[:12])
+    with pytest.raises(ValueError, match="fitted on images of 32 x 32 pixels"):
+        verifier.score_pairs(X[:2, :, :16], X[:2, :, :16])
+
+
+def test_the_strongest_attacker_counts(moved_people):
+    X, y = moved_people
+    attackers = [SiameseVerifier(**BRIEF | {"max_epochs": 1}), MatchingVerifier(size=32)]
+    match = (y % 2).astype(str)
+    result = verify_release(attackers, X, 1 - X, y, y >= 20, match=match, n_retrain=2)
+    assert result.attackers == ("pixels", "siamese", "matching")
+    assert len(result.auc("semi-informed")) == 2
+    assert len(result.auc("semi-informed", "matching")) == 1
+    # Negatives hide nobody from an attacker who was trained on negatives.
+    assert result.auc("original", "matching")[0] > 0.8
+    assert result.auc("semi-informed", "matching")[0] > 0.7
+    assert result.worst[2] >= result.auc("semi-informed", "matching")[0]
+    assert "matching  semi-informed" in str(result)
+    with pytest.raises(ValueError, match="one of each"):
+        verify_release([attackers[1]] * 2, X, X, y, y >= 20)
+    with pytest.raises(ValueError, match="attackers holds nothing"):
+        verify_release([], X, X, y, y >= 20)
 
 
 def test_both_kinds_of_pairs_weigh_alike():
