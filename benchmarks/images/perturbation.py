@@ -13,9 +13,10 @@ originals (``ignorant``), five on pairs of an original and a release (``informed
 three on pairs of releases, as published. Two matching attackers compare places of both images:
 one learned from originals, one from pairs of an original and a release. The attackers use
 releases with another salt. One attacker learns nothing: it correlates pixels of originals and
-releases, averaged to 32 x 32 and to 16 x 16. The classifiers of findings learn from originals. For the flow field at mu
-0.01 and 112,120 images it was published that verifiers fall from 81.8 to 57.7 %, which is
-three quarters of their AUC above guessing. Other methods for images are compared as well.
+releases, averaged to 32 x 32 and to 16 x 16. The classifiers of findings learn from originals.
+For the flow field at mu 0.01 and 112,120 images it was published that verifiers fall from 81.8
+to 57.7 %, which is three quarters of their AUC above guessing. Other methods for images are
+compared as well.
 With ``--quality``: classifiers that learn the finding from the release, tested on originals;
 classifiers that distinguish releases from originals, beside the same for two groups of
 originals; the nearest training image; and whether an image was among those in training. With
