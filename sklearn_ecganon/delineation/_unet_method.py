@@ -243,32 +243,32 @@ def waves_of_lead(
     positions = np.full((n_beats, 3, 3), np.nan)
     confidence = np.zeros((n_beats, 3))
     runs = [find_runs(probability[wave], wave) for wave in range(3)]
-    middles = [(of_wave.first + of_wave.stop) / 2 for of_wave in runs]
 
-    def fill(wave: int, beat: int, low: float, high: float) -> None:
-        """Assign the run of the largest mass whose middle lies in low..high."""
+    def fill(wave: int, low: NDArray, high: NDArray) -> None:
+        """Assign to each beat the run of the largest mass whose middle lies in low..high."""
         candidates = runs[wave]
-        first, last = middles[wave].searchsorted([low, high])
-        if first == last:
-            searched = probability[wave, max(0, int(low)) : max(0, int(high)) + 1]
+        middle = (candidates.first + candidates.stop) / 2
+        firsts, lasts = np.searchsorted(middle, low), np.searchsorted(middle, high)
+        for beat in np.flatnonzero(firsts >= lasts).tolist():
+            searched = probability[wave, max(0, int(low[beat])) : max(0, int(high[beat])) + 1]
             confidence[beat, wave] = np.fmax.reduce(searched, initial=0.0)
-            return
-        best = first + candidates.mass[first:last].argmax()
-        inside = slice(candidates.first[best], candidates.stop[best])
-        line = np.linspace(row[inside][0], row[inside][-1], len(row[inside]))
-        peak = candidates.first[best] + np.abs(row[inside] - line).argmax()
-        positions[beat, wave] = candidates.onset[best], peak, candidates.offset[best]
-        confidence[beat, wave] = candidates.confidence[best]
+        beats = np.flatnonzero(firsts < lasts)
+        best = firsts[beats]
+        for i in np.flatnonzero(lasts[beats] - best > 1).tolist():
+            best[i] += candidates.mass[best[i] : lasts[beats[i]]].argmax()
+        for k, run in zip(beats.tolist(), best.tolist(), strict=True):
+            inside = row[candidates.first[run] : candidates.stop[run]]
+            line = np.linspace(inside[0], inside[-1], len(inside))
+            positions[k, wave, 1] = candidates.first[run] + np.abs(inside - line).argmax()
+        positions[beats, wave, 0] = candidates.onset[best]
+        positions[beats, wave, 2] = candidates.offset[best]
+        confidence[beats, wave] = candidates.confidence[best]
 
-    reach = _QRS_REACH_MS * per_ms
-    for beat, r_peak in enumerate(r_peaks):
-        fill(1, beat, r_peak - reach, r_peak + reach)
+    fill(1, r_peaks - _QRS_REACH_MS * per_ms, r_peaks + _QRS_REACH_MS * per_ms)
     # If a lead has no QRS, the R peak separates the T wave from the previous P wave.
     starts = np.where(np.isnan(positions[:, 1, 0]), r_peaks, positions[:, 1, 0])
     stops = np.where(np.isnan(positions[:, 1, 2]), r_peaks, positions[:, 1, 2])
-    for beat, r_peak in enumerate(r_peaks):
-        before = stops[beat - 1] if beat else 0.0
-        after = starts[beat + 1] if beat + 1 < n_beats else float(len(row))
-        fill(0, beat, max(before, r_peak - _P_REACH_MS * per_ms), starts[beat])
-        fill(2, beat, stops[beat], min(after, r_peak + _T_REACH_MS * per_ms))
+    before, after = np.r_[0.0, stops[:-1]], np.r_[starts[1:], float(len(row))]
+    fill(0, np.maximum(before, r_peaks - _P_REACH_MS * per_ms), starts)
+    fill(2, stops, np.minimum(after, r_peaks + _T_REACH_MS * per_ms))
     return positions, confidence
