@@ -61,7 +61,7 @@ def retime(
     *,
     strength: float = 1.0,
 ) -> Retimed:
-    """Let another heart beat through a record, with the same rhythm diagnosis.
+    """Replace the rhythm of a record by a random one with the same rhythm diagnosis.
 
     Kept are what the diagnostic contract names: the length of the record, its rate zone
     (below 60, 60 to 100, above 100 a minute), whether RMSSD is above a tenth of the mean
@@ -258,13 +258,14 @@ def _draw_intervals(
     labels = rhythm.labels[source]
     early = rhythm.early[source]
     for is_v, (center, spread) in COUPLING.items():
-        own = early & ((labels == "V") == is_v)
+        of_kind = early & ((labels == "V") == is_v)
         coupling = np.clip(center + spread * rng.standard_normal(), *COUPLING_LIMITS)
-        prematurity[own] = 1 - np.minimum(coupling * jitter[own], EARLY)
-    made_good, pause = rng.uniform(0.6, 1.0), rng.uniform(1.6, 2.1)
+        prematurity[of_kind] = 1 - np.minimum(coupling * jitter[of_kind], EARLY)
+    compensation, pause = rng.uniform(0.6, 1.0), rng.uniform(1.6, 2.1)
     rr[early] = 1 - prematurity[early]
     after = rhythm.compensated[source]
-    rr[after] = 1 + np.maximum(made_good * np.roll(prematurity, 1)[after], 0.12) * jitter[after]
+    later = np.maximum(compensation * np.roll(prematurity, 1)[after], 0.12)
+    rr[after] = 1 + later * jitter[after]
     paused = rhythm.paused[source]
     longest = rhythm.relative[source][paused]
     arrest = rng.uniform(ASYSTOLE, 4.0)
@@ -273,7 +274,7 @@ def _draw_intervals(
 
 
 def _draw_modulation(
-    n: int, mean_rr: float, swinging: bool, rng: np.random.Generator
+    n: int, mean_rr: float, irregular: bool, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Return relative deviations of n intervals of a rhythm led by the sinus node."""
     time = mean_rr * np.arange(n)
@@ -283,16 +284,16 @@ def _draw_modulation(
     drift = (weight * np.sin(2 * np.pi * slow * time + phase)).sum(axis=0)
     drift *= np.sqrt(2 / (weight**2).sum())
     breath = 2 * np.pi * rng.uniform(0.18, 0.35) * time + np.cumsum(rng.normal(0, 0.3, n))
-    fast = rng.uniform(0.7, 1.0) if swinging else rng.uniform(0.1, 1.0)
+    fast = rng.uniform(0.7, 1.0) if irregular else rng.uniform(0.1, 1.0)
     white = rng.uniform(0.0, 1.0)
-    spread = min(np.exp(rng.normal(-3.3, 0.55)), 0.08) * (3 if swinging else 1)
+    spread = min(np.exp(rng.normal(-3.3, 0.55)), 0.08) * (3 if irregular else 1)
     parts = (
         (1 - fast, drift),
         (fast * (1 - white), np.sqrt(2) * np.sin(breath)),
         (fast * white, rng.standard_normal(n)),
     )
-    swing = spread * sum(np.sqrt(share) * part for share, part in parts)
-    return np.clip(swing + 0.012 * rng.standard_normal(n), -0.5, 0.5)
+    deviation = spread * sum(np.sqrt(share) * part for share, part in parts)
+    return np.clip(deviation + 0.012 * rng.standard_normal(n), -0.5, 0.5)
 
 
 def _on_the_same_side(
@@ -300,9 +301,9 @@ def _on_the_same_side(
 ) -> NDArray[np.float64]:
     """Scale relative deviations so that RMSSD is on its side of the limit, and no RR tiny."""
     target = rng.uniform(1.05, 1.5) if irregular else rng.uniform(0.6, 0.97)
-    found = _variation(1 + deviation) / IRREGULAR
-    if found > 0 and (found < 1.05 if irregular else found > 0.97):
-        deviation = deviation * (target / found)
+    ratio = _variation(1 + deviation) / IRREGULAR
+    if ratio > 0 and (ratio < 1.05 if irregular else ratio > 0.97):
+        deviation = deviation * (target / ratio)
     return deviation * min(1, (1 - MIN_RR) / max(-deviation.min(), 1e-9))
 
 

@@ -13,7 +13,7 @@ from sklearn_ecganon.anonymizers._pseudo_identity._pauses import PAUSE_S
 from sklearn_ecganon.contracts import CATEGORIES
 
 (IRREGULAR,) = CATEGORIES["irregularity"]  # RMSSD over mean RR
-# N-N variability above this has no order that we could name, as in atrial fibrillation.
+# Variability of N-N intervals above this is treated as in atrial fibrillation: without order.
 CHAOTIC = 0.15
 # RR over the sinus RR around it: below, between and above which a beat is early, follows
 # its neighbour as usual, or ends a pause; a pause after an early beat may be shorter.
@@ -22,7 +22,7 @@ LONG_RR = 1.5  # s, more than what makes good for an early beat, or occurs in fi
 EARLY_SINUS = 0.8  # the same for beats that are not labelled S or V
 MEDIAN_OF_NORMAL = 0.6745  # median absolute value of a standard normal number
 PIECE = 12  # beats on average before a bigeminy that has to last longer goes on elsewhere
-LOCAL = 11  # intervals that tell the sinus RR around a beat
+LOCAL = 11  # intervals whose average is the sinus RR around a beat
 
 
 class Rhythm(NamedTuple):
@@ -76,7 +76,7 @@ def read_rhythm(rr: NDArray, labels: NDArray[np.str_] | None) -> Rhythm:
 
 def choose_beats(rhythm: Rhythm, n_new: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """Return which old beats make the new record, in order."""
-    # However many draws this takes, what is drawn later must not tell the old number.
+    # However many draws this takes, what is drawn later must not reveal the old number.
     rng = np.random.default_rng(rng.integers(2**63))
     n_old = len(rhythm.labels)
     plain, labels = rhythm.plain, rhythm.labels
@@ -104,7 +104,7 @@ def _in_pieces(
     """Return a way through a record that is too regular to be made longer or shorter.
 
     It goes on elsewhere now and then, after a beat of the same class: the record over again
-    would tell by its period how many beats there were.
+    would reveal by its period how many beats there were.
     """
     n_old = len(labels)
     if n_new <= n_old:
