@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser.add_argument("--controls", action="store_true", help="retrains for each of five")
     arguments = parser.parse_args(argv)
     if arguments.quick:
-        arguments.protocols, arguments.attackers = ["synthetic"], ["lda", "small-strip"]
+        arguments.protocols, arguments.attackers = ["synthetic"], ["lda"]
         arguments.controls = True
     print_header(arguments)
     results = Results(arguments.out)

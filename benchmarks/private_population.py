@@ -149,13 +149,14 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
         "--n", type=int, nargs="+", default=[20, 100, 300, 1500, 5000, 20000], help="people"
     )
     arguments = parser.parse_args(argv)
+    budgets = (1.0, 4.0, 10.0, np.inf, None)
     if arguments.quick:
-        arguments.n, arguments.n_compared = [100], 60
+        arguments.n, arguments.n_compared, budgets = [100], 60, (4.0, None)
     print_header(arguments)
     results = Results(arguments.out)
     rows = []
     for n in arguments.n:
-        for epsilon in (1.0, 4.0, 10.0, np.inf, None):
+        for epsilon in budgets:
             key = {"n": n, "epsilon": str(epsilon), "seed": arguments.seed}
             key |= {"strips": arguments.strips, "quick": arguments.quick}
             row = results.measure(key, lambda n=n, e=epsilon: figures(n, e, arguments))

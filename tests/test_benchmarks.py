@@ -18,7 +18,14 @@ SCRIPTS = [
 ]
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+# Their parts have tests of their own, and each of their quick runs takes 10 s or more.
+SLOW = {"benchmarks.membership", "benchmarks.private_training", "benchmarks.realism"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in SCRIPTS],
+)
 def test_every_script_has_a_quick_run(name, tmp_path, capsys):
     script = importlib.import_module(name)
     rows = script.main(["--quick", "--out", str(tmp_path / "out")])
