@@ -53,23 +53,18 @@ beats = segmenter.fit_transform(records)
 # concludes, but not the person's own measurements: R peaks move too. V marks ventricular beats.
 model = PseudoIdentityAnonymizer.from_pretrained(random_state=0)
 released = model.transform(beats)
-figure, axes = plt.subplots(3, 2, figsize=(10, 6), sharex=True, layout="constrained")
-for row, name in zip(axes, shown, strict=True):
+figure, axes = plt.subplots(6, 1, figsize=(9, 15), layout="constrained")
+for pair, name in zip(axes.reshape(3, 2), shown, strict=True):
     place = list(beats.names).index(name)
-    pair = (beats, "original", "#8c8c8c"), (released, "released", "#0072B2")
-    for ax, (stage, title, color) in zip(row, pair, strict=True):
+    for ax, (stage, title) in zip(
+        pair, ((beats, "original"), (released, "released")), strict=True
+    ):
         [strip] = segmenter.inverse_transform(stage[place])
-        strip = strip.crop(0, round(8 * strip.sampling_rate))
-        time = np.arange(strip.n_times) / strip.sampling_rate
-        ax.plot(time, strip.signal[:, 0], color=color, linewidth=0.9)
-        for peak in strip.r_peaks[strip.beat_labels == "V"]:
-            top = np.nanmax(strip.signal[:, 0])
-            ax.text(peak / strip.sampling_rate, top, "V", ha="center", color="#D55E00")
+        strip.plot(duration=8.0, leads=[0], limits=(-2.5, 3.5), ax=ax)  # the same scale
         ax.set_title(f"{name}, {title}", fontsize="small", loc="left")
-        ax.spines[["top", "right"]].set_visible(False)
-    row[0].set_ylabel("mV")
-for ax in axes[-1]:
-    ax.set_xlabel("time (s)")
+        shown_peaks = strip.r_peaks[strip.beat_labels == "V"] / strip.sampling_rate
+        for peak in shown_peaks[shown_peaks < 8]:
+            ax.text(peak, 3.3, "V", ha="center", va="top", color="#D55E00")
 
 # %%
 # Who is still recognized?

@@ -58,10 +58,11 @@ print(f"{1000 * seconds / len(records):.0f} ms for each recording, on one core")
 # Before and after
 # ----------------
 # Lead II of the first recording, on ECG paper.
-figure, axes = plt.subplots(2, 1, figsize=(10, 5), layout="constrained")
+figure, axes = plt.subplots(2, 1, figsize=(10, 4.4), layout="constrained")
 for ax, stage, title in zip(axes, (beats, released), ("original", "released"), strict=True):
     [record] = segmenter.inverse_transform(stage[[0]])
-    record.plot(leads=["II"], duration=min(10.0, record.duration), ax=ax)
+    duration = min(10.0, record.duration)
+    record.plot(leads=["II"], duration=duration, limits=(-0.7, 1.3), ax=ax)
     ax.set_title(title, loc="left")
 
 # %%

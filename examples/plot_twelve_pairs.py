@@ -64,8 +64,7 @@ for (title, lead, before, after, start), above, below in zip(
 ):
     for ax, record, side in ((above, before, "original"), (below, after, "release")):
         [name] = [name for name in record.lead_names if name.upper() == lead]
-        record.plot(start=start, duration=9.9, leads=[name], ax=ax)
-        ax.set_ylim(-2, 2)
+        record.plot(start=start, duration=9.9, leads=[name], limits=(-2, 2), ax=ax)
         ax.set_title(f"{title}, {side}", loc="left", fontsize=10)
 
 # %%

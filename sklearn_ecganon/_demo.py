@@ -17,7 +17,7 @@ from sklearn_ecganon.anonymizers import NonQRSVAEAnonymizer, PseudoIdentityAnony
 from sklearn_ecganon.attacks import Evaluation, describe_evidence
 from sklearn_ecganon.datasets import get_data_home, load_protocol
 from sklearn_ecganon.evaluation import evaluate
-from sklearn_ecganon.records import BeatSet
+from sklearn_ecganon.records import BeatSet, ECGRecord
 from sklearn_ecganon.releases import Release, SessionSplit
 from sklearn_ecganon.segmentation import QRSSegmenter
 from sklearn_ecganon.training import single_thread
@@ -135,13 +135,21 @@ def _draw_strips(
     stages |= {name: method.transform(beats) for name, method in methods.items()}
     figure = Figure(figsize=(9, 2.1 * len(stages)), layout="constrained")
     axes = figure.subplots(len(stages))
-    for ax, (title, stage) in zip(axes, stages.items(), strict=True):
+    strips: list[ECGRecord] = []
+    for stage in stages.values():
         stitched: Any = segment.inverse_transform(stage)
-        stitched[0].plot(start=1.0, duration=5.0, leads=[0], ax=ax)
+        strips.append(stitched[0])
+    shown = [
+        strip.signal[round(strip.sampling_rate) : round(6 * strip.sampling_rate), 0]
+        for strip in strips
+    ]
+    limits = (
+        min(np.nanmin(trace) for trace in shown) - 0.1,
+        max(np.nanmax(trace) for trace in shown) + 0.1,
+    )
+    for ax, title, strip in zip(axes, stages, strips, strict=True):
+        strip.plot(start=1.0, duration=5.0, leads=[0], limits=limits, ax=ax)
         ax.set_title(title, loc="left")
-    low, high = zip(*(ax.get_ylim() for ax in axes), strict=True)
-    for ax in axes:
-        ax.set_ylim(min(low), max(high))
     figure.savefig(path, dpi=150)
 
 

@@ -302,3 +302,19 @@ def test_parquet_with_timestamps_and_other_columns(tmp_path):
     with open_record(path) as reader:
         assert (reader.sampling_rate, reader.lead_names) == (RATE, ("ECG",))
         assert reader.warnings == ("left_out_channels",)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "ecg_id,patient_id,age,report,filename_lr\n"
+        + "".join(f"{i},{15000 + i}.0,{50 + i % 30}.0,sinus,r/{i}_lr\n" for i in range(40)),
+        "subject_id,study_id,ecg_time,rr_interval,report_0\n"
+        + "".join(f"{i},{4 * i},2110-07-23 08:43:00,{800 + i},sinus\n" for i in range(40)),
+    ],
+    ids=["PTB-XL", "MIMIC-IV-ECG"],
+)
+def test_the_table_beside_the_recordings_is_no_recording(tmp_path, table):
+    (tmp_path / "database.csv").write_text(table)
+    contents = find_recordings(tmp_path)
+    assert (contents.recordings, contents.refused, contents.n_other) == ([], [], 1)

@@ -325,3 +325,16 @@ def test_identity_map_draws_each_slice(beats, bunch):
         if row.part in ("before QRS", "QRS", "after QRS"):
             assert f"{row.part} {100 * row.rank1:.0f} %" in words
     assert "rhythm" in display.ax_.get_title(loc="left")
+
+
+def test_strips_in_the_same_scale_are_the_same_paper(bunch):
+    low, high = -2.0, 2.5
+    boxes = []
+    for gain in (0.5, 3.0):
+        record = replace(bunch.data[0], signal=gain * bunch.data[0].signal)
+        ax = record.plot(duration=8.0, limits=(low, high))
+        assert ax.get_ylim() == (low, high)
+        boxes.append(ax.get_box_aspect())
+        plt.close(ax.figure)
+    # 10 mm for each mV, 25 mm for each second.
+    assert boxes == [pytest.approx((high - low) * 10 / (8.0 * 25))] * 2

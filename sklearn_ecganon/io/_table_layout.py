@@ -59,6 +59,13 @@ SECONDS = {
 }
 
 
+# The name of an ECG, but not that of a column about recordings, as in the tables of PTB-XL
+# (ecg_id) and MIMIC-IV-ECG (ecg_time).
+_ECG_NAME = re.compile(
+    r"(?<![a-z])(?:ecg|ekg)(?![ _-]?(?:id|date|time|file|path|count)(?![a-z]))", re.IGNORECASE
+)
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of a table.
@@ -92,8 +99,11 @@ class Column:
     def is_named_lead(self) -> bool:
         """Whether the name or unit of the column is that of an ECG."""
         is_lead = not allowed_leads([self.name])[0].startswith("lead ")
-        is_ecg = re.search(r"(?<![a-z])(?:ecg|ekg)", self.name, re.IGNORECASE) is not None
-        return is_lead or is_ecg or self.unit.lower() in MILLIVOLTS
+        return (
+            is_lead
+            or _ECG_NAME.search(self.name) is not None
+            or self.unit.lower() in MILLIVOLTS
+        )
 
 
 @dataclass(frozen=True)

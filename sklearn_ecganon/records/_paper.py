@@ -94,6 +94,9 @@ def rule_ecg_paper(ax: Axes, unit: str) -> float:
         # The large squares stay, but only whole seconds have a number.
         whole = FuncFormatter(lambda s, _: f"{s:.0f}" if abs(s - round(s)) < 1e-6 else "")
         ax.xaxis.set_major_formatter(whole)
+        if millivolts > 2:
+            # Ten seconds side by side are small, and every second number would cover the next.
+            ax.yaxis.set_major_formatter(whole)
     ax.grid(which="minor", color=PAPER_MINOR, linewidth=0.5)
     ax.grid(which="major", color=PAPER_MAJOR, linewidth=0.7)
     ax.tick_params(which="both", length=0)
@@ -109,6 +112,7 @@ def draw_record(
     start: float,
     duration: float | None,
     leads: Sequence[str | int] | None,
+    limits: tuple[float, float] | None,
     ax: Axes | None,
     style: dict[str, Any],
 ) -> Axes:
@@ -139,6 +143,8 @@ def draw_record(
     time = np.arange(first, last) / record.sampling_rate
     ax.plot(time, traces, **{"color": INK, "linewidth": 0.8, **style})
     ax.set_xlim(time[0], last / record.sampling_rate)
+    if limits is not None:
+        ax.set_ylim(*limits)
     ax.set(xlabel="time (s)", ylabel=f"lead {names[0]} (mV)".replace("lead lead", "lead"))
     if len(columns) > 1:
         ax.set_ylabel("leads; a large square is 0.5 mV high")

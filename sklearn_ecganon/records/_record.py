@@ -198,6 +198,7 @@ class ECGRecord(ConversionsMixin):
         start: float = 0.0,
         duration: float | None = None,
         leads: Sequence[str | int] | None = None,
+        limits: tuple[float, float] | None = None,
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Axes:
@@ -215,6 +216,9 @@ class ECGRecord(ConversionsMixin):
             without the small squares.
         leads : sequence of str or int, optional
             Names or positions of the leads; all by default.
+        limits : (float, float), optional
+            Lowest and highest value in mV that the paper shows, for figures of several records
+            in the same scale; by default those of the strip.
         ax : matplotlib Axes, optional
             Where to draw; a new figure by default.
         **kwargs
@@ -239,7 +243,7 @@ class ECGRecord(ConversionsMixin):
         >>> record.plot(start=2, duration=5).get_xlabel()
         'time (s)'
         """
-        return draw_record(self, start, duration, leads, ax, kwargs)
+        return draw_record(self, start, duration, leads, limits, ax, kwargs)
 
     def _repr_html_(self) -> str:
         """Return a table for notebooks. Subject and session are not shown."""
