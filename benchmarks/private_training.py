@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.private_training
 
-`NonQRSVAEAnonymizer` (vae) and `GANImageAnonymizer` (gan) are trained with epsilon = 1, 4, 10
-and a million, all with delta = 1e-5 and 300 steps, and as usual without a budget (``inf``).
+`NonQRSVAEAnonymizer` (vae) and `GANImageAnonymizer` (gan) are trained with epsilon = 1, 4 and
+10, all with delta = 1e-5 and 300 steps, and as usual without a budget (``inf``).
 
 On lead II of PTB-XL, trained on every second person (150 people): AUC is the two-sample AUC of
 released and original beats of the others, by extremely randomized trees. Membership is the
@@ -136,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     columns = ["AUC", "membership", "p", "TSTR", "error", "mean beat", "row"]
     rows = []
     for name in arguments.models:
-        for epsilon in (None, 1e6, 10.0, 4.0, 1.0):
+        for epsilon in (None, 10.0, 4.0, 1.0):
             key = {"model": name, "epsilon": epsilon}
             key |= {"seed": arguments.seed, "quick": arguments.quick}
             of_people = results.measure(

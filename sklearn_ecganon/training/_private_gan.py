@@ -20,7 +20,7 @@ from sklearn_ecganon.training._nets import seeded
 from sklearn_ecganon.training._private import rows_of_people, set_private_gradient
 
 #: Groups of images of each person that one step looks at.
-GROUPS_OF_A_PERSON = 8
+GROUPS_OF_A_PERSON = 4
 
 
 class ResidentPeople:
