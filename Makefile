@@ -87,7 +87,7 @@ docs: install
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 	$(BIN)/python -m tools.check_links docs/_build/html *.md
 
-# The same, with every example executed: about fifteen minutes. SKLEARN_ECGANON_DATA names the folder
+# The same, with every example executed: about twenty minutes. SKLEARN_ECGANON_DATA names the folder
 # of the databases; without it most examples use synthetic data.
 docs-gallery: install
 	ECGANON_GALLERY=1 $(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

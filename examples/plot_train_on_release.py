@@ -8,7 +8,7 @@ the originals? And can sex still be read from the release?
 
 The recordings are 300 of PTB-XL, with the publisher's diagnostic superclasses, if the data
 folder holds them. The whole database works in the same way: ``fetch_ptbxl(folds=[...])``
-downloads it. This example takes about three minutes on two busy cores.
+downloads it. This example takes about four minutes on two busy cores.
 """
 
 # %%

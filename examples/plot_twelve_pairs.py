@@ -9,7 +9,7 @@ diagnostic contract. Look at them as a cardiologist would: is the finding still 
 the person gone? The population of synthetic people was learned from these databases, among
 others.
 
-The example takes half a minute after MIT-BIH and LUDB have been downloaded.
+The example takes about a minute after MIT-BIH and LUDB have been downloaded.
 """
 
 # %%

@@ -105,7 +105,8 @@ class Display:
         hours = sum(outcome.hours for outcome in self.outcomes)
         seconds = time.perf_counter() - self._start
         line = f"done         {len(self.outcomes) - n_refused}: "
-        line += f"{hours:.1f} hours of ECG in {seconds:.1f} s"
+        amount = f"{hours:.1f} hours" if hours >= 0.1 else f"{60 * hours:.1f} minutes"
+        line += f"{amount} of ECG in {seconds:.1f} s"
         if n_refused:
             details = ", ".join(f"{reason} {n}" for reason, n in sorted(reasons.items()))
             line += f"; {n_refused} refused ({details})"
