@@ -6,10 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from sklearn_ecganon import __version__
 from sklearn_ecganon._cli_anonymize import add_anonymize
 from sklearn_ecganon._cli_audit import add_audit
 from sklearn_ecganon._cli_fit import add_fit
@@ -54,9 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ecganon", description="Share ECGs, not identities, and measure what remains."
     )
-    parser.add_argument(
-        "--version", action="version", version=f"ecganon {version('sklearn-ecganon')}"
-    )
+    parser.add_argument("--version", action="version", version=f"ecganon {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_anonymize(commands)
     _add_info(commands)

@@ -5,6 +5,7 @@ import errno
 import filecmp
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -201,7 +202,7 @@ def test_bad_files_stop_nothing(archive, tmp_path, capsys):
         "flat.npz": "no_beats",
         "scan.xml": "unsupported",
     }
-    assert "2: 0.0 hours" in said
+    assert re.search(r"2: \d+\.\d minutes of ECG", said)
     assert "not_a_file 3" in said
     assert len([path for path in (tmp_path / "out").iterdir() if path.suffix == ".edf"]) == 2
     assert len(tree(tmp_path / "out")) == 3

@@ -338,3 +338,16 @@ def test_strips_in_the_same_scale_are_the_same_paper(bunch):
         plt.close(ax.figure)
     # 10 mm for each mV, 25 mm for each second.
     assert boxes == [pytest.approx((high - low) * 10 / (8.0 * 25))] * 2
+
+
+def test_the_title_of_a_large_panel_is_short(result):
+    many = replace(
+        result,
+        rows=[
+            replace(row, attacker=f"attacker-{number}")
+            for number in range(5)
+            for row in result.rows
+        ],
+    )
+    title = ReidentificationDisplay.from_result(many).ax_.get_title(loc="left")
+    assert "best of 5 attackers at each point" in title

@@ -81,7 +81,9 @@ class ReidentificationDisplay:
         if attacker is None:
             rows = list(result.best_of_panel().values())
             if len(panel) > 1:
-                self._attackers = f"best of {self._attackers} at each point"
+                # A title of many names would be cut.
+                names = self._attackers if len(panel) <= 3 else f"{len(panel)} attackers"
+                self._attackers = f"best of {names} at each point"
         order = result.evidence
         rows.sort(key=lambda row: order.index(row.evidence))
         self.rows = {

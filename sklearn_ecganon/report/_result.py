@@ -6,12 +6,12 @@ import json
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sklearn_ecganon import __version__
 from sklearn_ecganon.attacks import (
     AttributeInference,
     Evaluation,
@@ -202,7 +202,7 @@ class AuditResult(ResultMixin):
         """
         return {
             "schema_version": SCHEMA_VERSION,
-            "package_version": version("sklearn-ecganon"),
+            "package_version": __version__,
             "created": self.created,
             "verdict": self.verdict,
             "outcome": self.outcome,
