@@ -341,13 +341,11 @@ def test_strips_in_the_same_scale_are_the_same_paper(bunch):
 
 
 def test_the_title_of_a_large_panel_is_short(result):
-    many = replace(
-        result,
-        rows=[
-            replace(row, attacker=f"attacker-{number}")
-            for number in range(5)
-            for row in result.rows
-        ],
-    )
+    rows = [
+        row._replace(attacker=f"attacker-{number}")
+        for number in range(5)
+        for row in result.rows[:4]
+    ]
+    many = Evaluation(tuple(rows), 8, 8, "time", weak=False)
     title = ReidentificationDisplay.from_result(many).ax_.get_title(loc="left")
     assert "best of 5 attackers at each point" in title
