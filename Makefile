@@ -45,7 +45,9 @@ test-portability: install
 	OMP_NUM_THREADS=1 $(AVX2_KERNELS) $(BIN)/pytest
 	OMP_NUM_THREADS=2 $(AVX2_KERNELS) $(BIN)/pytest
 
+# The accountant of Opacus is only a reference of one test.
 test-slow: install
+	$(BIN)/pip install --quiet --constraint constraints.txt "opacus>=1.6"
 	$(BIN)/pytest -m slow
 
 test-gpu: install

@@ -90,6 +90,7 @@ def test_all_steps_together_spend_the_budget():
     assert spent[0] == pytest.approx(gaussian_epsilon(noise, DELTA, CLIP))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Opacus divides by 0 where it samples everybody.
 @pytest.mark.parametrize(("epsilon", "n_steps"), [(1.0, 1), (4.0, 100), (10.0, 300)])
 def test_opacus_accounts_alike(epsilon, n_steps):
