@@ -138,17 +138,12 @@ def _draw_strips(
     strips: list[ECGRecord] = []
     for stage in stages.values():
         stitched: Any = segment.inverse_transform(stage)
-        strips.append(stitched[0])
-    shown = [
-        strip.signal[round(strip.sampling_rate) : round(6 * strip.sampling_rate), 0]
-        for strip in strips
-    ]
-    limits = (
-        min(np.nanmin(trace) for trace in shown) - 0.1,
-        max(np.nanmax(trace) for trace in shown) + 0.1,
-    )
+        strip, rate = stitched[0], stitched[0].sampling_rate
+        strips.append(strip.crop(round(rate), round(6 * rate)))
+    values = [strip.signal[:, 0] for strip in strips]
+    limits = float(np.nanmin(values)) - 0.1, float(np.nanmax(values)) + 0.1
     for ax, title, strip in zip(axes, stages, strips, strict=True):
-        strip.plot(start=1.0, duration=5.0, leads=[0], limits=limits, ax=ax)
+        strip.plot(leads=[0], limits=limits, ax=ax)
         ax.set_title(title, loc="left")
     figure.savefig(path, dpi=150)
 

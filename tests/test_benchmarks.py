@@ -18,7 +18,7 @@ SCRIPTS = [
 ]
 
 
-# Their parts have tests of their own, and each of their quick runs takes 10 s or more.
+# The functions of these scripts have other tests, and each quick run takes 10 s or more.
 SLOW = {"benchmarks.membership", "benchmarks.private_training", "benchmarks.realism"}
 
 

@@ -254,18 +254,19 @@ def everything_in(path):
 def hits(content):
     """Secrets in one byte or two bytes a letter, whatever the case.
 
-    Six or seven digits occur by chance within random numbers and names, so a short number
-    counts only where it stands alone.
+    Six or seven digits occur by chance within longer numbers, so a short number counts only
+    where no digit or point stands beside it.
     """
     low = content.lower()
-    found = []
+    planted = []
     for secret in SECRETS:
         pattern = re.escape(secret.lower().encode())
         if secret.isdigit() and len(secret) < 8:
-            pattern = rb"(?<![0-9a-f.])" + pattern + rb"(?![0-9a-f])"
+            pattern = rb"(?<![0-9.])" + pattern + rb"(?![0-9])"
         wide = [secret.lower().encode(code) in low for code in ("utf-16-le", "utf-16-be")]
-        found += [secret] if re.search(pattern, low) or any(wide) else []
-    return found
+        if re.search(pattern, low) or any(wide):
+            planted.append(secret)
+    return planted
 
 
 @pytest.mark.parametrize("name", PLANT)

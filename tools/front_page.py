@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from sklearn_ecganon import PseudoIdentityAnonymizer, QRSSegmenter, make_ecg_records
@@ -20,7 +21,7 @@ from sklearn_ecganon.datasets import get_data_home, load_ptbxl
 
 STATEMENT = "CRBBB"
 LEADS = ("II", "V1")
-DURATION = 5.0
+SHOWN_S = 1.0, 6.0
 
 
 def draw(path: Path, *, quick: bool = False) -> None:
@@ -41,18 +42,18 @@ def draw(path: Path, *, quick: bool = False) -> None:
     segmenter = QRSSegmenter()
     beats = segmenter.fit_transform(records)
     released = PseudoIdentityAnonymizer(random_state=0).fit_transform(beats)
-    sides = (records[0], *segmenter.inverse_transform(released))
+    whole = records[0], *segmenter.inverse_transform(released)
+    sides = [
+        record.crop(*(round(t * record.sampling_rate) for t in SHOWN_S)) for record in whole
+    ]
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     axes = figure.subplots(len(LEADS), 2)
     for row, lead in zip(axes, LEADS, strict=True):
-        for ax, record, title in zip(row, sides, ("original", "released"), strict=True):
-            record.plot(start=1.0, duration=DURATION, leads=[lead], ax=ax, linewidth=0.9)
+        values = [side.signal[:, side.lead_names.index(lead)] for side in sides]
+        limits = float(np.nanmin(values)) - 0.1, float(np.nanmax(values)) + 0.1
+        for ax, side, title in zip(row, sides, ("original", "released"), strict=True):
+            side.plot(leads=[lead], limits=limits, ax=ax, linewidth=0.9)
             ax.set_title(title, loc="left")
-        low, high = zip(*(ax.get_ylim() for ax in row), strict=True)
-        for ax in row:
-            ax.set_ylim(min(low), max(high))
-            # ECG paper: 10 mm for 1 mV, 25 mm for 1 s.
-            ax.set_box_aspect(10 * (max(high) - min(low)) / (25 * DURATION))
     figure.savefig(path, dpi=110)
 
 

@@ -414,12 +414,16 @@ def picture(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             color="0.4",
             label="originals",
         )
+        # A classifier of originals may know the images of which a release was made.
+        learned = "finding, trained on the release"
+        measured = all(learned in row for row in released)
+        finding = learned if measured else "finding"
         for method in dict.fromkeys(row["key"]["method"] for row in released):
             of_method = [row for row in released if row["key"]["method"] == method]
             worst = [max(row[key] for key in WORST) for row in of_method]
-            ax.plot([row["finding"] for row in of_method], worst, "o", label=NAMES[method])
+            ax.plot([row[finding] for row in of_method], worst, "o", label=NAMES[method])
         ax.axhline(0.5, color="0.5", linestyle="--", label="guessing")
-        ax.set(xlabel="AUC of the finding", ylabel="AUC of the strongest attacker")
+        ax.set(xlabel=f"AUC of the {finding}", ylabel="AUC of the strongest attacker")
         ax.set_title(f"{TITLES[name]}, patients split", loc="left")
         ax.grid(color="0.92")
         ax.set_axisbelow(True)

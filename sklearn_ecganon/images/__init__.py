@@ -21,12 +21,13 @@ from sklearn_ecganon.images._load_nih import load_nih_chest_xrays
 from sklearn_ecganon.images._lungs import segment_lungs
 from sklearn_ecganon.images._matching import MatchingVerifier
 from sklearn_ecganon.images._noise_field import NoiseFieldPerturbation
+from sklearn_ecganon.images._pair_verifier import VerificationRow
 from sklearn_ecganon.images._pairs import verification_pairs
 from sklearn_ecganon.images._preview_grid import PreviewGrid
 from sklearn_ecganon.images._pseudo_identity import PseudoIdentityImageAnonymizer
 from sklearn_ecganon.images._release import VerificationResult, verify_release
 from sklearn_ecganon.images._segmenter import UNetSegmenter
-from sklearn_ecganon.images._verifier import SiameseVerifier, VerificationRow
+from sklearn_ecganon.images._verifier import SiameseVerifier
 from sklearn_ecganon.training import GANTrainingWarning
 
 __all__ = [

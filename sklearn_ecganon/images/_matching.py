@@ -8,30 +8,30 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_ecganon.images._matching_features import bands, pair_features
+from sklearn_ecganon.images._pair_verifier import PairVerifier
 from sklearn_ecganon.images._pairs import verification_pairs
 from sklearn_ecganon.images._validation import check_images
-from sklearn_ecganon.images._verifier import VerificationRow, check_subjects, verification_row
 from sklearn_ecganon.training import single_thread
 
 
-class MatchingVerifier(BaseEstimator):
+class MatchingVerifier(PairVerifier, BaseEstimator):
     """Decide by matching whether two images show the same person.
 
     The second image is moved onto the first one by an affine map. Patches of fine structure
     are then compared, each within a small search window. Ribs, vessels and outlines of one
     person agree nearly everywhere after a small and even movement; those of two people do
-    not. A logistic regression learns from known people what all this says. With few
-    hundred people it recognizes more than :class:`SiameseVerifier`, because little has to
-    be learned.
+    not. A logistic regression learns from known people which features separate both cases.
+    With a few hundred people it recognizes more of them than :class:`SiameseVerifier`,
+    because it has fewer weights to learn.
 
     Parameters
     ----------
@@ -87,7 +87,6 @@ class MatchingVerifier(BaseEstimator):
     True
     """
 
-    #: Name of the attacker in results.
     attacker = "matching"
 
     _parameter_constraints: dict = {
@@ -150,17 +149,8 @@ class MatchingVerifier(BaseEstimator):
             If there is one person, nobody has two images, X and `released` differ in
             shape, or either holds no images.
         """
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
-        images = self._images(X, reset=True)
-        subjects = check_subjects(y, images)
-        others = images if released is None else self._images(released, reset=False)
-        if len(others) != len(images):
-            raise ValueError(
-                f"released has {len(others)} images, X has {len(images)}; give one for each."
-            )
+        images, subjects, others = self._training_data(X, y, released)
+        others = images if others is None else others
         rng = check_random_state(self.random_state)
         first = int(rng.randint(2**31 - 1))
         genuine, impostors = None, []
@@ -182,80 +172,16 @@ class MatchingVerifier(BaseEstimator):
         ).fit(self._features(images, others, chosen), target)
         return self
 
-    def score_pairs(self, X_left: ArrayLike, X_right: ArrayLike) -> NDArray[np.float64]:
-        """Return the probability that both images of each pair are of one person.
+    def _describe(self, X: ArrayLike) -> NDArray[np.float32]:
+        return self._images(X, reset=False)
 
-        Parameters
-        ----------
-        X_left, X_right : array-like
-            Images as in `fit`, as many of each.
-
-        Returns
-        -------
-        scores : ndarray of shape (n,)
-            Probabilities, for data in which half of all pairs are of one person.
-        """
-        check_is_fitted(self)
-        left, right = (self._images(X, reset=False) for X in (X_left, X_right))
-        check_consistent_length(left, right)
-        return self._scores(left, right, np.column_stack([np.arange(len(left))] * 2))
-
-    def evaluate(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        *,
-        released: ArrayLike | None = None,
-        match: ArrayLike | None = None,
-        max_per_subject: int | None = 10,
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> VerificationRow:
-        """Compare pairs of images of people who were not in `fit`.
-
-        Parameters
-        ----------
-        X : array-like
-            Images as in `fit`, of other people.
-        y : array-like of shape (n,)
-            The person in each.
-        released : array-like of the shape of X, optional
-            The same images after an anonymizer, from which the right sides then come. A
-            pair is never an image and its release.
-        match : array-like of shape (n,) or (n, n_columns), optional
-            As in :func:`verification_pairs`.
-        max_per_subject : int or None, default=10
-            As in :func:`verification_pairs`.
-        random_state : int, RandomState instance or None, default=0
-            As in :func:`verification_pairs`.
-
-        Returns
-        -------
-        row : VerificationRow
-            AUC and EER.
-
-        Raises
-        ------
-        ValueError
-            If no pairs can be formed of these people.
-        """
-        check_is_fitted(self)
-        pairs, is_genuine = verification_pairs(
-            y, match=match, max_per_subject=max_per_subject, random_state=random_state
-        )
-        images = self._images(X, reset=False)
-        check_consistent_length(images, y)
-        others = images if released is None else self._images(released, reset=False)
-        check_consistent_length(images, others)
-        row = verification_row(self._scores(images, others, pairs), pairs, is_genuine, y)
-        return row._replace(attacker=self.attacker)
-
-    def _scores(
-        self,
-        left: NDArray[np.float32],
-        right: NDArray[np.float32],
-        pairs: NDArray[np.intp],
+    def _compare(
+        self, left: NDArray[np.float32], right: NDArray[np.float32], pairs: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        return self.model_.predict_proba(self._features(left, right, pairs))[:, 1]
+        return self.model_.decision_function(self._features(left, right, pairs))
+
+    def _probability(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        return expit(scores)
 
     def _features(
         self,

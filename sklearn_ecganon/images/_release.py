@@ -17,13 +17,10 @@ from torch.nn import functional as F
 
 from sklearn_ecganon.exceptions import WeakAttackWarning
 from sklearn_ecganon.images._matching import MatchingVerifier
+from sklearn_ecganon.images._pair_verifier import VerificationRow, verification_row
 from sklearn_ecganon.images._pairs import verification_pairs
 from sklearn_ecganon.images._validation import check_images
-from sklearn_ecganon.images._verifier import (
-    SiameseVerifier,
-    VerificationRow,
-    verification_row,
-)
+from sklearn_ecganon.images._verifier import SiameseVerifier
 
 # Side of the images whose pixels are correlated.
 SIDE = 32

@@ -3,54 +3,23 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any, NamedTuple, Self
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
-from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
 
 from sklearn_ecganon.images._learner import ImageLearner
-from sklearn_ecganon.images._pairs import check_people, verification_pairs
+from sklearn_ecganon.images._pair_verifier import PairVerifier
 from sklearn_ecganon.networks import PairLoss, VerificationNet
 from sklearn_ecganon.training import ResidentSubjects
 
 
-class VerificationRow(NamedTuple):
-    """How well an attacker distinguishes pairs of one person from pairs of two.
-
-    Attributes
-    ----------
-    auc : float
-        Area under the receiver operating characteristic: 0.5 for guessing.
-    eer : float
-        Rate at which false matches and false non-matches are equal: 0.5 for guessing.
-    n_pairs : int
-        Genuine and impostor pairs, half of each.
-    n_subjects : int
-        People with genuine pairs.
-    attacker : {"siamese", "matching", "pixels"}
-        A trained verifier, or the correlation of pixels, which needs no training.
-    knowledge : {"original", "ignorant", "lazy-informed", "semi-informed"}
-        What the attacker was trained on and compares, as in :func:`verify_release`.
-    seed : int or None
-        Seed of the verifier.
-    """
-
-    auc: float
-    eer: float
-    n_pairs: int
-    n_subjects: int
-    attacker: str = "siamese"
-    knowledge: str = "original"
-    seed: int | None = None
-
-
-class SiameseVerifier(ImageLearner):
+class SiameseVerifier(PairVerifier, ImageLearner):
     """Learn to decide whether two images show the same person.
 
     One residual network maps each image of a pair to a point; the closer the points, the
@@ -144,7 +113,6 @@ class SiameseVerifier(ImageLearner):
     True
     """
 
-    #: Name of the attacker in results.
     attacker = "siamese"
 
     _parameter_constraints: dict = {
@@ -199,20 +167,8 @@ class SiameseVerifier(ImageLearner):
             If there is one person, nobody has two images, X and `released` differ in
             shape, or either holds no images.
         """
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
-        images = self._images(X, reset=True)
-        subjects = check_subjects(y, images)
-        views = [images]
-        if released is not None:
-            views.append(self._images(released, reset=False))
-            if len(views[1]) != len(images):
-                raise ValueError(
-                    f"released has {len(views[1])} images, X has {len(images)}; give one for "
-                    "each."
-                )
+        images, subjects, others = self._training_data(X, y, released)
+        views = [images] if others is None else [images, others]
         self._offset = float(images.min())
         self._scale = float(images.max()) - self._offset or 1.0
         # The images of a subject are adjacent, so that batches need no search.
@@ -241,23 +197,6 @@ class SiameseVerifier(ImageLearner):
         check_is_fitted(self)
         return self._infer(self._images(X, reset=False), lambda net, x: net.embed(x))
 
-    def score_pairs(self, X_left: ArrayLike, X_right: ArrayLike) -> NDArray[np.float64]:
-        """Return the probability that both images of each pair are of one person.
-
-        Parameters
-        ----------
-        X_left, X_right : array-like
-            Images as in `fit`, as many of each.
-
-        Returns
-        -------
-        scores : ndarray of shape (n,)
-            Probabilities, for data in which half of all pairs are of one person.
-        """
-        left, right = self.embed(X_left), self.embed(X_right)
-        check_consistent_length(left, right)
-        return self._probability((left * right).sum(axis=1))
-
     def score_matrix(self, X: ArrayLike, gallery: ArrayLike) -> NDArray[np.float64]:
         """Return the probability that each probe and each gallery image are of one person.
 
@@ -277,54 +216,13 @@ class SiameseVerifier(ImageLearner):
         """
         return self._probability(self.embed(X) @ self.embed(gallery).T)
 
-    def evaluate(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        *,
-        released: ArrayLike | None = None,
-        match: ArrayLike | None = None,
-        max_per_subject: int | None = 10,
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> VerificationRow:
-        """Compare pairs of images of people who were not in `fit`.
+    def _describe(self, X: ArrayLike) -> NDArray[np.float64]:
+        return self.embed(X)
 
-        Parameters
-        ----------
-        X : array-like
-            Images as in `fit`, of other people.
-        y : array-like of shape (n,)
-            The person in each.
-        released : array-like of the shape of X, optional
-            The same images after an anonymizer, from which the right sides then come. A
-            pair is never an image and its release.
-        match : array-like of shape (n,), optional
-            As in :func:`verification_pairs`.
-        max_per_subject : int or None, default=10
-            As in :func:`verification_pairs`.
-        random_state : int, RandomState instance or None, default=0
-            As in :func:`verification_pairs`.
-
-        Returns
-        -------
-        row : VerificationRow
-            AUC and EER.
-
-        Raises
-        ------
-        ValueError
-            If no pairs can be formed of these people.
-        """
-        check_is_fitted(self)
-        pairs, is_genuine = verification_pairs(
-            y, match=match, max_per_subject=max_per_subject, random_state=random_state
-        )
-        points = self.embed(X)
-        check_consistent_length(points, y)
-        others = points if released is None else self.embed(released)
-        check_consistent_length(points, others)
-        scores = (points[pairs[:, 0]] * others[pairs[:, 1]]).sum(axis=1)
-        return verification_row(scores, pairs, is_genuine, y)
+    def _compare(
+        self, left: NDArray, right: NDArray, pairs: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        return (left[pairs[:, 0]] * right[pairs[:, 1]]).sum(axis=1)
 
     def _build_net(self) -> NeuralNet:
         return self._net(
@@ -343,28 +241,3 @@ class SiameseVerifier(ImageLearner):
         with torch.no_grad():
             scale, bias = float(net.log_scale.exp()), float(net.bias)
         return 1 / (1 + np.exp(-(scale * cosines + bias)))
-
-
-def verification_row(
-    scores: NDArray, pairs: NDArray[np.intp], is_genuine: NDArray[np.bool_], y: ArrayLike
-) -> VerificationRow:
-    """Return AUC and EER of the scores of pairs."""
-    false, true, _ = roc_curve(is_genuine, scores, drop_intermediate=False)
-    return VerificationRow(
-        auc=float(roc_auc_score(is_genuine, scores)),
-        # The point at which false matches become more frequent than false non-matches.
-        eer=float(np.interp(0, false - (1 - true), false)),
-        n_pairs=len(pairs),
-        n_subjects=len(np.unique(np.asarray(y)[pairs[is_genuine, 0]])),
-    )
-
-
-def check_subjects(y: ArrayLike, images: NDArray[Any]) -> NDArray[np.intp]:
-    """Return a number for the person in each image, from 0 upwards."""
-    y = np.asarray(column_or_1d(y, warn=True))
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise ValueError("Input y contains NaN or infinity.")
-    check_consistent_length(images, y)
-    subjects = np.unique(y, return_inverse=True)[1]
-    check_people(subjects)
-    return subjects

@@ -20,7 +20,7 @@ from sklearn_ecganon.images import (
     verify_release,
 )
 from sklearn_ecganon.images._matching_features import align, bands, local_agreement, move
-from sklearn_ecganon.images._verifier import verification_row
+from sklearn_ecganon.images._pair_verifier import verification_row
 from sklearn_ecganon.metrics import cmc_curve, rank_k
 from sklearn_ecganon.networks import PairLoss, another_visit, standardized
 from sklearn_ecganon.training import ResidentSubjects

@@ -156,8 +156,9 @@ class GANImageAnonymizer(NetStateMixin, BaseAnonymizer):
     A GAN that learns from few subjects remembers them. `MembershipInferenceScorer`
     distinguished the 22 people of MIT-BIH's DS1 from others with an AUC of 0.78 to 0.93
     where the networks had learned from the records themselves (``n_blended=1``), and of 0.59
-    to 0.68 with blends of ten; 0.5 is guessing. With people held out, which needs `y`, the
-    defaults reached 0.78 and 0.64. Measure membership before you share a model.
+    to 0.68 with blends of ten; 0.5 is guessing. With people held out, which needs `y`,
+    the default networks reached 0.78 and 0.64 after 20 epochs. Measure membership before you
+    share a model.
 
     Source: [1]_, who arrange an ECG as an image, train a GAN on such images and convert what
     it generates to signals. Deviations:
