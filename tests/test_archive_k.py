@@ -1,8 +1,11 @@
 """Archives whose released profiles k people share."""
 
 import json
+import shutil
 
+import numpy as np
 import pytest
+import wfdb
 
 from sklearn_ecganon import ECGRecord, make_ecg_records
 from sklearn_ecganon.archive import RecordAnonymizer, Secret, Subjects, make_anonymizer
@@ -86,14 +89,33 @@ def test_the_first_pass_shows_its_progress(archive, tmp_path, capsys):
 
 
 def test_rhythms_of_the_original_are_not_annotated(archive, tmp_path):
-    out = tmp_path / "out"
-    run(archive, out, "--k", str(K))
-    for header in out.glob("*.hea"):
-        record = read_record(header)
-        assert isinstance(record, ECGRecord)
-        assert record.r_peaks is not None
-        assert set(record.beat_labels) <= set("NSVFQ")
-        assert b"(" not in header.with_suffix(".atr").read_bytes()
+    """With k, only what k people share is written; without k, rhythms are annotated."""
+    source = tmp_path / "in"
+    shutil.copytree(archive, source)
+    for header in source.rglob("*.hea"):
+        name, folder = header.stem, header.parent
+        old = wfdb.rdann(str(folder / name), "atr")
+        wfdb.wrann(
+            name,
+            "atr",
+            np.insert(old.sample, 0, 5),
+            ["+", *old.symbol],
+            aux_note=["(SVTA", *old.aux_note],
+            write_dir=str(folder),
+        )
+    notes = {}
+    for k in (1, K):
+        out = tmp_path / f"out{k}"
+        run(source, out, "--k", str(k))
+        notes[k] = set()
+        for header in out.glob("*.hea"):
+            record = read_record(header)
+            assert isinstance(record, ECGRecord)
+            assert record.r_peaks is not None
+            assert set(record.beat_labels) <= set("NSVFQ")
+            notes[k] |= set(wfdb.rdann(str(header.with_suffix("")), "atr").aux_note)
+    assert any("SVTA" in note for note in notes[1])
+    assert notes[K] == {""}
 
 
 def test_a_suppressed_recording_is_refused(archive, tmp_path):
