@@ -103,23 +103,20 @@ class Delineation:
         .. [1] Martínez JP et al. A wavelet-based ECG delineator: evaluation on standard
            databases. IEEE Trans Biomed Eng 51(4):570-581 (2004).
         """
-        joined = np.full((len(self), 1, len(WAVES), len(POINTS)), np.nan)
-        peaks = self.positions[:, :, :, POINTS.index("peak")]
+        onsets, peaks, offsets = np.moveaxis(self.positions, 3, 0)
         n_leads_with = np.isfinite(peaks).sum(axis=1)
         n_leads_with_qrs = n_leads_with[:, [WAVES.index("QRS")]]
         exists = (n_leads_with > 0) & (2 * n_leads_with >= n_leads_with_qrs)
-        for w, wave in enumerate(WAVES):
-            near = _NEAR_MS[wave] * self.sampling_rate / 1000
-            for beat in np.flatnonzero(exists[:, w]):
-                onsets, peaks_of_wave, offsets = self.positions[beat, :, w].T
-                joined[beat, 0, w] = (
-                    _earliest_confirmed(onsets, near),
-                    np.nanmedian(peaks_of_wave),
-                    -_earliest_confirmed(-offsets, near),
-                )
+        near = np.array([_NEAR_MS[wave] for wave in WAVES]) * self.sampling_rate / 1000
+        points = [
+            _earliest_confirmed(onsets, near),
+            _medians(np.sort(peaks, axis=1)),
+            -_earliest_confirmed(-offsets, near),
+        ]
+        joined = np.where(exists[..., np.newaxis], np.stack(points, axis=-1), np.nan)
         return replace(
             self,
-            positions=joined,
+            positions=joined[:, np.newaxis],
             confidence=self.confidence.mean(axis=1, keepdims=True),
             lead_names=("combined",),
         )
@@ -131,12 +128,36 @@ class Delineation:
         )
 
 
-def _earliest_confirmed(positions: NDArray[np.float64], near: float) -> float:
-    """Return the first position that enough others follow within `near` samples."""
-    positions = np.sort(positions[np.isfinite(positions)])
-    if not len(positions):
-        return np.nan
-    others = min(_N_NEIGHBORS, len(positions) - 1)
-    spread = positions[others:] - positions[: len(positions) - others]
-    confirmed = np.flatnonzero(spread <= near)
-    return float(positions[confirmed[0]] if len(confirmed) else np.median(positions))
+def _earliest_confirmed(
+    positions: NDArray[np.float64], near: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the first position of each wave that enough others follow closely.
+
+    Parameters
+    ----------
+    positions : ndarray of shape (n_beats, n_leads, n_waves)
+        NaN in leads without the wave.
+    near : ndarray of shape (n_waves,)
+        Largest distance of the others.
+
+    Returns
+    -------
+    first : ndarray of shape (n_beats, n_waves)
+        The median where no position is confirmed.
+    """
+    positions = np.sort(positions, axis=1)  # NaN last
+    n_others = np.minimum(_N_NEIGHBORS, np.isfinite(positions).sum(axis=1) - 1).clip(0)
+    lead = np.arange(positions.shape[1])[:, np.newaxis] + n_others[:, np.newaxis]
+    others = np.take_along_axis(positions, np.minimum(lead, positions.shape[1] - 1), axis=1)
+    confirmed = (lead < positions.shape[1]) & (others - positions <= near)  # False for NaN
+    first = confirmed.argmax(axis=1)[:, np.newaxis]
+    earliest = np.take_along_axis(positions, first, axis=1)[:, 0]
+    return np.where(confirmed.any(axis=1), earliest, _medians(positions))
+
+
+def _medians(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the medians over leads of sorted positions (n_beats, n_leads, n_waves)."""
+    n_known = np.isfinite(positions).sum(axis=1, keepdims=True)
+    middle = [np.maximum(n_known - 1, 0) // 2, np.minimum(n_known // 2, positions.shape[1] - 1)]
+    low, high = (np.take_along_axis(positions, index, axis=1)[:, 0] for index in middle)
+    return np.asarray((low + high) / 2)

@@ -207,9 +207,8 @@ class Delineator:
         positions = np.full((n_beats, record.n_leads, 3, 3), np.nan)
         confidence = np.zeros((n_beats, record.n_leads, 3))
         net_r_peaks = np.rint(r_peaks / per_net_sample).astype(np.intp)
-        for i, lead in enumerate(live):
-            waves = unet.waves_of_lead(probability[i], rows[i], net_r_peaks)
-            positions[:, lead], confidence[:, lead] = waves
+        of_leads = unet.waves_of_leads(probability, rows, net_r_peaks)
+        positions[:, live], confidence[:, live] = (np.swapaxes(a, 0, 1) for a in of_leads)
         return r_peaks, positions * per_net_sample, confidence
 
     def _by_neurokit(

@@ -78,31 +78,30 @@ def prepare(signal: NDArray, rate: float) -> tuple[NDArray[np.float32], NDArray[
     nearest = np.rint(np.arange(n_samples) / float(ratio)).astype(np.intp)
     missing = np.isnan(signal).T[:, nearest.clip(0, len(signal) - 1)]
     rows = np.zeros((signal.shape[1], n_samples), dtype=np.float32)
-    live, traces = [], []
-    for lead, trace in enumerate(signal.T):
-        known = np.flatnonzero(~np.isnan(trace))
-        if not len(known) or np.ptp(trace[known]) == 0:
-            continue
-        live.append(lead)
-        traces.append(np.interp(np.arange(len(trace)), known, trace[known]))
-    if not live:
+    low, high = np.fmin.reduce(signal), np.fmax.reduce(signal)
+    live = np.flatnonzero(low < high)  # False for NaN too
+    if not len(live):
         return rows, missing
-    # All leads at once: the filters are designed anew by each call.
-    filtered = resample_poly(
-        np.array(traces), ratio.numerator, ratio.denominator, axis=1, padtype="line"
-    )
+    traces = np.ascontiguousarray(signal.T[live])
+    for i in np.flatnonzero(np.isnan(traces).any(axis=1)):
+        known = np.flatnonzero(~np.isnan(traces[i]))
+        traces[i] = np.interp(np.arange(traces.shape[1]), known, traces[i, known])
+    filtered = resample_poly(traces, ratio.numerator, ratio.denominator, axis=1, padtype="line")
     filtered = sosfiltfilt(HIGHPASS, filtered, axis=1)
-    for lead, trace in zip(live, filtered, strict=True):
-        rows[lead] = trace / _typical_amplitude(trace)
+    rows[live] = filtered / _typical_amplitudes(filtered)[:, np.newaxis]
     return rows, missing
 
 
-def _typical_amplitude(trace: NDArray) -> float:
+def _typical_amplitudes(traces: NDArray) -> NDArray[np.float64]:
     """Return the median peak-to-peak amplitude in one second, robust against artifacts."""
     second = int(NET_RATE)
-    n_whole = len(trace) // second
-    amplitudes = np.ptp(trace[: n_whole * second].reshape(n_whole, second), axis=1)
-    return float(np.median(amplitudes[amplitudes > 0])) if amplitudes.any() else 1.0
+    n_whole = traces.shape[1] // second
+    amplitudes = np.ptp(traces[:, : n_whole * second].reshape(-1, n_whole, second), axis=2)
+    typical = np.ones(len(traces))
+    for i, of_lead in enumerate(amplitudes):
+        if of_lead.any():
+            typical[i] = np.median(of_lead[of_lead > 0])
+    return typical
 
 
 def probabilities(net: UNet1d, rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -121,13 +120,15 @@ def probabilities(net: UNet1d, rows: NDArray[np.float32]) -> NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Runs:
-    """Segments of one lead in which the probability of one wave is above one half.
+    """Segments in which the probability of one wave is above one half, lead by lead.
 
-    Positions are at the net's rate. `first` and `stop` are whole samples. `onset` and
-    `offset` are the positions between samples where the linearly interpolated probability
+    Positions are at the net's rate and count from the start of the record. `lead` is the
+    position of the lead, in increasing order. `first` and `stop` are whole samples. `onset`
+    and `offset` are the positions between samples where the linearly interpolated probability
     crosses one half. `mass` is the sum of the probability.
     """
 
+    lead: NDArray[np.intp]
     first: NDArray[np.intp]
     stop: NDArray[np.intp]
     onset: NDArray[np.float64]
@@ -139,24 +140,49 @@ class Runs:
         """Mean probability inside each run."""
         return self.mass / (self.stop - self.first)
 
+    def peaks(self, rows: NDArray[np.float32]) -> NDArray[np.intp]:
+        """Return the sample of each run that is farthest from the line between its ends.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_leads, n_samples)
+            Input of the net.
+        """
+        if not len(self.first):
+            return self.first
+        index = np.arange((self.stop - self.first).max())
+        last = (self.stop - self.first - 1)[:, np.newaxis]
+        lead, first = self.lead[:, np.newaxis], self.first[:, np.newaxis]
+        wave = rows[lead, first + np.minimum(index, last)]
+        start, end = wave[:, :1], wave[:, -1:]
+        line = start + index.astype(wave.dtype) * ((end - start) / last.astype(wave.dtype))
+        distance = np.where(index < last, np.abs(wave - line), 0)  # both ends lie on the line
+        return self.first + distance.argmax(axis=1)
+
 
 def find_runs(probability: NDArray, wave: int) -> Runs:
-    """Return the runs of one wave, given its probability of shape (n_samples,)."""
-    inside = probability > 0.5
-    # np.concatenate, because np.r_ and np.c_ would take longer than everything else here.
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]))).reshape(-1, 2)
+    """Return the runs of one wave, given its probability of shape (n_leads, n_samples)."""
+    # One sample of NaN before and after each lead makes one row of all leads: no run passes
+    # from one lead to the next, and an edge beyond the last sample or in a gap becomes NaN.
+    p = np.pad(probability, ((0, 0), (1, 1)), constant_values=np.nan)
+    n_columns = p.shape[1]
+    total: NDArray = np.zeros(p.shape)
+    np.nancumsum(p[:, :-1], axis=1, dtype=np.float64, out=total[:, 1:])
+    p, total = p.reshape(-1), total.reshape(-1)
+    inside = p > 0.5
+    edges = 1 + np.flatnonzero(inside[1:] != inside[:-1]).reshape(-1, 2)
     if len(edges) > 1:
         apart = edges[1:, 0] - edges[:-1, 1] > _JOIN_MS[wave] * NET_RATE / 1000
+        apart |= edges[1:, 0] // n_columns != edges[:-1, 0] // n_columns
         starts, stops = np.concatenate([[True], apart]), np.concatenate([apart, [True]])
         edges = np.stack([edges[starts, 0], edges[stops, 1]], axis=1)
     long = edges[:, 1] - edges[:, 0] >= _SHORTEST_MS[wave] * NET_RATE / 1000
     first, stop = edges[long].T
-    # p[i + 1] is sample i. An edge beyond the last sample or in a gap becomes NaN.
-    p = np.concatenate([[np.nan], probability, [np.nan]])
-    onset = first - (p[first + 1] - 0.5) / (p[first + 1] - p[first])
-    offset = stop - 1 + (p[stop] - 0.5) / (p[stop] - p[stop + 1])
-    total = np.concatenate([[0.0], np.nancumsum(probability, dtype=np.float64)])
-    return Runs(first, stop, onset, offset, total[stop] - total[first])
+    lead = first // n_columns
+    zero = lead * n_columns + 1  # first sample of the lead
+    onset = first - zero - (p[first] - 0.5) / (p[first] - p[first - 1])
+    offset = stop - zero - 1 + (p[stop - 1] - 0.5) / (p[stop - 1] - p[stop])
+    return Runs(lead, first - zero, stop - zero, onset, offset, total[stop] - total[first])
 
 
 def mix_leads(probability: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -197,7 +223,7 @@ def find_r_peaks(probability: NDArray, rows: NDArray[np.float32]) -> NDArray[np.
     """
     known = ~np.isnan(probability)
     n_known = np.where(known.any(axis=0), known.sum(axis=0), np.nan)
-    runs = find_runs(np.nansum(probability, axis=0) / n_known, wave=1)
+    runs = find_runs((np.nansum(probability, axis=0) / n_known)[np.newaxis], wave=1)
     amplitude = np.abs(rows).sum(axis=0)
     beats: list[int] = []
     for run in np.flatnonzero(np.isfinite(runs.onset + runs.offset)):
@@ -214,60 +240,119 @@ def find_r_peaks(probability: NDArray, rows: NDArray[np.float32]) -> NDArray[np.
     return np.array(peaks, dtype=np.intp)
 
 
-def waves_of_lead(
-    probability: NDArray, row: NDArray[np.float32], r_peaks: NDArray[np.intp]
+def waves_of_leads(
+    probability: NDArray, rows: NDArray[np.float32], r_peaks: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Assign waves of one lead to beats.
+    """Assign waves of each lead to beats.
 
     The QRS is assigned first. P is the most probable wave between the previous QRS and this
     QRS, and T is the most probable wave between this QRS and the next QRS.
 
     Parameters
     ----------
-    probability : ndarray of shape (3, n_samples)
+    probability : ndarray of shape (n_leads, 3, n_samples)
         Probabilities of P, QRS and T; NaN in gaps.
-    row : ndarray of shape (n_samples,)
+    rows : ndarray of shape (n_leads, n_samples)
         Input of the net.
     r_peaks : ndarray of int of shape (n_beats,)
         R peaks at the net's rate.
 
     Returns
     -------
-    positions : ndarray of shape (n_beats, 3, 3)
+    positions : ndarray of shape (n_leads, n_beats, 3, 3)
         Onset, peak and offset of P, QRS and T, at the net's rate; NaN where absent.
-    confidence : ndarray of shape (n_beats, 3)
+    confidence : ndarray of shape (n_leads, n_beats, 3)
         Mean probability inside a wave, or the largest probability if the wave is absent.
     """
-    n_beats, per_ms = len(r_peaks), NET_RATE / 1000
-    positions = np.full((n_beats, 3, 3), np.nan)
-    confidence = np.zeros((n_beats, 3))
-    runs = [find_runs(probability[wave], wave) for wave in range(3)]
+    (n_leads, n_samples), n_beats, per_ms = rows.shape, len(r_peaks), NET_RATE / 1000
+    positions = np.full((n_leads, n_beats, 3, 3), np.nan)
+    confidence = np.zeros((n_leads, n_beats, 3))
 
     def fill(wave: int, low: NDArray, high: NDArray) -> None:
-        """Assign to each beat the run of the largest mass whose middle lies in low..high."""
-        candidates = runs[wave]
-        middle = (candidates.first + candidates.stop) / 2
-        firsts, lasts = np.searchsorted(middle, low), np.searchsorted(middle, high)
-        for beat in np.flatnonzero(firsts >= lasts).tolist():
-            searched = probability[wave, max(0, int(low[beat])) : max(0, int(high[beat])) + 1]
-            confidence[beat, wave] = np.fmax.reduce(searched, initial=0.0)
-        beats = np.flatnonzero(firsts < lasts)
-        best = firsts[beats]
-        for i in np.flatnonzero(lasts[beats] - best > 1).tolist():
-            best[i] += candidates.mass[best[i] : lasts[beats[i]]].argmax()
-        for k, run in zip(beats.tolist(), best.tolist(), strict=True):
-            inside = row[candidates.first[run] : candidates.stop[run]]
-            line = np.linspace(inside[0], inside[-1], len(inside))
-            positions[k, wave, 1] = candidates.first[run] + np.abs(inside - line).argmax()
-        positions[beats, wave, 0] = candidates.onset[best]
-        positions[beats, wave, 2] = candidates.offset[best]
-        confidence[beats, wave] = candidates.confidence[best]
+        of_wave = _assigned(probability[:, wave], rows, wave, low, high)
+        positions[:, :, wave], confidence[:, :, wave] = of_wave
 
-    fill(1, r_peaks - _QRS_REACH_MS * per_ms, r_peaks + _QRS_REACH_MS * per_ms)
+    def everywhere(columns: NDArray) -> NDArray:
+        return np.broadcast_to(columns, (n_leads, n_beats))
+
+    reach = _QRS_REACH_MS * per_ms
+    fill(1, everywhere(r_peaks - reach), everywhere(r_peaks + reach))
     # If a lead has no QRS, the R peak separates the T wave from the previous P wave.
-    starts = np.where(np.isnan(positions[:, 1, 0]), r_peaks, positions[:, 1, 0])
-    stops = np.where(np.isnan(positions[:, 1, 2]), r_peaks, positions[:, 1, 2])
-    before, after = np.r_[0.0, stops[:-1]], np.r_[starts[1:], float(len(row))]
+    starts, stops = (
+        np.where(np.isnan(edge), r_peaks, edge)
+        for edge in (positions[:, :, 1, 0], positions[:, :, 1, 2])
+    )
+    before = np.pad(stops[:, :-1], ((0, 0), (1, 0)))
+    after = np.pad(starts[:, 1:], ((0, 0), (0, 1)), constant_values=n_samples)
     fill(0, np.maximum(before, r_peaks - _P_REACH_MS * per_ms), starts)
     fill(2, stops, np.minimum(after, r_peaks + _T_REACH_MS * per_ms))
     return positions, confidence
+
+
+def _assigned(
+    probability: NDArray,
+    rows: NDArray[np.float32],
+    wave: int,
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Assign to each beat the run of the largest mass whose middle lies from low to high.
+
+    Parameters
+    ----------
+    probability, rows : ndarray of shape (n_leads, n_samples)
+        Probability of the wave, and the input of the net.
+    wave : int
+        Position of the wave in `WAVES`.
+    low, high : ndarray of shape (n_leads, n_beats)
+        Where each beat's wave is searched.
+
+    Returns
+    -------
+    positions : ndarray of shape (n_leads, n_beats, 3)
+        Onset, peak and offset.
+    confidence : ndarray of shape (n_leads, n_beats)
+        As in `waves_of_leads`.
+    """
+    n_leads, n_samples = probability.shape
+    runs = find_runs(probability, wave)
+    positions = np.full((*low.shape, 3), np.nan)
+    # Middles are multiples of one half, so twice their value is a whole number, and one
+    # search serves all leads.
+    span = 2 * n_samples + 2
+    offset = span * np.arange(n_leads)[:, np.newaxis]
+    middles = span * runs.lead + runs.first + runs.stop
+    firsts, lasts = (
+        np.searchsorted(middles, offset + np.ceil(2 * edge).clip(0, span - 1).astype(np.intp))
+        for edge in (low, high)
+    )
+    confidence = _largest(probability, low, high)
+    exists = firsts < lasts
+    best = firsts[exists]
+    for i in np.flatnonzero(lasts[exists] - best > 1).tolist():
+        best[i] += runs.mass[best[i] : lasts[exists][i]].argmax()
+    positions[exists] = np.stack([runs.onset, runs.peaks(rows), runs.offset], axis=1)[best]
+    confidence[exists] = runs.confidence[best]
+    return positions, confidence
+
+
+def _largest(
+    probability: NDArray, low: NDArray[np.float64], high: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the largest probability from low to high of each beat; 0 if there is none.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_leads, n_samples)
+        NaN in gaps.
+    low, high : ndarray of shape (n_leads, n_beats)
+        First and last position. They need not lie in the record.
+    """
+    n_leads, n_samples = probability.shape
+    flat = np.pad(np.nan_to_num(probability), ((0, 0), (0, 1))).ravel()
+    lead = (n_samples + 1) * np.arange(n_leads)[:, np.newaxis]
+    start = low.astype(np.intp).clip(0, n_samples)
+    stop = (high.astype(np.intp).clip(0) + 1).clip(max=n_samples)
+    bounds = np.stack([lead + start, lead + stop], axis=-1)
+    largest = np.maximum.reduceat(flat, bounds.ravel())[::2].reshape(low.shape)
+    return np.where(start < stop, largest, 0.0)

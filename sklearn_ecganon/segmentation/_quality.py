@@ -172,18 +172,15 @@ def signal_quality(record: ECGRecord) -> SignalQuality:
     rate, n_times = record.sampling_rate, record.n_times
     n_windows = max(1, int(n_times / (WINDOW_S * rate)))
     bounds = np.linspace(0, n_times, n_windows + 1).astype(np.intp)
-    states = np.empty((n_windows, record.n_leads), dtype=np.int8)
-    scores = np.zeros((n_windows, record.n_leads))
-    gaps = []
-    for lead, trace in enumerate(record.signal.T):
-        missing = np.isnan(trace)
-        runs, is_flat = _dead_runs(trace, missing, rate)
-        gaps += [(lead, start, stop) for start, stop in runs.tolist()]
-        states[:, lead], scores[:, lead] = _classify_windows(
-            trace, missing, runs, is_flat, bounds, rate
-        )
+    traces = np.ascontiguousarray(record.signal.T)
+    missing = np.isnan(traces)
+    dead = [_dead_runs(*lead, rate) for lead in zip(traces, missing, strict=True)]
+    states, scores = _classify_windows(traces, missing, dead, bounds, rate)
+    gaps = [
+        (i, start, stop) for i, (runs, _) in enumerate(dead) for start, stop in runs.tolist()
+    ]
     lead_gaps = np.array(gaps, dtype=np.intp).reshape(-1, 3)
-    return SignalQuality(states, bounds, lead_gaps, scores)
+    return SignalQuality(states.T, bounds, lead_gaps, scores.T)
 
 
 def dead_stretches(trace: NDArray[np.float64], rate: float) -> NDArray[np.intp]:
@@ -255,40 +252,43 @@ def _extended(trace: NDArray, position: int, step: int, level: float) -> int:
 
 
 def _classify_windows(
-    trace: NDArray,
+    traces: NDArray,
     missing: NDArray[np.bool_],
-    runs: NDArray[np.intp],
-    is_flat: NDArray[np.bool_],
+    dead: list[tuple[NDArray[np.intp], NDArray[np.bool_]]],
     bounds: NDArray[np.intp],
     rate: float,
 ) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Return the state and the score of each window of a lead."""
-    n_windows = len(bounds) - 1
-    dead = _covered(runs, bounds)
-    flat = _covered(runs[is_flat], bounds)
-    states = np.where(2 * flat > dead, _FLAT, _MISSING).astype(np.int8)
-    alive = dead < _MAX_DEAD
-    if not alive.any():
-        return states, np.zeros(n_windows)
-    filled = trace
-    if missing.any():
-        known = np.flatnonzero(~missing)
-        filled = np.interp(np.arange(len(trace)), known, trace[known])
+    """Return the state and the score of each window of each lead: (n_leads, n_windows)."""
+    covered = np.array([_covered(runs, bounds) for runs, _ in dead])
+    flat = np.array([_covered(runs[is_flat], bounds) for runs, is_flat in dead])
+    states = np.where(2 * flat > covered, _FLAT, _MISSING).astype(np.int8)
+    scores = np.zeros(states.shape)
+    alive = covered < _MAX_DEAD
+    leads = np.flatnonzero(alive.any(axis=1))
+    if not len(leads):
+        return states, scores
+    filled = traces[leads]
+    for trace, unknown in zip(filled, missing[leads], strict=True):
+        if unknown.any():
+            known = np.flatnonzero(~unknown)
+            trace[:] = np.interp(np.arange(len(trace)), known, trace[known])
     features = features_of(filled, bounds, rate)
     is_ecg = features.is_ecg.copy()
-    scores = np.where(is_ecg, features.agreement, 0.0)
-    doubtful = np.flatnonzero(~is_ecg & features.may_be_ecg)
-    regular = regularity(features.coarse[features.rows[doubtful]], features.coarse_rate)
+    of_leads = np.where(is_ecg, features.agreement, 0.0)
+    doubtful = ~is_ecg & features.may_be_ecg
+    regular = regularity(features.windows(doubtful), features.coarse_rate)
     is_ecg[doubtful] = regular > 0
-    scores[doubtful] = regular
-    if_alive = np.full(n_windows, _NOISE, dtype=np.int8)
-    slow = slow_power(features.coarse[features.rows[~is_ecg]], features.coarse_rate)
-    if_alive[np.flatnonzero(~is_ecg)[slow >= _FIBRILLATION_POWER]] = _FIBRILLATION
-    if (is_ecg & alive).any():
-        median_spread = np.median(features.spread[is_ecg & alive])
-        if_alive[features.spread < _QUIET_FRACTION * median_spread] = _QUIET
+    of_leads[doubtful] = regular
+    if_alive = np.full(is_ecg.shape, _NOISE, dtype=np.int8)
+    slow = slow_power(features.windows(~is_ecg), features.coarse_rate)
+    if_alive[~is_ecg] = np.where(slow >= _FIBRILLATION_POWER, _FIBRILLATION, _NOISE)
+    alive = alive[leads]
+    for of_lead, spread, shows in zip(if_alive, features.spread, is_ecg & alive, strict=True):
+        if shows.any():
+            of_lead[spread < _QUIET_FRACTION * np.median(spread[shows])] = _QUIET
     if_alive[is_ecg] = _ECG
-    states[alive] = if_alive[alive]
+    states[leads] = np.where(alive, if_alive, states[leads])
+    scores[leads] = of_leads
     return states, scores
 
 

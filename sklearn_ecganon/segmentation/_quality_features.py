@@ -28,16 +28,21 @@ _MIN_FAST_POWER = 0.05
 
 @dataclass(frozen=True)
 class Features:
-    """Features of each window of a lead, of shape (n_windows,), and the decimated signal."""
+    """Features of each window of each lead, of shape (n_leads, n_windows), and the signal."""
 
     agreement: NDArray[np.float64]
     contrast: NDArray[np.float64]
     kurtosis: NDArray[np.float64]
     amplitude: NDArray[np.float64]  # median peak-to-peak amplitude of the QRS, in mV
     spread: NDArray[np.float64]  # 99th minus 1st percentile of the QRS band, in mV
-    coarse: NDArray[np.float64]  # the lead at 100 to 200 Hz
-    rows: NDArray[np.intp]  # indices of its samples in each window
+    coarse: NDArray[np.float64]  # the leads at 100 to 200 Hz, of shape (n_leads, n_coarse)
+    columns: NDArray[np.intp]  # of the samples of each window, of shape (n_windows, length)
     coarse_rate: float
+
+    def windows(self, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the samples of the chosen ones of all windows: (n_chosen, length)."""
+        lead, window = np.nonzero(chosen)
+        return self.coarse[lead[:, np.newaxis], self.columns[window]]
 
     @property
     def may_be_ecg(self) -> NDArray[np.bool_]:
@@ -55,28 +60,31 @@ class Features:
         )
 
 
-def features_of(trace: NDArray, bounds: NDArray[np.intp], rate: float) -> Features:
-    """Return the features of each window of a lead.
+def features_of(traces: NDArray, bounds: NDArray[np.intp], rate: float) -> Features:
+    """Return the features of each window of each lead.
 
     Parameters
     ----------
-    trace : ndarray of shape (n_times,)
-        Finite signal in mV.
+    traces : ndarray of shape (n_leads, n_times)
+        Finite signals in mV.
     bounds : ndarray of int of shape (n_windows + 1,)
         First sample of each window, and the end.
     rate : float
         Sampling rate in Hz.
     """
-    coarse, factor = _decimated(trace, rate)
+    coarse, factor = _decimated(traces, rate)
     rate = rate / factor
     band = sosfiltfilt(_qrs_filter(rate), coarse)
-    peaks = _to_extremes(band, _detect(coarse, rate), round(0.06 * rate))
-    near, amplitudes, agreement = _compare_beats(band, peaks, rate)
+    n_leads, n_times = band.shape
+    detected = [_detect(trace, rate) for trace in coarse]
+    lead = np.repeat(np.arange(n_leads), [len(peaks) for peaks in detected])
+    lead, peaks = _to_extremes(band, lead, np.concatenate(detected), round(0.06 * rate))
+    near, amplitudes, agreement = _compare_beats(band, lead, peaks, rate)
     # All windows get the same length, so that each feature is one array expression.
-    edges = np.minimum(bounds // factor, len(band))
+    edges = np.minimum(bounds // factor, n_times)
     length = max(1, int(np.diff(edges).min()))
-    rows = edges[:-1, np.newaxis] + np.arange(length)
-    windows, inside = band[rows], near[rows]
+    columns = edges[:-1, np.newaxis] + np.arange(length)
+    windows, inside = (values[:, columns].reshape(-1, length) for values in (band, near))
     power = windows**2
     sampled = windows[:, :: max(1, length // 300)]
     lower, upper = sampled.shape[1] // 100, int(0.99 * (sampled.shape[1] - 1))
@@ -86,20 +94,23 @@ def features_of(trace: NDArray, bounds: NDArray[np.intp], rate: float) -> Featur
     near_power, total_power = np.einsum("ij,ij->i", power, inside), power.sum(axis=1)
     within = near_power / np.maximum(n_inside, 1)
     outside = (total_power - near_power) / np.maximum(length - n_inside, 1)
-    n_beats, medians = _window_medians(edges, peaks, np.array([agreement, amplitudes]))
+    n_windows = len(columns)
+    window_of = lead * n_windows + np.searchsorted(edges, peaks, side="right") - 1
+    n_beats, medians = _window_medians(
+        n_leads * n_windows, window_of, np.array([agreement, amplitudes])
+    )
     comparable = (n_beats >= 2) & (n_inside < length)
-    return Features(
-        agreement=np.where(comparable, medians[0], 0.0),
-        contrast=np.where(comparable, np.sqrt(within / np.maximum(outside, 1e-12)), 0.0),
-        kurtosis=length
+    features = {
+        "agreement": np.where(comparable, medians[0], 0.0),
+        "contrast": np.where(comparable, np.sqrt(within / np.maximum(outside, 1e-12)), 0.0),
+        "kurtosis": length
         * np.einsum("ij,ij->i", power, power)
         / np.maximum(total_power**2, 1e-18),
-        amplitude=np.where(comparable, medians[1], 0.0),
-        spread=spread,
-        coarse=coarse,
-        rows=rows,
-        coarse_rate=rate,
-    )
+        "amplitude": np.where(comparable, medians[1], 0.0),
+        "spread": spread,
+    }
+    by_lead = {name: values.reshape(n_leads, n_windows) for name, values in features.items()}
+    return Features(**by_lead, coarse=coarse, columns=columns, coarse_rate=rate)
 
 
 @lru_cache(maxsize=64)
@@ -109,25 +120,25 @@ def _qrs_filter(rate: float) -> NDArray[np.float64]:
     return butter(2, [_QRS_BAND[0], high], "bandpass", fs=rate, output="sos")
 
 
-def _decimated(trace: NDArray, rate: float) -> tuple[NDArray[np.float64], int]:
-    """Return a lead decimated to 100 to 200 Hz with a median of 0, and the factor."""
+def _decimated(traces: NDArray, rate: float) -> tuple[NDArray[np.float64], int]:
+    """Return leads decimated to 100 to 200 Hz with a median of 0, and the factor."""
     factor = max(1, int(rate // _RATE))
-    n_blocks = len(trace) // factor
-    coarse = trace[: n_blocks * factor : factor].copy()
+    n_times = traces.shape[1] // factor * factor
+    coarse = traces[:, :n_times:factor].copy()
     for phase in range(1, factor):
-        coarse += trace[phase : n_blocks * factor : factor]
+        coarse += traces[:, phase:n_times:factor]
     coarse /= factor
-    coarse -= np.median(coarse[:: max(1, len(coarse) // 10_000)])
+    some = coarse[:, :: max(1, coarse.shape[1] // 10_000)]
+    coarse -= np.median(some, axis=1, keepdims=True)
     return coarse, factor
 
 
 def _window_medians(
-    edges: NDArray[np.intp], peaks: NDArray[np.intp], values: NDArray
+    n_windows: int, window_of: NDArray[np.intp], values: NDArray
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Return the number of beats of each window, and the lower median of each feature."""
-    window_of = np.searchsorted(edges, peaks, side="right") - 1
-    n_beats = np.bincount(window_of, minlength=len(edges) - 1)
-    medians = np.zeros((len(values), len(n_beats)))
+    n_beats = np.bincount(window_of, minlength=n_windows)
+    medians = np.zeros((len(values), n_windows))
     filled = n_beats > 0
     middle = (np.cumsum(n_beats) - n_beats + (n_beats - 1) // 2)[filled]
     for row, of_beats in zip(medians, values, strict=True):
@@ -141,40 +152,51 @@ def _detect(trace: NDArray, rate: float) -> NDArray[np.intp]:
     return np.asarray(detect_heartbeats(trace, rate), dtype=np.intp)
 
 
-def _to_extremes(band: NDArray, peaks: NDArray[np.intp], reach: int) -> NDArray[np.intp]:
-    """Move each peak to the largest absolute value within reach."""
-    if not len(peaks):
-        return peaks
-    around = (peaks[:, np.newaxis] + np.arange(-reach, reach + 1)).clip(0, len(band) - 1)
-    return np.unique(around[np.arange(len(peaks)), np.abs(band[around]).argmax(axis=1)])
+def _to_extremes(
+    band: NDArray, lead: NDArray[np.intp], peaks: NDArray[np.intp], reach: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Move each peak to the largest absolute value within reach; return leads and peaks."""
+    n_times = band.shape[1]
+    around = (peaks[:, np.newaxis] + np.arange(-reach, reach + 1)).clip(0, n_times - 1)
+    farthest = np.abs(band[lead[:, np.newaxis], around]).argmax(axis=1)
+    moved = around[np.arange(len(peaks)), farthest]
+    return np.divmod(np.unique(lead * n_times + moved), n_times)
 
 
 def _compare_beats(
-    band: NDArray, peaks: NDArray[np.intp], rate: float
+    band: NDArray, lead: NDArray[np.intp], peaks: NDArray[np.intp], rate: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the samples near beats, and each beat's amplitude and agreement with others."""
-    near = np.zeros(len(band), dtype=bool)
-    half = round(0.12 * rate)
-    if len(peaks):
-        near[(peaks[:, np.newaxis] + np.arange(-half, half + 1)).clip(0, len(band) - 1)] = True
-    n_beats, half = len(peaks), round(_HALF_QRS_S * rate)
-    if n_beats < 2:
-        return near, np.zeros(n_beats), np.zeros(n_beats)
-    columns = peaks[:, np.newaxis] + np.arange(-half, half + 1)
-    beats = band[columns.clip(0, len(band) - 1)]
+    """Return the samples near beats, and each beat's amplitude and agreement with others.
+
+    Amplitude and agreement of the only beat of a lead are 0.
+    """
+    n_leads, n_times = band.shape
+
+    def around(half: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        columns = peaks[:, np.newaxis] + np.arange(-half, half + 1)
+        return lead[:, np.newaxis], columns.clip(0, n_times - 1)
+
+    near = np.zeros(band.shape, dtype=bool)
+    near[around(round(0.12 * rate))] = True
+    beats = band[around(round(_HALF_QRS_S * rate))]
     amplitudes = np.ptp(beats, axis=1)
     beats = beats - beats.mean(axis=1, keepdims=True)
     beats /= np.maximum(np.linalg.norm(beats, axis=1, keepdims=True), 1e-12)
-    most = min(_NEIGHBORS, n_beats - 1)
-    correlations = np.full((n_beats, 2 * most), -1.0)
-    for lag in range(1, most + 1):
-        pairs = (beats[lag:] * beats[:-lag]).sum(axis=1)
+    correlations = np.full((len(peaks), 2 * _NEIGHBORS), -1.0)
+    for lag in range(1, min(_NEIGHBORS, len(peaks) - 1) + 1):
+        pairs = np.where(
+            lead[lag:] == lead[:-lag], (beats[lag:] * beats[:-lag]).sum(axis=1), -1.0
+        )
         correlations[lag:, lag - 1] = pairs
-        correlations[:-lag, most + lag - 1] = pairs
+        correlations[:-lag, _NEIGHBORS + lag - 1] = pairs
     # Of few beats each may have one of its kind only.
-    n_best = int(np.clip(n_beats // 4, 1, 3))
-    best = -np.sort(-correlations, axis=1)[:, :n_best]
-    return near, amplitudes, best.mean(axis=1)
+    n_beats = np.bincount(lead, minlength=n_leads)[lead]
+    n_best = np.clip(n_beats // 4, 1, 3)
+    total = np.cumsum(-np.sort(-correlations, axis=1)[:, :3], axis=1)
+    agreement = total[np.arange(len(peaks)), n_best - 1] / n_best
+    is_single = n_beats < 2
+    amplitudes[is_single] = agreement[is_single] = 0.0
+    return near, amplitudes, agreement
 
 
 def slow_power(windows: NDArray, rate: float) -> NDArray[np.float64]:
