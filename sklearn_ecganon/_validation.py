@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
 from sklearn.base import OneToOneFeatureMixin
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from sklearn_ecganon.records import BeatSet, ECGRecord, looks_like_recordings
@@ -29,38 +28,61 @@ _FOR_ARRAYS = (
 )
 
 
-def _knows_columns(estimator: Any) -> bool:
-    return not hasattr(estimator, "n_times_") or hasattr(estimator, "n_features_in_")
+# scikit-learn reads from this attribute whether an output may become a data frame.
+_WRAPPED_OUTPUT = "_sklearn_auto_wrap_output_keys"
 
 
-class ArrayFeatureNamesMixin(OneToOneFeatureMixin):
-    """Give estimators names of columns after a fit on arrays, but not on records.
+class BeatFeatureNamesMixin(OneToOneFeatureMixin):
+    """Name the columns after a fit on arrays of rows, and the leads after a fit on records."""
 
-    Without `get_feature_names_out` scikit-learn does not try to put a BeatSet into a data
-    frame where ``set_config(transform_output="pandas")`` asks for one.
-    """
-
-    @available_if(_knows_columns)
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray:
-        """Return the names of the input's columns, which are the output's.
+        """Return the names of the output's features, which are the input's.
+
+        They are columns after a fit on rows, and leads after a fit on records, on a BeatSet
+        or on an array of shape (n_beats, n_leads, n_times).
 
         Parameters
         ----------
         input_features : array-like of str, optional
-            Names of the columns; by default those seen in `fit`.
+            Names of the features; by default those seen in `fit`, or x0, x1 and so on.
 
         Returns
         -------
         feature_names_out : ndarray of str
-            One name for each column.
+            One name for each column, or for each lead.
+
+        Raises
+        ------
+        ValueError
+            If there is another number of `input_features`, or if there are none and a
+            pretrained model does not know the number of leads.
         """
-        return super().get_feature_names_out(input_features)
+        if hasattr(self, "n_features_in_") or not hasattr(self, "n_leads_"):
+            return super().get_feature_names_out(input_features)
+        if input_features is None:
+            if self.n_leads_ is None:
+                raise ValueError(
+                    f"this {type(self).__name__} takes beats of any leads; give the names of "
+                    "your leads as input_features."
+                )
+            input_features = [f"x{lead}" for lead in range(self.n_leads_)]
+        names = np.asarray(input_features, dtype=object)
+        if self.n_leads_ not in (None, len(names)):
+            raise ValueError(
+                f"input_features has {len(names)} names, but {type(self).__name__} was fitted "
+                f"on {self.n_leads_} leads; give one name for each lead."
+            )
+        return names
 
 
 def forget_columns(estimator: Any) -> None:
-    """Remove the attributes of an earlier fit on arrays, since records have no columns."""
+    """Remove what an earlier fit on arrays has set, since records have no columns.
+
+    Records stay records where ``set_config(transform_output="pandas")`` asks for data frames.
+    """
     for attribute in ("n_features_in_", "feature_names_in_"):
         vars(estimator).pop(attribute, None)
+    vars(estimator)[_WRAPPED_OUTPUT] = ()
 
 
 def is_records(X: Any) -> bool:
@@ -154,6 +176,8 @@ def _check_array(estimator: Any, X: Any, *, reset: bool) -> NDArray:
             f"{type(estimator).__name__} works on beats, but X is a list of ECGRecord; put a "
             "QRSSegmenter before it: Pipeline([('segment', QRSSegmenter()), ...])."
         )
+    if reset:
+        vars(estimator).pop(_WRAPPED_OUTPUT, None)
     # NumPy reads tensors through the buffer protocol. Only the torch nets use the array API.
     with config_context(array_api_dispatch=False):
         X = validate_data(

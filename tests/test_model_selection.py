@@ -307,10 +307,3 @@ def test_halving_search(pipeline, bunch):
     # Strength 0 changes nothing, and nothing is more useful.
     assert search.best_params_["identity__strength"] == 0
     assert search.best_score_ == 1
-
-
-def test_a_pipeline_names_the_columns_of_an_array(beats):
-    pipeline = make_pipeline(QRSSegmenter(), NoiseAnonymizer(random_state=0))
-    rows = beats.beats[:20, 0]
-    names = pipeline.fit(rows).get_feature_names_out()
-    assert names.tolist() == [f"x{i}" for i in range(rows.shape[1])]

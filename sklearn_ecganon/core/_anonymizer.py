@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ecganon._salt import new_salt
 from sklearn_ecganon._validation import (
-    ArrayFeatureNamesMixin,
+    BeatFeatureNamesMixin,
     check_layout,
     is_flat,
     layout_of,
@@ -112,7 +112,7 @@ class RecordPseudonym:
 
 
 class BaseAnonymizer(
-    ArrayFeatureNamesMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
+    BeatFeatureNamesMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator
 ):
     """Base class of all anonymizers; it checks the input and holds strength and salt.
 

@@ -15,7 +15,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ecganon._validation import (
-    ArrayFeatureNamesMixin,
+    BeatFeatureNamesMixin,
     check_layout,
     check_records,
     forget_columns,
@@ -34,7 +34,7 @@ from sklearn_ecganon.segmentation._stitching import stitch_record, under_opaque_
 from sklearn_ecganon.segmentation._windows import FoundBeats, cut_windows
 
 
-class QRSSegmenter(ArrayFeatureNamesMixin, TransformerMixin, BaseEstimator):
+class QRSSegmenter(BeatFeatureNamesMixin, TransformerMixin, BaseEstimator):
     """Cut records into beats aligned at their R peaks, and stitch beats into records.
 
     First, :func:`signal_quality` checks every lead in windows of 10 s. Stretches in which a

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 import sklearn
 from sklearn.exceptions import SkipTestWarning
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from sklearn_ecganon import BeatSet, QRSSegmenter
+from sklearn_ecganon.anonymizers import NoiseAnonymizer, PseudoIdentityAnonymizer
 from tests.conformance.estimators import ANONYMIZERS, PUBLIC, QUICK, as_parameters, quick
 
 
@@ -80,3 +81,36 @@ def test_records_pass_where_data_frames_are_asked_for(bunch):
         for cls in ANONYMIZERS:
             pipeline = Pipeline([("segment", QRSSegmenter()), ("identity", quick(cls))])
             assert isinstance(pipeline.fit_transform(bunch.data), BeatSet)
+
+
+def test_a_pipeline_names_the_columns_of_an_array(beats):
+    pipeline = make_pipeline(QRSSegmenter(), NoiseAnonymizer(random_state=0))
+    rows = beats.beats[:20, 0]
+    names = pipeline.fit(rows).get_feature_names_out()
+    assert names.tolist() == [f"x{i}" for i in range(rows.shape[1])]
+
+
+def test_a_pipeline_names_the_leads_of_records(bunch):
+    pipeline = make_pipeline(QRSSegmenter(), NoiseAnonymizer(random_state=0)).fit(bunch.data)
+    assert pipeline.get_feature_names_out().tolist() == ["x0"]
+    assert pipeline.get_feature_names_out(["MLII"]).tolist() == ["MLII"]
+    with pytest.raises(ValueError, match="has 2 names, but QRSSegmenter was fitted on 1 leads"):
+        pipeline.get_feature_names_out(["I", "II"])
+
+
+def test_a_pretrained_model_does_not_know_the_leads(beats):
+    pretrained = PseudoIdentityAnonymizer.from_pretrained()
+    with pytest.raises(ValueError, match="takes beats of any leads; give the names"):
+        pretrained.get_feature_names_out()
+    assert pretrained.get_feature_names_out(["I", "II"]).tolist() == ["I", "II"]
+    with sklearn.config_context(transform_output="pandas"):
+        assert isinstance(pretrained.transform(beats[:1]), BeatSet)
+
+
+def test_a_fit_on_records_does_not_change_a_later_fit_on_an_array(beats):
+    model = NoiseAnonymizer(random_state=0).set_output(transform="pandas")
+    assert isinstance(model.fit_transform(beats), BeatSet)
+    names = [f"t{i}" for i in range(beats.n_times)]
+    rows = pd.DataFrame(beats.beats[:20, 0], columns=names)
+    assert list(model.fit_transform(rows).columns) == names
+    assert model.get_feature_names_out().tolist() == names

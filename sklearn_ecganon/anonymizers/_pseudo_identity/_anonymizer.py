@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_ecganon._salt import new_salt
+from sklearn_ecganon._validation import forget_columns
 from sklearn_ecganon.anonymizers._pseudo_identity._checks import (
     check_no_epsilon,
     check_records,
@@ -261,7 +262,7 @@ class PseudoIdentityAnonymizer(GuaranteesMixin, BaseAnonymizer):
         model._validate_params()
         check_without_fit(model.epsilon)
         model._load()
-        model.n_leads_ = model.n_times_ = model.sampling_rate_ = None  # type: ignore[assignment]
+        model._take_any_layout()
         model.salt_ = new_salt(model.random_state)
         return model
 
@@ -300,7 +301,7 @@ class PseudoIdentityAnonymizer(GuaranteesMixin, BaseAnonymizer):
         self._validate_params()
         if not len(sources):
             raise ValueError("sources is empty; give at least one TrainingSource.")
-        self.n_leads_ = self.n_times_ = self.sampling_rate_ = None  # type: ignore[assignment]
+        self._take_any_layout()
         self.salt_ = new_salt(self.random_state)
         seed = self.random_state
         self._learn_from(sources, int(seed) if isinstance(seed, Integral) else None)
@@ -335,6 +336,10 @@ class PseudoIdentityAnonymizer(GuaranteesMixin, BaseAnonymizer):
         path = SHIPPED if self.weights == "pretrained" else self.weights
         assert path is not None
         self._take(*load_population(Path(path)))
+
+    def _take_any_layout(self) -> None:
+        forget_columns(self)
+        self.n_leads_ = self.n_times_ = self.sampling_rate_ = None  # type: ignore[assignment]
 
     def _take(self, population: Population, statement_names: tuple[str, ...]) -> None:
         self._population = population
