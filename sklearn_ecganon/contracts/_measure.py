@@ -34,6 +34,7 @@ def measure(
     average: int = 5,
     delineator: Delineator | None = None,
     remember: bool = True,
+    twelve_leads: bool = True,
 ) -> Measurements:
     """Measure RR, PR, QRS, QT and ST of every beat.
 
@@ -55,6 +56,9 @@ def measure(
         first lead.
     remember : bool, default=True
         Cache the results of the last few thousand records by their content.
+    twelve_leads : bool, default=True
+        Derive also the categories of 12 leads of records that have them. They are not needed
+        for the intervals.
 
     Returns
     -------
@@ -68,26 +72,27 @@ def measure(
     """
     delineator = delineator or Delineator()
     tables = [np.empty((len(TOLERANCES), 0))]
-    twelve_leads: list[dict[str, int] | None] = []
+    by_record: list[dict[str, int] | None] = []
     for i, (start, stop) in enumerate(pairwise(beats.bounds())):
         if start == stop:
-            twelve_leads.append(None)
+            by_record.append(None)
             continue
         record = beats[i]
-        request = _MeasurementRequest(
-            _content(record, average, delineator),
-            partial(_measure_record, record, average, delineator),
-        )
-        result = (_remembered if remember else _remembered.__wrapped__)(request)
+        measure_it = partial(_measure_record, record, average, delineator, twelve_leads)
+        if remember:
+            content = _content(record, average, delineator, twelve_leads)
+            result = _remembered(_MeasurementRequest(content, measure_it))
+        else:
+            result = measure_it()
         tables.append(result.values)
-        twelve_leads.append(result.twelve_leads)
+        by_record.append(result.twelve_leads)
     values = dict(zip(TOLERANCES, np.concatenate(tables, axis=1), strict=True))
     return Measurements(
         beats.record,
         len(beats),
         beats.rr,
         labels=beats.labels,
-        twelve_leads=_by_category(twelve_leads),
+        twelve_leads=_by_category(by_record),
         longest_rr=_longest_rr(beats),
         **values,
     )
@@ -142,7 +147,9 @@ def _remembered(request: _MeasurementRequest) -> _RecordMeasurement:
     return result
 
 
-def _content(record: BeatSet, average: int, delineator: Delineator) -> bytes:
+def _content(
+    record: BeatSet, average: int, delineator: Delineator, twelve_leads: bool
+) -> bytes:
     labels = None if record.labels is None else record.labels.tolist()
     settings = (
         record.beats.shape,
@@ -151,6 +158,7 @@ def _content(record: BeatSet, average: int, delineator: Delineator) -> bytes:
         record.lead_names,
         labels,
         average,
+        twelve_leads,
         delineator.method,
         delineator.weights,
     )
@@ -160,7 +168,7 @@ def _content(record: BeatSet, average: int, delineator: Delineator) -> bytes:
 
 
 def _measure_record(
-    record: BeatSet, average: int, delineator: Delineator
+    record: BeatSet, average: int, delineator: Delineator, twelve_leads: bool
 ) -> _RecordMeasurement:
     n_beats = len(record.beats)
     names = (*TOLERANCES, "onset")
@@ -173,11 +181,11 @@ def _measure_record(
         for i, name in enumerate(names):
             for block, value in zip(blocks, measured[name], strict=True):
                 values[i, block] = value
-    twelve_leads = None
-    if has_twelve_leads(record.lead_names[0]):
+    categories = None
+    if twelve_leads and has_twelve_leads(record.lead_names[0]):
         by_name = dict(zip(names, values, strict=True))
-        twelve_leads = _twelve_leads_of(record, by_name)
-    return _RecordMeasurement(values[:-1], twelve_leads)
+        categories = _twelve_leads_of(record, by_name)
+    return _RecordMeasurement(values[:-1], categories)
 
 
 def _twelve_leads_of(record: BeatSet, values: dict[str, NDArray[np.float64]]) -> dict[str, int]:

@@ -89,9 +89,8 @@ def _wander(
     sources = _colored(
         factor.shape[1], n_slow, _WANDER_RATE, WANDER_HZ, population.wander_spectrum, rng
     )
-    slow = factor @ sources
     times = np.arange(n_samples) * (_WANDER_RATE / rate) + 8.0
-    curve = make_interp_spline(np.arange(n_slow), slow, k=3, axis=1)(times)
+    curve = factor @ make_interp_spline(np.arange(n_slow), sources, k=3, axis=1)(times)
     n_settle = min(n_samples // 4, round(_SETTLE_S * rate))
     if n_settle:
         ramp = (1 - np.cos(np.pi * (np.arange(n_settle) + 0.5) / n_settle)) / 2

@@ -56,6 +56,8 @@ def find_beat_classes(
 def _likeness(windows: NDArray, times: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
     """Return correlation of each QRS with the median one, and its size over the median size."""
     step = times[1] - times[0] if len(times) > 1 else SMOOTH_MS
+    near = np.flatnonzero(np.abs(times) <= QRS_MS + SHIFT_MS + SMOOTH_MS)
+    windows, times = windows[..., near], times[near]
     windows = uniform_filter1d(windows, max(1, round(SMOOTH_MS / step)), axis=-1)
     inside = np.flatnonzero(np.abs(times) <= QRS_MS)
     median_qrs = _centered(np.median(windows[..., inside], axis=0))

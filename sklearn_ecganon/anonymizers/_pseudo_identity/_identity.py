@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -111,6 +112,7 @@ class Identity(NamedTuple):
     st_lead: int = 0
 
 
+@lru_cache(maxsize=16)
 def layout(n_components: int, n_leads: int) -> dict[str, slice]:
     """Return where each part of the numbers of a person lies."""
     sizes = {

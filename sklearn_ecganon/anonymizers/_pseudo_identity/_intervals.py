@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from sklearn_ecganon.anonymizers._pseudo_identity._time_axis import FiducialPoints
-from sklearn_ecganon.contracts import TOLERANCES, category, is_paced, measure
+from sklearn_ecganon.contracts import TOLERANCES, Measurements, category, is_paced, measure
 from sklearn_ecganon.delineation import Delineator
 from sklearn_ecganon.records import BeatSet, ECGRecord
 
@@ -55,14 +55,11 @@ def measure_record(record: BeatSet) -> tuple[Intervals, dict[str, int]] | None:
 
     None for a single beat, for windows that do not show the waves, and without a QRS complex.
     """
-    # A single beat, such as a row of an array, is not measured: that takes 30 ms.
-    if len(record.beats) < 2 or not can_be_measured(record.n_times, record.sampling_rate):
+    if not _is_measured(record):
         return None
     measured = measure(_some_beats(record), remember=False)
-    medians = measured.medians()
-    # Rounded, so that the last bit of a sum does not decide which identity is drawn.
-    intervals = Intervals(*(round(float(medians[name][0]), 4) for name in Intervals._fields))
-    if not np.isfinite(intervals.QRS):
+    intervals = _intervals_of(measured)
+    if intervals is None:
         return None
     codes = {name: int(values[0]) for name, values in measured.categories().items()}
     rr = record.rr[np.isfinite(record.rr)]
@@ -75,6 +72,27 @@ def measure_record(record: BeatSet) -> tuple[Intervals, dict[str, int]] | None:
             "qtc": int(category("qtc", intervals.QT / np.sqrt(rr.mean() / 1000))),
         }
     return intervals, codes
+
+
+def measure_intervals(record: BeatSet) -> Intervals | None:
+    """Return the intervals of a record without its categories, as `measure_record` does."""
+    if not _is_measured(record):
+        return None
+    measured = measure(_some_beats(record), remember=False, twelve_leads=False)
+    return _intervals_of(measured)
+
+
+def _is_measured(record: BeatSet) -> bool:
+    """Return whether a record is measured. A single beat, such as a row of an array, is not."""
+    return len(record.beats) > 1 and can_be_measured(record.n_times, record.sampling_rate)
+
+
+def _intervals_of(measured: Measurements) -> Intervals | None:
+    """Return the intervals of the only record that was measured; None without a QRS."""
+    medians = measured.medians()
+    # Rounded, so that the last bit of a sum does not decide which identity is drawn.
+    intervals = Intervals(*(round(float(medians[name][0]), 4) for name in Intervals._fields))
+    return intervals if np.isfinite(intervals.QRS) else None
 
 
 def _some_beats(record: BeatSet) -> BeatSet:

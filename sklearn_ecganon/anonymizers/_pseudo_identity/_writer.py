@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -82,14 +83,11 @@ def write_beats(
     rng : numpy.random.Generator or None
         Draws the deviations of single beats; None writes all beats alike.
     """
-    mark = identity.fiducial_points
-    main = _fine(matrix @ main_template(population, identity))
-    other = matrix @ (
-        population.ectopic_mean + np.tensordot(identity.ectopic, population.ectopic_basis, 1)
-    )
-    other = _fine(other if other.any() else matrix @ main_template(population, identity))
-    fusion = (main + other) / 2
-    beat_classes = rhythm.beat_classes
+    mark, beat_classes = identity.fiducial_points, rhythm.beat_classes
+    shown = np.flatnonzero(matrix.any(axis=0))  # leads of the model that the record needs
+    # Which template each beat has: the main, the ventricular or the fusion beat.
+    curve = (beat_classes == cycles.VENTRICULAR) + 2 * (beat_classes == cycles.FUSION)
+    templates = _templates(population, identity, shown, ectopic=bool(curve.any()))
     deviations = _deviations(population, identity, beat_classes, rng)
     gains = np.ones(len(beat_classes))
     if rng is not None:
@@ -97,35 +95,50 @@ def write_beats(
         gains += spread * rng.standard_normal(len(beat_classes)).clip(-3, 3)
     steps = _steps(mark, rhythm.rate)
     padding = len(steps)
-    signal = np.zeros((len(matrix), rhythm.n_samples + 2 * padding))
+    signal = np.zeros((len(shown), rhythm.n_samples + 2 * padding))
     t_offsets = _t_offsets(rhythm, mark)
-    deviation_rows = np.einsum("lm,nmt->nlt", matrix, population.deviation_basis)
+    deviation_rows = population.deviation_basis[:, shown]
     if not identity.has_p:  # beats without a P wave do not differ by one either
-        deviation_rows *= _after_p()
+        deviation_rows = deviation_rows * _after_p()
     for start in range(0, len(beat_classes), _BLOCK):
         rows = slice(start, start + _BLOCK)
         first = np.floor(rhythm.peaks[rows]).astype(np.intp)
         times = (steps + (first - rhythm.peaks[rows])[:, np.newaxis]) * (1000 / rhythm.rate)
         standard = to_standard(times, mark, t_offsets[rows])
-        ectopic = np.isin(beat_classes[rows], (cycles.VENTRICULAR, cycles.FUSION))
-        standard[ectopic] = times[ectopic]
-        position = (standard - GRID[0]) * (_FINE / GRID_MS)
-        windows = np.empty((len(first), len(matrix), len(steps)))
-        for template, chosen in (
-            (main, ~ectopic),
-            (other, beat_classes[rows] == cycles.VENTRICULAR),
-            (fusion, beat_classes[rows] == cycles.FUSION),
-        ):
-            if chosen.any():
-                values = _at(template, position[chosen])
-                windows[chosen] = np.moveaxis(values, 0, 1)
-        windows *= gains[rows, np.newaxis, np.newaxis]
+        is_ectopic = curve[rows] > 0  # these have no standard time axis
+        standard[is_ectopic] = times[is_ectopic]
+        position = (standard - GRID[0]) / GRID_MS
+        windows = _at(templates, curve[rows], _FINE * position)
+        windows *= gains[rows, np.newaxis]
         if rng is not None:
-            shapes = np.tensordot(deviations[rows], deviation_rows, axes=1)
-            windows += _each_at(shapes, (standard - GRID[0]) / GRID_MS)
-        for window, at in zip(windows, first + steps[0] + padding, strict=True):
-            signal[:, at : at + len(steps)] += window
-    return signal[:, padding:-padding]
+            shapes = np.moveaxis(np.tensordot(deviations[rows], deviation_rows, 1), 1, 0)
+            values = _at(shapes, np.arange(len(first)), position)
+            # Deviations fade out at both ends, as templates do.
+            to_end = np.minimum(position, len(GRID) - 1 - position)
+            windows += values * (to_end.clip(0, _EDGE) / _EDGE)
+        for beat, at in enumerate((first + steps[0] + padding).tolist()):
+            signal[:, at : at + len(steps)] += windows[:, beat]
+    return matrix[:, shown] @ signal[:, padding:-padding]
+
+
+def _templates(
+    population: Population, identity: Identity, leads: NDArray[np.intp], *, ectopic: bool
+) -> NDArray[np.float64]:
+    """Return the main beat and, if needed, the ventricular and the fusion beat in some leads.
+
+    Returns
+    -------
+    templates : ndarray of shape (n_leads, 1 or 3, n_fine)
+        In mV, at four times the rate of the grid.
+    """
+    main = _fine(main_template(population, identity)[leads])
+    if not ectopic:
+        return main[:, np.newaxis]
+    other = population.ectopic_mean + np.tensordot(
+        identity.ectopic, population.ectopic_basis, 1
+    )
+    ventricular = _fine(other[leads]) if other[leads].any() else main
+    return np.stack([main, ventricular, (main + ventricular) / 2], axis=1)
 
 
 def main_template(population: Population, identity: Identity) -> NDArray[np.float64]:
@@ -154,34 +167,44 @@ def _after_p() -> NDArray[np.float64]:
     return np.asarray((1 - np.cos(np.pi * late)) / 2)
 
 
+@lru_cache(maxsize=1)
+def _refinement() -> NDArray[np.float64]:
+    """Return the matrix that interpolates templates at four times the rate, by splines."""
+    n = len(GRID)
+    spline = make_interp_spline(np.arange(n), np.eye(n), k=3, axis=1)
+    return np.ascontiguousarray(spline(np.arange((n - 1) * _FINE + 1) / _FINE))
+
+
 def _fine(template: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a template at four times the rate, by splines."""
-    n = template.shape[1]
-    spline = make_interp_spline(np.arange(n), template, k=3, axis=1)
-    return np.asarray(spline(np.arange((n - 1) * _FINE + 1) / _FINE))
+    """Return a template at four times the rate."""
+    return np.asarray(template @ _refinement())
 
 
-def _at(curves: NDArray[np.float64], position: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return curves (n_curves, n) at positions of any shape; zero beyond both ends."""
-    inside = (position >= 0) & (position <= curves.shape[1] - 1)
-    low = position.clip(0, curves.shape[1] - 1.001).astype(np.intp)
-    weight = position - low
-    left = curves[:, low]
-    return np.where(inside, left + weight * (curves[:, low + 1] - left), 0.0)
+def _at(
+    curves: NDArray[np.float64], curve: NDArray[np.intp], position: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the values of curves between samples: (n_leads, n_beats, n_times).
 
-
-def _each_at(curves: NDArray[np.float64], position: NDArray[np.float64]) -> NDArray:
-    """Return curves (n_beats, n_leads, n) at the positions (n_beats, n_times) of each."""
-    n = curves.shape[2]
+    Parameters
+    ----------
+    curves : ndarray of shape (n_leads, n_curves, n)
+        They are zero beyond both ends.
+    curve : ndarray of int of shape (n_beats,)
+        Curve of each beat.
+    position : ndarray of shape (n_beats, n_times)
+        Where it is read.
+    """
+    n_leads, n_curves, n = curves.shape
     inside = (position >= 0) & (position <= n - 1)
     low = position.clip(0, n - 1.001).astype(np.intp)
-    weight = np.where(inside, position - low, 0.0)[:, np.newaxis]
-    rows = np.arange(len(curves))[:, np.newaxis]
-    left = np.moveaxis(curves[rows, :, low], 2, 1)
-    right = np.moveaxis(curves[rows, :, low + 1], 2, 1)
-    # Deviations fade out at both ends, as templates do.
-    edge = np.minimum(position, n - 1 - position).clip(0, _EDGE) / _EDGE
-    return (left + weight * (right - left)) * edge[:, np.newaxis]
+    flat = curves.reshape(n_leads, n_curves * n)
+    index = curve[:, np.newaxis] * n + low
+    left, right = flat.take(index, axis=1), flat.take(index + 1, axis=1)
+    right -= left
+    right *= position - low
+    left += right
+    left *= inside
+    return left
 
 
 def _steps(mark: FiducialPoints, rate: float) -> NDArray[np.intp]:
