@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, GroupKFold
 
 from sklearn_ecganon import PseudoIdentityAnonymizer, QRSSegmenter, make_ecg_records
-from sklearn_ecganon.anonymizers._pseudo_identity import _release, _surrogate
+from sklearn_ecganon.anonymizers._pseudo_identity import _draft, _release, _surrogate
 from sklearn_ecganon.anonymizers._pseudo_identity._weights import SHIPPED, load_population
 from sklearn_ecganon.contracts import measure, profile_anonymity, profiles
 from sklearn_ecganon.records import BeatSet
@@ -86,7 +86,7 @@ def test_a_surrogate_has_the_rhythm_of_its_profile(beats, zone, irregularity, pr
         record = _surrogate.surrogate(beats[0], codes, np.random.default_rng(seed))
         record = replace(record, labels=np.full(len(record.r_peaks), "N"))
         settings = _release.Settings(1.0, "diagnostic", ())
-        peaks, origin = _release._retimed(record, settings, np.random.default_rng(seed))
+        peaks, origin = _draft._retimed(record, settings, np.random.default_rng(seed))
         rr = np.diff(peaks) / record.sampling_rate
         assert np.searchsorted([60, 100], 60 / rr.mean(), side="right") == zone
         assert (np.sqrt(np.mean(np.diff(rr) ** 2)) / rr.mean() > 0.1) == irregularity
