@@ -40,7 +40,7 @@ _MEAN_WEIGHT = 0.3
 
 @lru_cache(maxsize=4)
 def load_net(path: Path) -> UNet1d:
-    """Return the net with the weights of a safetensors file, in evaluation mode."""
+    """Return the net with the weights of a safetensors file, for evaluation only."""
     # The file holds float16.
     weights = {key: value.float() for key, value in load_file(path).items()}
     net = UNet1d(N_CLASSES)
@@ -52,7 +52,7 @@ def load_net(path: Path) -> UNet1d:
             "tools/train_delineator.py wrote."
         )
     net.load_state_dict(state | weights)
-    return net.eval()
+    return net.fuse()
 
 
 def prepare(signal: NDArray, rate: float) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
