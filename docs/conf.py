@@ -44,6 +44,8 @@ sphinx_gallery_conf = {
     "plot_gallery": os.environ.get("ECGANON_GALLERY", "0") == "1",
     "remove_config_comments": True,
     "show_signature": False,
+    # Its pages need a script that this theme does not load.
+    "write_computation_times": False,
 }
 
 html_theme = "pydata_sphinx_theme"

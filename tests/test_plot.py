@@ -173,6 +173,13 @@ def test_candidates_in_one_place_share_a_label():
     assert [text.get_text() for text in ax.texts] == ["0, x = 0, y", "1, y"]
 
 
+def test_candidates_side_by_side_share_a_label():
+    display = PrivacyUtilityDisplay(
+        [1.0, 0.995, 0.995, 0.5], [0.5, 0.51, 0.6, 0.51], labels=["a", "b", "c", "d"]
+    )
+    assert [text.get_text() for text in display.plot().ax_.texts] == ["a ≈ b", "c", "d"]
+
+
 def test_failed_candidates_are_not_on_the_front():
     failed = {**CV_RESULTS, "mean_test_privacy": [0.1, np.nan, 0.2, 0.9]}
     display = PrivacyUtilityDisplay.from_cv_results(failed)

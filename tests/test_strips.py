@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_ecganon import ECGRecord, QRSSegmenter
+from sklearn_ecganon import ECGRecord, QRSSegmenter, ReidentificationScorer
 from sklearn_ecganon.attacks._attackers._strip import (
     StripAttacker,
     StripEmbedder,
@@ -16,6 +16,7 @@ from sklearn_ecganon.networks._strip import (
     random_windows,
     standardize,
 )
+from sklearn_ecganon.releases import Release
 from sklearn_ecganon.segmentation import cut_strips
 from sklearn_ecganon.training import ArcFace, StripSize, apply_strip_net
 
@@ -185,3 +186,11 @@ def test_outputs_do_not_depend_on_the_batch(sides):
         rtol=1e-4,
         atol=1e-4,
     )
+
+
+def test_an_attacker_of_another_size_reads_strips_of_a_release(beats, bunch):
+    release = Release.by("passthrough", beats, bunch.subject, sessions=bunch.session)
+    attacker = StripAttacker(size=UNTRAINED, device="cpu")
+    scorer = ReidentificationScorer(attacker, knowledge=["ignorant"], min_original=0)
+    rows = scorer.identify(release).rows
+    assert {(row.attacker, row.modality) for row in rows} == {("StripAttacker", "strip")}

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
+# Fraction of an axis; the texts of two candidates that are nearer would overlap.
+NEAR = 0.02
+
 
 class PrivacyUtilityDisplay:
     """Risk against utility of each candidate, and the Pareto front.
@@ -231,12 +234,20 @@ class PrivacyUtilityDisplay:
         return self
 
     def _texts(self) -> dict[tuple[float, float], str]:
-        """Return the text at each position. Candidates at one position share a text."""
+        """Return the text at each position. Candidates whose texts would overlap share one."""
         texts: dict[tuple[float, float], str] = {}
+        near = np.array([np.nanmax(self.utility) - np.nanmin(self.utility), 1.0]) * NEAR
         for x, y, label in zip(self.utility, self.risk, self.labels or (), strict=False):
-            if np.isfinite([x, y]).all():
-                place = (round(float(x), 3), round(float(y), 3))
-                texts[place] = f"{texts[place]} = {label}" if place in texts else label
+            if not np.isfinite([x, y]).all():
+                continue
+            place = (round(float(x), 3), round(float(y), 3))
+            for other in texts:
+                if (np.abs(np.subtract(place, other)) <= near).all():
+                    sign = "=" if other == place else "\N{ALMOST EQUAL TO}"
+                    texts[other] = f"{texts[other]} {sign} {label}"
+                    break
+            else:
+                texts[place] = label
         return texts
 
 

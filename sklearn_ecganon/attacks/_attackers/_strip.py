@@ -48,6 +48,8 @@ class StripAttacker:
     (8, 4)
     """
 
+    modality = "strip"
+
     def __init__(
         self, *, size: str | StripSize = "auto", device: str = "auto", seed: int = 0
     ) -> None:
@@ -275,6 +277,8 @@ class StripEmbeddingAttacker:
     >>> attacker.fit(strips.values, strips.record).log_proba(strips.values).shape
     (8, 4)
     """
+
+    modality = "strip"
 
     def __init__(
         self, *, size: str | StripSize = "auto", device: str = "auto", seed: int = 0
