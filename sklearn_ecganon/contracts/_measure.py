@@ -18,7 +18,7 @@ from sklearn_ecganon.contracts._pacing import is_paced
 from sklearn_ecganon.contracts._twelve_leads import has_twelve_leads, twelve_lead_categories
 from sklearn_ecganon.delineation import SHORTEST_MS, Delineator
 from sklearn_ecganon.records import BeatSet, ECGRecord
-from sklearn_ecganon.segmentation import used_leads
+from sklearn_ecganon.segmentation import median_beat, used_leads
 
 _ST_MS = 60.0  # ST is read this long after the J point
 _BASELINE_MS = 20.0  # length of the PR segment that is the reference for ST
@@ -174,7 +174,7 @@ def _measure_record(
     names = (*TOLERANCES, "onset")
     values = np.full((len(names), n_beats), np.nan)
     blocks = _blocks(record.labels, n_beats, average)
-    windows = np.stack([np.median(record.beats[block], axis=0) for block in blocks])
+    windows = np.stack([median_beat(record.beats[block]) for block in blocks])
     strip = _strip(windows, record)
     if np.ptp(strip.signal, axis=0).any():  # a flat signal has no waves to measure
         measured = _measure_strip(strip, delineator, len(blocks))
@@ -199,7 +199,7 @@ def _twelve_leads_of(record: BeatSet, values: dict[str, NDArray[np.float64]]) ->
         rows = rows[record.labels == "N"]
     rows = rows[:: -(-len(rows) // _N_AVERAGED)]
     before, after = _reach(record)
-    beat = np.median(record.beats[rows, :, before:after], axis=0)
+    beat = median_beat(record.beats[rows, :, before:after])
     per_ms = record.sampling_rate / 1000
     r_peak = record.n_times // 2 - before
     onset = r_peak + median["onset"] * per_ms

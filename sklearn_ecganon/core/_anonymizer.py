@@ -250,8 +250,7 @@ class BaseAnonymizer(
         if self.strength == 0:
             return X if isinstance(X, BeatSet) else _as_array(beats, X)
         draws = Draws(self.salt_.tobytes(), beats)
-        settled = self._settle(beats, draws)
-        released = self._release(beats, Draws(draws.salt, beats, draws.digests, settled))
+        released = self._release(beats, draws.after(self._settle(beats, draws)))
         relations = [obeyed_relations(beats, record) for record in range(len(beats))]
         released = with_relations(released, beats, relations)
         if isinstance(X, BeatSet):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -52,6 +52,23 @@ class Draws:
             content_key(self.beats.beats[start:stop], self._salt)
             for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
         )
+
+    def after(self, settled: Any) -> Draws:
+        """Return the same draws with what ``_settle`` returned for the first stretches.
+
+        Parameters
+        ----------
+        settled : object
+            Decisions for all stretches.
+
+        Returns
+        -------
+        draws : Draws
+            They share the digests of this object, which take time to compute.
+        """
+        draws = replace(self, first=self.digests, settled=settled)
+        vars(draws)["digests"] = self.digests
+        return draws
 
     def for_records(self, size: int) -> NDArray[np.float64]:
         """Return standard normal numbers that all stretches of a record share.

@@ -32,6 +32,7 @@ _QRS_REACH_MS = 150.0  # on either side of the R peak, the match window of ANSI/
 _P_REACH_MS = 600.0  # before the R peak; longer than PR in first-degree AV block
 _T_REACH_MS = 900.0  # after the R peak
 _REFRACTORY_MS = 200.0
+_BLOCK = 1024  # runs whose peaks are searched at once
 # Weight of the mean over leads. In three folds of LUDB and all leads, the false positive
 # rate of P waves is 9.6 % at weight 0, 8.1 % at 0.25 and 7.0 % at 0.35. Larger weights blur
 # the edges of T waves.
@@ -97,11 +98,10 @@ def _typical_amplitudes(traces: NDArray) -> NDArray[np.float64]:
     second = int(NET_RATE)
     n_whole = traces.shape[1] // second
     amplitudes = np.ptp(traces[:, : n_whole * second].reshape(-1, n_whole, second), axis=2)
-    typical = np.ones(len(traces))
-    for i, of_lead in enumerate(amplitudes):
-        if of_lead.any():
-            typical[i] = np.median(of_lead[of_lead > 0])
-    return typical
+    if (amplitudes > 0).all() and n_whole:
+        return np.asarray(np.median(amplitudes, axis=1))
+    positive = [of_lead[of_lead > 0] for of_lead in amplitudes]
+    return np.array([np.median(of_lead) if len(of_lead) else 1.0 for of_lead in positive])
 
 
 def probabilities(net: UNet1d, rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -120,15 +120,15 @@ def probabilities(net: UNet1d, rows: NDArray[np.float32]) -> NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Runs:
-    """Segments in which the probability of one wave is above one half, lead by lead.
+    """Segments in which the probability of a wave is above one half, row by row.
 
-    Positions are at the net's rate and count from the start of the record. `lead` is the
-    position of the lead, in increasing order. `first` and `stop` are whole samples. `onset`
+    Positions are at the net's rate and count from the start of the record. `row` is the
+    position of the row, in increasing order. `first` and `stop` are whole samples. `onset`
     and `offset` are the positions between samples where the linearly interpolated probability
     crosses one half. `mass` is the sum of the probability.
     """
 
-    lead: NDArray[np.intp]
+    row: NDArray[np.intp]
     first: NDArray[np.intp]
     stop: NDArray[np.intp]
     onset: NDArray[np.float64]
@@ -140,49 +140,65 @@ class Runs:
         """Mean probability inside each run."""
         return self.mass / (self.stop - self.first)
 
-    def peaks(self, rows: NDArray[np.float32]) -> NDArray[np.intp]:
-        """Return the sample of each run that is farthest from the line between its ends.
 
-        Parameters
-        ----------
-        rows : ndarray of shape (n_leads, n_samples)
-            Input of the net.
-        """
-        if not len(self.first):
-            return self.first
-        index = np.arange((self.stop - self.first).max())
-        last = (self.stop - self.first - 1)[:, np.newaxis]
-        lead, first = self.lead[:, np.newaxis], self.first[:, np.newaxis]
-        wave = rows[lead, first + np.minimum(index, last)]
-        start, end = wave[:, :1], wave[:, -1:]
-        line = start + index.astype(wave.dtype) * ((end - start) / last.astype(wave.dtype))
-        distance = np.where(index < last, np.abs(wave - line), 0)  # both ends lie on the line
-        return self.first + distance.argmax(axis=1)
+def find_runs(probability: NDArray, wave: NDArray[np.intp] | int) -> Runs:
+    """Return the runs in probabilities of waves.
 
-
-def find_runs(probability: NDArray, wave: int) -> Runs:
-    """Return the runs of one wave, given its probability of shape (n_leads, n_samples)."""
-    # One sample of NaN before and after each lead makes one row of all leads: no run passes
-    # from one lead to the next, and an edge beyond the last sample or in a gap becomes NaN.
-    p = np.pad(probability, ((0, 0), (1, 1)), constant_values=np.nan)
-    n_columns = p.shape[1]
-    total: NDArray = np.zeros(p.shape)
+    Parameters
+    ----------
+    probability : ndarray of shape (n_rows, n_samples)
+        Probability of one wave in one lead in each row; NaN in gaps.
+    wave : int or ndarray of int of shape (n_rows,)
+        Position of the wave of each row in `WAVES`.
+    """
+    # One sample of NaN before and after each row makes one line of all rows: no run passes
+    # from one row to the next, and an edge beyond the last sample or in a gap becomes NaN.
+    n_rows, n_samples = probability.shape
+    n_columns = n_samples + 2
+    p = np.full((n_rows, n_columns), np.nan, probability.dtype)
+    p[:, 1:-1] = probability
+    total = np.zeros(p.shape)
     np.nancumsum(p[:, :-1], axis=1, dtype=np.float64, out=total[:, 1:])
     p, total = p.reshape(-1), total.reshape(-1)
     inside = p > 0.5
     edges = 1 + np.flatnonzero(inside[1:] != inside[:-1]).reshape(-1, 2)
+    join, shortest = (
+        np.broadcast_to(np.array(limits)[wave] * NET_RATE / 1000, n_rows)
+        for limits in (_JOIN_MS, _SHORTEST_MS)
+    )
     if len(edges) > 1:
-        apart = edges[1:, 0] - edges[:-1, 1] > _JOIN_MS[wave] * NET_RATE / 1000
-        apart |= edges[1:, 0] // n_columns != edges[:-1, 0] // n_columns
+        row = edges[:, 0] // n_columns
+        apart = (edges[1:, 0] - edges[:-1, 1] > join[row[1:]]) | (row[1:] != row[:-1])
         starts, stops = np.concatenate([[True], apart]), np.concatenate([apart, [True]])
         edges = np.stack([edges[starts, 0], edges[stops, 1]], axis=1)
-    long = edges[:, 1] - edges[:, 0] >= _SHORTEST_MS[wave] * NET_RATE / 1000
-    first, stop = edges[long].T
-    lead = first // n_columns
-    zero = lead * n_columns + 1  # first sample of the lead
+    edges = edges[edges[:, 1] - edges[:, 0] >= shortest[edges[:, 0] // n_columns]]
+    first, stop = edges.T
+    row = first // n_columns
+    zero = row * n_columns + 1  # first sample of the row
     onset = first - zero - (p[first] - 0.5) / (p[first] - p[first - 1])
     offset = stop - zero - 1 + (p[stop - 1] - 0.5) / (p[stop - 1] - p[stop])
-    return Runs(lead, first - zero, stop - zero, onset, offset, total[stop] - total[first])
+    return Runs(row, first - zero, stop - zero, onset, offset, total[stop] - total[first])
+
+
+def _peaks(
+    rows: NDArray[np.float32],
+    lead: NDArray[np.intp],
+    first: NDArray[np.intp],
+    stop: NDArray[np.intp],
+) -> NDArray[np.intp]:
+    """Return the sample of each run that is farthest from the line between its ends."""
+    peaks = np.empty_like(first)
+    for start in range(0, len(first), _BLOCK):  # a long run would take memory for all others
+        block = slice(start, start + _BLOCK)
+        last = (stop - first - 1)[block, np.newaxis]
+        index = np.arange(last.max() + 1)
+        columns = first[block, np.newaxis] + np.minimum(index, last)
+        wave = rows[lead[block, np.newaxis], columns]
+        begin, end = wave[:, :1], wave[:, -1:]
+        line = begin + index.astype(wave.dtype) * ((end - begin) / last.astype(wave.dtype))
+        distance = np.where(index < last, np.abs(wave - line), 0)  # both ends lie on the line
+        peaks[block] = first[block] + distance.argmax(axis=1)
+    return peaks
 
 
 def mix_leads(probability: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -201,7 +217,10 @@ def mix_leads(probability: NDArray[np.float32]) -> NDArray[np.float32]:
         Weighted means; NaN in the same places.
     """
     known = ~np.isnan(probability)
-    mean = np.nansum(probability, axis=0) / np.maximum(known.sum(axis=0), 1)
+    if known.all():  # the usual case, and much faster
+        mean = probability.sum(axis=0) / np.int64(len(probability))
+    else:
+        mean = np.nansum(probability, axis=0) / np.maximum(known.sum(axis=0), 1)
     return probability + _MEAN_WEIGHT * (mean - probability)
 
 
@@ -265,12 +284,22 @@ def waves_of_leads(
         Mean probability inside a wave, or the largest probability if the wave is absent.
     """
     (n_leads, n_samples), n_beats, per_ms = rows.shape, len(r_peaks), NET_RATE / 1000
-    positions = np.full((n_leads, n_beats, 3, 3), np.nan)
-    confidence = np.zeros((n_leads, n_beats, 3))
+    positions = np.full((3, n_leads, n_beats, 3), np.nan)
+    confidence = np.zeros((3, n_leads, n_beats))
+    by_wave = probability.swapaxes(0, 1).reshape(3 * n_leads, n_samples)
+    runs = find_runs(by_wave, np.repeat(np.arange(3), n_leads))
+    peaks = _peaks(rows, runs.row % n_leads, runs.first, runs.stop)
+    points = np.stack([runs.onset, peaks, runs.offset], axis=1)
+    # A last column of 0 for searches that begin at the end of the record.
+    padded = np.zeros((3 * n_leads, n_samples + 1))
+    padded[:, :-1] = np.nan_to_num(by_wave)
 
     def fill(wave: int, low: NDArray, high: NDArray) -> None:
-        of_wave = _assigned(probability[:, wave], rows, wave, low, high)
-        positions[:, :, wave], confidence[:, :, wave] = of_wave
+        of_wave = slice(wave * n_leads, (wave + 1) * n_leads)
+        best, exists = _best_runs(runs, wave * n_leads, n_samples, low, high)
+        confidence[wave] = _largest(padded[of_wave], low, high)
+        positions[wave][exists] = points[best]
+        confidence[wave][exists] = runs.confidence[best]
 
     def everywhere(columns: NDArray) -> NDArray:
         return np.broadcast_to(columns, (n_leads, n_beats))
@@ -280,79 +309,74 @@ def waves_of_leads(
     # If a lead has no QRS, the R peak separates the T wave from the previous P wave.
     starts, stops = (
         np.where(np.isnan(edge), r_peaks, edge)
-        for edge in (positions[:, :, 1, 0], positions[:, :, 1, 2])
+        for edge in (positions[1, :, :, 0], positions[1, :, :, 2])
     )
-    before = np.pad(stops[:, :-1], ((0, 0), (1, 0)))
-    after = np.pad(starts[:, 1:], ((0, 0), (0, 1)), constant_values=n_samples)
+    before, after = np.zeros_like(stops), np.full_like(starts, n_samples)
+    before[:, 1:], after[:, :-1] = stops[:, :-1], starts[:, 1:]
     fill(0, np.maximum(before, r_peaks - _P_REACH_MS * per_ms), starts)
     fill(2, stops, np.minimum(after, r_peaks + _T_REACH_MS * per_ms))
-    return positions, confidence
+    return np.moveaxis(positions, 0, 2), np.moveaxis(confidence, 0, 2)
 
 
-def _assigned(
-    probability: NDArray,
-    rows: NDArray[np.float32],
-    wave: int,
+def _best_runs(
+    runs: Runs,
+    first_row: int,
+    n_samples: int,
     low: NDArray[np.float64],
     high: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Assign to each beat the run of the largest mass whose middle lies from low to high.
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return for each beat the run of the largest mass whose middle lies from low to high.
 
     Parameters
     ----------
-    probability, rows : ndarray of shape (n_leads, n_samples)
-        Probability of the wave, and the input of the net.
-    wave : int
-        Position of the wave in `WAVES`.
+    runs : Runs
+        Of all rows.
+    first_row : int
+        Row of the first lead.
+    n_samples : int
+        Length of a row.
     low, high : ndarray of shape (n_leads, n_beats)
         Where each beat's wave is searched.
 
     Returns
     -------
-    positions : ndarray of shape (n_leads, n_beats, 3)
-        Onset, peak and offset.
-    confidence : ndarray of shape (n_leads, n_beats)
-        As in `waves_of_leads`.
+    best : ndarray of int of shape (n_existing,)
+        Position in `runs` for each beat that has such a run.
+    exists : ndarray of bool of shape (n_leads, n_beats)
+        Which beats have one.
     """
-    n_leads, n_samples = probability.shape
-    runs = find_runs(probability, wave)
-    positions = np.full((*low.shape, 3), np.nan)
     # Middles are multiples of one half, so twice their value is a whole number, and one
     # search serves all leads.
     span = 2 * n_samples + 2
-    offset = span * np.arange(n_leads)[:, np.newaxis]
-    middles = span * runs.lead + runs.first + runs.stop
+    offset = span * (first_row + np.arange(len(low))[:, np.newaxis])
+    middles = span * runs.row + runs.first + runs.stop
     firsts, lasts = (
         np.searchsorted(middles, offset + np.ceil(2 * edge).clip(0, span - 1).astype(np.intp))
         for edge in (low, high)
     )
-    confidence = _largest(probability, low, high)
     exists = firsts < lasts
-    best = firsts[exists]
-    for i in np.flatnonzero(lasts[exists] - best > 1).tolist():
-        best[i] += runs.mass[best[i] : lasts[exists][i]].argmax()
-    positions[exists] = np.stack([runs.onset, runs.peaks(rows), runs.offset], axis=1)[best]
-    confidence[exists] = runs.confidence[best]
-    return positions, confidence
+    best, last = firsts[exists], lasts[exists]
+    for i in np.flatnonzero(last - best > 1).tolist():
+        best[i] += runs.mass[best[i] : last[i]].argmax()
+    return best, exists
 
 
 def _largest(
-    probability: NDArray, low: NDArray[np.float64], high: NDArray[np.float64]
+    padded: NDArray, low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the largest probability from low to high of each beat; 0 if there is none.
 
     Parameters
     ----------
-    probability : ndarray of shape (n_leads, n_samples)
-        NaN in gaps.
+    padded : ndarray of shape (n_leads, n_samples + 1)
+        Probabilities, and a last column of 0.
     low, high : ndarray of shape (n_leads, n_beats)
         First and last position. They need not lie in the record.
     """
-    n_leads, n_samples = probability.shape
-    flat = np.pad(np.nan_to_num(probability), ((0, 0), (0, 1))).ravel()
-    lead = (n_samples + 1) * np.arange(n_leads)[:, np.newaxis]
-    start = low.astype(np.intp).clip(0, n_samples)
-    stop = (high.astype(np.intp).clip(0) + 1).clip(max=n_samples)
-    bounds = np.stack([lead + start, lead + stop], axis=-1)
-    largest = np.maximum.reduceat(flat, bounds.ravel())[::2].reshape(low.shape)
-    return np.where(start < stop, largest, 0.0)
+    n_leads, n_columns = padded.shape
+    start = low.astype(np.intp).clip(0, n_columns - 1)
+    stop = (high.astype(np.intp).clip(0) + 1).clip(max=n_columns - 1)
+    bounds = np.stack([start, stop], axis=-1)
+    bounds += n_columns * np.arange(n_leads)[:, np.newaxis, np.newaxis]
+    largest = np.maximum.reduceat(padded.reshape(-1), bounds.reshape(-1))[::2]
+    return np.where(start < stop, largest.reshape(low.shape), 0.0)

@@ -54,7 +54,9 @@ def wave_height(values: NDArray) -> float:
         window = values[start : start + _WINDOW]
         window = window[:, ~np.isnan(window).all(axis=0)]
         if window.size:
-            low, high = np.nanpercentile(window, _PERCENTILES, axis=0)
+            # Without gaps the plain function is much faster.
+            percentile = np.nanpercentile if np.isnan(window).any() else np.percentile
+            low, high = percentile(window, _PERCENTILES, axis=0)
             heights.append(float((high - low).max()))
     heights = [height for height in heights if height > 0]
     return float(np.median(heights)) if heights else 0.0

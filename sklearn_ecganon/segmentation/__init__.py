@@ -15,7 +15,7 @@ from sklearn_ecganon.segmentation._segmenter import QRSSegmenter
 from sklearn_ecganon.segmentation._signals import between, resample, select_leads
 from sklearn_ecganon.segmentation._stitching import stitch_record, stitch_signal
 from sklearn_ecganon.segmentation._strips import Strips, cut_strips
-from sklearn_ecganon.segmentation._windows import FoundBeats, cut_windows
+from sklearn_ecganon.segmentation._windows import FoundBeats, cut_windows, median_beat
 
 __all__ = [
     "DETECTORS",
@@ -33,6 +33,7 @@ __all__ = [
     "cut_windows",
     "find_beats",
     "is_plausible_rate",
+    "median_beat",
     "resample",
     "screen",
     "select_leads",

@@ -18,6 +18,20 @@ logger = logging.getLogger(__name__)
 _LABEL_MS = 150.0  # the match window of ANSI/AAMI EC57
 
 
+def median_beat(beats: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the median over the first axis of beats without NaN.
+
+    It is that of `numpy.median`, in a fraction of the time.
+
+    Parameters
+    ----------
+    beats : ndarray of shape (n_beats, ...)
+        At least one beat.
+    """
+    ordered, middle = np.sort(beats, axis=0), len(beats) // 2
+    return np.asarray((ordered[(len(beats) - 1) // 2] + ordered[middle]) / 2)
+
+
 @dataclass(frozen=True)
 class FoundBeats:
     """The beats of one record.

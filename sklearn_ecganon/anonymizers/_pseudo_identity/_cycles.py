@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from sklearn_ecganon.records import BeatSet
+from sklearn_ecganon.segmentation import median_beat
 
 BEAT_CLASSES = ("N", "S", "V", "F", "Q")
 NORMAL, SUPRAVENTRICULAR, VENTRICULAR, FUSION, OTHER = range(5)
@@ -60,16 +61,24 @@ def _likeness(windows: NDArray, times: NDArray[np.float64]) -> tuple[NDArray, ND
     windows, times = windows[..., near], times[near]
     windows = uniform_filter1d(windows, max(1, round(SMOOTH_MS / step)), axis=-1)
     inside = np.flatnonzero(np.abs(times) <= QRS_MS)
-    median_qrs = _centered(np.median(windows[..., inside], axis=0))
-    length = np.linalg.norm(median_qrs)
-    likeness = np.full(len(windows), -1.0)
+    median_qrs = _centered(median_beat(windows[..., inside]))
     reach = round(SHIFT_MS / step)
-    for shift in range(-reach, reach + 1, max(1, round(SHIFT_STEP_MS / step))):
-        qrs = _centered(windows[..., (inside + shift).clip(0, len(times) - 1)])
-        norm = np.linalg.norm(qrs, axis=(1, 2)) * length
-        likeness = np.maximum(
-            likeness, (qrs * median_qrs).sum(axis=(1, 2)) / np.maximum(norm, 1e-12)
-        )
+    shifts = np.arange(-reach, reach + 1, max(1, round(SHIFT_STEP_MS / step)))
+    # The median QRS is moved instead of the beats, so that one product serves all of them.
+    edge, length = reach + 1, len(inside)
+    padded = np.pad(windows, ((0, 0), (0, 0), (edge, edge)), mode="edge")
+    starts = inside[0] + edge + shifts
+    moved = np.zeros((*padded.shape[1:], len(shifts)))
+    for i, start in enumerate(starts):
+        moved[:, start : start + length, i] = median_qrs
+    product = np.tensordot(padded, moved, axes=2)
+    sums = np.zeros((2, *padded.shape[:2], padded.shape[2] + 1))
+    np.cumsum(padded, axis=-1, out=sums[0, ..., 1:])
+    np.cumsum(padded**2, axis=-1, out=sums[1, ..., 1:])
+    total, power = sums[..., starts + length] - sums[..., starts]
+    power -= total**2 / length
+    norm = np.sqrt(power.sum(axis=1).clip(0)) * np.linalg.norm(median_qrs)
+    likeness = (product / np.maximum(norm, 1e-12)).max(axis=1)
     size = np.linalg.norm(_centered(windows[..., inside]), axis=(1, 2))
     return likeness, size / max(np.median(size), 1e-12)
 

@@ -254,12 +254,13 @@ def draw_identity(
     chosen = int(order[rng.integers(min(n_like, len(order)))])
     numbers, has_p = population.people[chosen], bool(population.has_p[chosen])
     alike = order[: max(n_like, 50)]
-    for _ in range(_N_TRIALS):
-        first, second = rng.choice(alike, 2)
-        moved = numbers + _JITTER * (population.people[first] - population.people[second])
-        measured = template_categories(population, moved, np.array([has_p]))
-        if all(measured[name][0] == population.categories[name][chosen] for name in measured):
-            numbers = moved
-            break
+    first, second = population.people[rng.choice(alike, (_N_TRIALS, 2)).T]
+    moved = numbers + _JITTER * (first - second)
+    measured = template_categories(population, moved, np.full(_N_TRIALS, has_p))
+    same = np.array(
+        [measured[name] == population.categories[name][chosen] for name in measured]
+    )
+    if same.all(axis=0).any():
+        numbers = moved[same.all(axis=0).argmax()]
     ectopic = population.ectopic[rng.integers(len(population.ectopic))]
     return Identity(numbers, ectopic, fiducial_points_of(population, numbers), has_p)
