@@ -9,6 +9,7 @@ import re
 import resource
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -104,6 +105,14 @@ def test_a_single_recording(archive, tmp_path):
     assert len(lines(tmp_path / "out")[1]) == 1
 
 
+def test_the_folder_of_the_secret_is_created_for_its_owner_only(archive, tmp_path):
+    secret = tmp_path / "new" / "secret"
+    words = ("--seed-file", secret / "seed", "--key-file", secret / "key.csv")
+    assert run(archive, tmp_path / "out", *words) == 0
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o700
+    assert {path.name for path in secret.iterdir()} == {"seed", "key.csv"}
+
+
 def test_dry_runs_write_nothing(archive, tmp_path, capsys):
     words = ("--dry-run", "--seed-file", tmp_path / "seed", "--key-file", tmp_path / "key")
     assert run(archive, tmp_path / "out", *words) == 0
@@ -127,7 +136,7 @@ def test_dry_runs_write_nothing(archive, tmp_path, capsys):
         ("empty", "new", [], "the input folder holds no recording"),
         ("in", "new", ["--seed-file", "new/seed"], "must lie outside the input"),
         ("in", "new", ["--key-file", "in/key"], "must lie outside the input"),
-        ("in", "new", ["--key-file", "none/key"], "folder of the seed file or key file"),
+        ("in", "new", ["--key-file", "file/key"], "folder of the seed file or key file"),
         ("in", "new", ["--seed-file", "open"], "chmod 600"),
         ("in", "new", ["--contract", "measurement"], "pseudo-identity only"),
         ("in", "new", ["--strength", "2"], "'strength' parameter"),

@@ -17,7 +17,7 @@ import wfdb
 from scipy.signal import resample_poly
 from sklearn.ensemble import RandomForestClassifier
 
-from sklearn_ecganon import QRSSegmenter, make_ecg_records
+from sklearn_ecganon import ECGRecord, QRSSegmenter, make_ecg_records
 from sklearn_ecganon.anonymizers import LowPassAnonymizer
 from sklearn_ecganon.cli import main
 from sklearn_ecganon.datasets import fetch_ecgid
@@ -36,6 +36,7 @@ from sklearn_ecganon.report import (
 )
 from sklearn_ecganon.report._labels import CHECKS, describe_figure
 from sklearn_ecganon.report._provenance import folder_sha256
+from sklearn_ecganon.report._sessions import enough_probed
 from sklearn_ecganon.segmentation import stitch_record
 from sklearn_ecganon.utility import label_utility
 
@@ -878,3 +879,36 @@ def test_bad_input(bunch, released):
     flat = [replace(r, signal=np.zeros_like(r.signal)) for r in released]
     with pytest.raises(ValueError, match="flat"):
         audit(bunch.data, flat)
+
+
+class TestPeopleWhoAreProbed:
+    def records(self, n_later, n_people=24, n_recordings=2):
+        """Recordings of one date, of which `n_later` people have the last on another."""
+        signal = np.zeros((100, 1))
+        return [
+            ECGRecord(
+                signal,
+                100,
+                subject=f"p{person}",
+                session="2004-12-08" if i and person < n_later else "2004-12-07",
+                name=f"p{person}/{i}",
+            )
+            for person in range(n_people)
+            for i in range(n_recordings)
+        ]
+
+    def test_recordings_of_one_date_are_probed_if_dates_are_too_few(self):
+        halves, note = enough_probed(self.records(n_later=8))
+        assert note.startswith("Only 8 people were recorded on two dates")
+        assert [record.session for record in halves[:4]] == ["1 earlier", "2 later"] * 2
+        alone = self.records(n_later=8)[:-1]
+        assert enough_probed(alone)[0][-1].session == "1 earlier"
+        halves, _ = enough_probed(self.records(n_later=8, n_recordings=5))
+        assert [r.session for r in halves[:5]] == ["1 earlier"] * 3 + ["2 later"] * 2
+
+    @pytest.mark.parametrize(
+        ("n_later", "n_people"), [(20, 24), (0, 24), (8, 19)], ids=["enough", "none", "few"]
+    )
+    def test_dates_are_kept_otherwise(self, n_later, n_people):
+        records = self.records(n_later, n_people)
+        assert enough_probed(records) == (records, "")

@@ -206,6 +206,7 @@ class RecordAnonymizer:
         seed_file : str or path-like, optional
             File of the secret, mode 0600, outside of both folders. If it exists, its
             secret replaces that of this object; else that of this object is written to it.
+            A folder that does not exist is created with mode 0700.
         key_file : str or path-like, optional
             File to write which recording became which, mode 0600, outside of both folders.
             `audit_folders` reads it.

@@ -223,7 +223,7 @@ def check_places(source: Path, out: Path, *others: Path | None, resume: bool = F
                 "the seed file and the key file identify people; they must lie outside the "
                 "input folder and the output folder."
             )
-        if not place.parent.is_dir():
+        if place.parent.exists() and not place.parent.is_dir():
             raise ValueError(
-                "the folder of the seed file or key file does not exist; create it first."
+                "the folder of the seed file or key file is a file; choose another one."
             )

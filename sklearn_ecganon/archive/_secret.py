@@ -168,10 +168,11 @@ def write_privately(path: Path, text: str) -> None:
     Parameters
     ----------
     path : Path
-        An existing file is replaced.
+        An existing file is replaced. A folder that does not exist is created with mode 0700.
     text : str
         Its content.
     """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.part")
     unfinished.unlink(missing_ok=True)
     # The file has mode 0600 from the moment it is created.

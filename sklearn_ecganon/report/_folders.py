@@ -19,6 +19,7 @@ from sklearn_ecganon.records import ECGRecord
 from sklearn_ecganon.report._audit import audit
 from sklearn_ecganon.report._provenance import manifest_of, provenance_of
 from sklearn_ecganon.report._result import AuditResult
+from sklearn_ecganon.report._sessions import enough_probed
 from sklearn_ecganon.report._software import views_by_software
 from sklearn_ecganon.report._tables import (
     Attributes,
@@ -141,7 +142,7 @@ def audit_folders(
     # A table keeps its layout, so a release may lack its rate too; its unit is always mV.
     releases = load_records(after, sampling_rate=sampling_rate, limits=limits, on_error="omit")
     old, new, paired = originals.data, releases.data, {r.name: r.name for r in releases.data}
-    states_subjects = subjects is not None
+    states_subjects, states_sessions = subjects is not None, False
     if key is not None:
         rows = read_key(Path(key))
         old = with_subjects_of_key(originals, rows, key, before)
@@ -150,6 +151,7 @@ def audit_folders(
         new = [record for record in new if partners[record.name] is not None]
         paired = {name: partner for name, partner in partners.items() if partner is not None}
         states_subjects |= any(row.get("subject") for row in rows.values())
+        states_sessions = any(row.get("session") for row in rows.values())
     headers = (
         _headers(before, originals, sampling_rate=sampling_rate, units=units, limits=limits),
         _headers(after, releases, sampling_rate=sampling_rate, units=None, limits=limits),
@@ -164,16 +166,15 @@ def audit_folders(
             Path(metadata), originals, people, record=record_column, subject=subject_column
         )
         old = _with_sessions(old, columns.get("session", [""] * len(old)))
-    usual = [name for name in USUAL_ATTRIBUTES if name in columns]
-    of_people = chosen_columns(metadata, columns, usual if attributes is None else attributes)
+        states_sessions |= "session" in columns
+    if attributes is None:
+        attributes = [name for name in USUAL_ATTRIBUTES if name in columns]
+    of_people = chosen_columns(metadata, columns, attributes)
     of_records = chosen_columns(metadata, columns, labels)
+    probed, note = (old, "") if states_sessions else enough_probed(old)
     if verbose:
-        _show_people(old, new, states_subjects=states_subjects)
-    left_out = {
-        f"{side}: {path}": reason
-        for side, bunch in (("before", originals), ("after", releases))
-        for path, reason in bunch.omitted.items()
-    }
+        _show_people(old, new, note, states_subjects=states_subjects)
+    left_out = _left_out("before", originals) | _left_out("after", releases)
     views: list[list[ECGRecord]] = []
     if anonymizer is not None:
         n_views = n_views or default_n_views(parameters.get("attackers", "default"))
@@ -192,11 +193,11 @@ def audit_folders(
             n_jobs=parameters.get("n_jobs"),
         )
         in_views = set.intersection(*({r.name for r in view} for view in views))
-        refused = [r.name for r in new if paired[r.name] not in in_views]
-        left_out |= {paired[name]: "refused by the software" for name in refused}
+        names = {paired[record.name] for record in new}
+        left_out |= dict.fromkeys(sorted(names - in_views), "refused by the software")
         new = [record for record in new if paired[record.name] in in_views]
     result = audit(
-        old,
+        probed,
         new,
         paired=paired,
         views=views,
@@ -209,8 +210,14 @@ def audit_folders(
     return replace(
         result,
         omitted=result.omitted | left_out,
+        settings=result.settings | {"sessions": note},
         provenance=provenance_of(before, after, None if key is None else Path(key)),
     )
+
+
+def _left_out(side: str, bunch: Bunch) -> dict[str, str]:
+    """Return the recordings of a folder that could not be read, and why."""
+    return {f"{side}: {path}": reason for path, reason in bunch.omitted.items()}
 
 
 def _with_sessions(records: list[ECGRecord], sessions: list[str]) -> list[ECGRecord]:
@@ -255,8 +262,10 @@ def _attributes(records: list[ECGRecord], headers: dict[str, dict[str, Any]]) ->
     return attributes_of_headers(comments)
 
 
-def _show_people(old: list[ECGRecord], new: list[ECGRecord], *, states_subjects: bool) -> None:
-    """Show how many recordings and people were found."""
+def _show_people(
+    old: list[ECGRecord], new: list[ECGRecord], note: str, *, states_subjects: bool
+) -> None:
+    """Show how many recordings and people there are, and a note on who is probed."""
     sessions = {(record.subject, record.session) for record in old}
     n_people = len({record.subject for record in old})
     print(
@@ -268,3 +277,5 @@ def _show_people(old: list[ECGRecord], new: list[ECGRecord], *, states_subjects:
             "Each recording counts as a person of its own. If that is wrong, give --subjects "
             "or --subject-regex."
         )
+    if note:
+        print(note)
