@@ -174,7 +174,7 @@ def signal_quality(record: ECGRecord) -> SignalQuality:
     bounds = np.linspace(0, n_times, n_windows + 1).astype(np.intp)
     traces = np.ascontiguousarray(record.signal.T)
     missing = np.isnan(traces)
-    dead = [_dead_runs(*lead, rate) for lead in zip(traces, missing, strict=True)]
+    dead = _dead_runs(traces, missing, rate)
     states, scores = _classify_windows(traces, missing, dead, bounds, rate)
     gaps = [
         (i, start, stop) for i, (runs, _) in enumerate(dead) for start, stop in runs.tolist()
@@ -183,33 +183,48 @@ def signal_quality(record: ECGRecord) -> SignalQuality:
     return SignalQuality(states.T, bounds, lead_gaps, scores.T)
 
 
-def dead_stretches(trace: NDArray[np.float64], rate: float) -> NDArray[np.intp]:
-    """Return the stretches in which a lead is missing, or flat for more than 2 s.
+def dead_stretches(traces: NDArray[np.float64], rate: float) -> list[NDArray[np.intp]]:
+    """Return the stretches in which each lead is missing, or flat for more than 2 s.
 
     Parameters
     ----------
-    trace : ndarray of shape (n_times,)
-        Signal in mV, with NaN where nothing was recorded.
+    traces : ndarray of shape (n_leads, n_times)
+        Signals in mV, with NaN where nothing was recorded.
     rate : float
         Sampling rate in Hz.
 
     Returns
     -------
-    stretches : ndarray of int of shape (n_stretches, 2)
-        First and one past the last sample.
+    stretches : list of ndarray of int of shape (n_stretches, 2)
+        For each lead, first and one past the last sample.
     """
-    return _dead_runs(trace, np.isnan(trace), rate)[0]
+    return [runs for runs, _ in _dead_runs(traces, np.isnan(traces), rate)]
 
 
 def _dead_runs(
-    trace: NDArray, missing: NDArray[np.bool_], rate: float
-) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Return the runs in which a lead is missing or flat, and which of these are flat."""
-    runs = runs_of(missing) if missing.any() else np.empty((0, 2), np.intp)
-    flat = _flat_runs(trace, rate)
-    dead = np.concatenate([runs, flat])
-    order = np.argsort(dead[:, 0], kind="stable")
-    return dead[order], order >= len(runs)
+    traces: NDArray, missing: NDArray[np.bool_], rate: float
+) -> list[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
+    """Return the runs in which each lead is missing or flat, and which of these are flat."""
+    nothing = np.empty((0, 2), np.intp)
+    dead = []
+    for trace, unknown, may_be_flat in zip(
+        traces, missing, _may_be_flat(traces, rate), strict=True
+    ):
+        runs = runs_of(unknown) if unknown.any() else nothing
+        flat = _flat_runs(trace, rate) if may_be_flat else nothing
+        both = np.concatenate([runs, flat])
+        order = np.argsort(both[:, 0], kind="stable")
+        dead.append((both[order], order >= len(runs)))
+    return dead
+
+
+def _may_be_flat(traces: NDArray, rate: float) -> NDArray[np.bool_]:
+    """Return which leads have enough flat blocks for a flat stretch, to save time."""
+    block = max(1, round(_BLOCK_S * rate))
+    n_blocks = traces.shape[1] // block
+    blocks = traces[:, : n_blocks * block].reshape(len(traces), n_blocks, block)
+    n_flat = (blocks.max(axis=2) - blocks.min(axis=2) <= FLAT_MV).sum(axis=1)
+    return np.asarray(n_flat >= min(n_blocks, FLAT_S / _BLOCK_S - 2))
 
 
 def _flat_runs(trace: NDArray, rate: float) -> NDArray[np.intp]:

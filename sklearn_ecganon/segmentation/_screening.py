@@ -107,12 +107,12 @@ def screen(
 def _dead_leads(record: ECGRecord) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
     """Return which leads are useless as a whole, and where the others are flat."""
     dead = np.array([lead_problem(record, lead) is not None for lead in range(record.n_leads)])
+    alive = np.flatnonzero(~dead)
+    by_lead = dead_stretches(np.ascontiguousarray(record.signal.T[alive]), record.sampling_rate)
     stretches = [
-        (lead, start, stop)
-        for lead in np.flatnonzero(~dead)
-        for start, stop in dead_stretches(record.signal[:, lead], record.sampling_rate)
+        np.c_[np.full(len(runs), lead), runs] for lead, runs in zip(alive, by_lead, strict=True)
     ]
-    return dead, np.array(stretches, dtype=np.intp).reshape(-1, 3)
+    return dead, np.concatenate([np.empty((0, 3), np.intp), *stretches])
 
 
 def lead_problem(record: ECGRecord, lead: int) -> str | None:
@@ -149,7 +149,7 @@ def _stays(trace: NDArray, rail: float, record: ECGRecord) -> bool:
     at_rail = trace == rail
     in_flat = sum(
         np.count_nonzero(at_rail[start:stop])
-        for start, stop in dead_stretches(trace, record.sampling_rate)
+        for start, stop in dead_stretches(trace[np.newaxis], record.sampling_rate)[0]
     )
     return bool(in_flat > 0.9 * np.count_nonzero(at_rail))
 
