@@ -338,7 +338,9 @@ def phases(
         In Hz.
     """
     turns = peaks[:-1] + _CYCLE[1] * np.diff(peaks)
-    beat = np.searchsorted(turns, np.arange(n_samples))
+    # The first sample after each turn belongs to the next beat.
+    first = (np.floor(turns).astype(np.intp) + 1).clip(0, n_samples)
+    beat = np.repeat(np.arange(len(peaks)), np.diff(first, prepend=0, append=n_samples))
     times = (np.arange(n_samples) - peaks[beat]) * (1000.0 / rate)
     return beat, to_standard(times, fiducial_points)
 
