@@ -189,7 +189,8 @@ def _noise(
         envelope *= weight
         envelope += knots[low]
         envelope *= bursts
-        signal += (_NOISE * total * factor).astype(np.float32) @ (sources * envelope)
+        sources *= envelope
+        signal += (_NOISE * total * factor) @ sources  # leads add up in double precision
     return signal
 
 
