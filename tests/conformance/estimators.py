@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import BaseEstimator
 
 # Parameters that make an estimator train quickly. All others keep their defaults.
-QUICK = {"max_epochs": 2, "n_filters": 4, "attackers": "lda"}
+QUICK = {"max_epochs": 2, "n_filters": 4, "attackers": "lda", "size": 32}
 
 # scikit-learn's checks cannot pass masks of the shape of X as y. The tests of this estimator
 # run all checks on a subclass that computes masks from X.

@@ -80,7 +80,7 @@ def test_records_pass_where_data_frames_are_asked_for(bunch):
     with sklearn.config_context(transform_output="pandas"):
         for cls in ANONYMIZERS:
             pipeline = Pipeline([("segment", QRSSegmenter()), ("identity", quick(cls))])
-            assert isinstance(pipeline.fit_transform(bunch.data), BeatSet)
+            assert isinstance(pipeline.fit_transform(bunch.data[:4]), BeatSet)
 
 
 def test_a_pipeline_names_the_columns_of_an_array(beats):
