@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len
 from scipy.interpolate import make_interp_spline
@@ -89,14 +92,34 @@ def _wander(
     sources = _colored(
         factor.shape[1], n_slow, _WANDER_RATE, WANDER_HZ, population.wander_spectrum, rng
     )
-    times = np.arange(n_samples) * (_WANDER_RATE / rate) + 8.0
-    curve = factor @ make_interp_spline(np.arange(n_slow), sources, k=3, axis=1)(times)
+    curve = factor @ _upsampled(sources, n_samples, rate)
     n_settle = min(n_samples // 4, round(_SETTLE_S * rate))
     if n_settle:
         ramp = (1 - np.cos(np.pi * (np.arange(n_settle) + 0.5) / n_settle)) / 2
         curve[:, :n_settle] *= ramp
         curve[:, -n_settle:] *= ramp[::-1]
     return curve + offset[:, np.newaxis]
+
+
+def _upsampled(
+    sources: NDArray[np.float64], n_samples: int, rate: float
+) -> NDArray[np.float64]:
+    """Interpolate sources at the rate of the baseline by cubic splines, from the ninth value.
+
+    The places between two values repeat every few samples, and so do their weights.
+    """
+    coefficients = make_interp_spline(np.arange(sources.shape[1]), sources, k=3, axis=1).c.T
+    ratio = Fraction(_WANDER_RATE / rate).limit_denominator(1000)
+    n_slow, period = ratio.numerator, ratio.denominator
+    left, u = np.divmod(np.arange(period) * (n_slow / period), 1.0)
+    weights = np.zeros((n_slow + 3, period))
+    of_basis = ((1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, 1 + 3 * u * (1 + u - u**2), u**3)
+    for i, weight in enumerate(of_basis):  # of the cubic B-spline on uniform knots
+        weights[left.astype(np.intp) + i, np.arange(period)] = weight / 6
+    n_periods = -(-n_samples // period)
+    padded = np.pad(coefficients[:, 7:], ((0, 0), (0, n_slow)), mode="edge")
+    windows = sliding_window_view(padded, n_slow + 3, axis=1)[:, ::n_slow][:, :n_periods]
+    return np.asarray((windows @ weights).reshape(len(sources), -1)[:, :n_samples])
 
 
 def _colored(

@@ -239,8 +239,9 @@ def _deviations(
         return np.zeros((len(beat_classes), n))
     numbers = rng.standard_normal((len(beat_classes), n))
     keep = population.persistence
+    numbers[1:] *= np.sqrt(1 - keep**2)
     for i in range(1, len(beat_classes)):
-        numbers[i] = keep * numbers[i - 1] + np.sqrt(1 - keep**2) * numbers[i]
+        numbers[i] += keep * numbers[i - 1]
     size = float(np.exp(section(population, identity.numbers, "deviation")[0]))
     factor = np.exp(0.35 * rng.standard_normal((len(beat_classes), 1)))
     factor[beat_classes == cycles.VENTRICULAR] *= _ECTOPIC_VARIATION
