@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from scipy.signal import butter, resample_poly, sosfiltfilt
+from scipy.signal import butter, firwin, resample_poly, sosfiltfilt
 
 from sklearn_ecganon.networks import UNet1d
 
@@ -87,10 +87,20 @@ def prepare(signal: NDArray, rate: float) -> tuple[NDArray[np.float32], NDArray[
     for i in np.flatnonzero(np.isnan(traces).any(axis=1)):
         known = np.flatnonzero(~np.isnan(traces[i]))
         traces[i] = np.interp(np.arange(traces.shape[1]), known, traces[i, known])
-    filtered = resample_poly(traces, ratio.numerator, ratio.denominator, axis=1, padtype="line")
-    filtered = sosfiltfilt(HIGHPASS, filtered, axis=1)
+    if ratio != 1:
+        up, down = ratio.numerator, ratio.denominator
+        window = _antialiasing(up, down)
+        traces = resample_poly(traces, up, down, axis=1, padtype="line", window=window)
+    filtered = sosfiltfilt(HIGHPASS, traces, axis=1)
     rows[live] = filtered / _typical_amplitudes(filtered)[:, np.newaxis]
     return rows, missing
+
+
+@lru_cache(maxsize=16)
+def _antialiasing(up: int, down: int) -> NDArray[np.float64]:
+    """Return the default filter of `resample_poly`, whose design takes longer than its use."""
+    longest = max(up, down)
+    return np.asarray(firwin(20 * longest + 1, 1 / longest, window=("kaiser", 5.0)))
 
 
 def _typical_amplitudes(traces: NDArray) -> NDArray[np.float64]:
