@@ -31,7 +31,7 @@ def _add_run(actions: Any) -> None:
         help="measure one anonymizer and write a row",
         description="Import CLASS, fit it on the gallery of the protocol, release all "
         "recordings, attack them, and write a row in JSON. The module of CLASS is executed. "
-        "With ecgid-same-day this takes about 20 minutes on two cores.",
+        "With ecgid-same-day this takes a few minutes on two cores.",
     )
     run.add_argument("anonymizer", metavar="MODULE:CLASS", help="the current folder counts")
     # The names are repeated here so that --help does not import torch.

@@ -327,7 +327,8 @@ def test_identity_map_draws_each_slice(beats, bunch):
     )
     centers = [bar.get_x() + bar.get_width() / 2 for bar in display.bars_]
     np.testing.assert_allclose(centers, np.arange(-380, 400, 40))
-    words = " ".join(text.get_text() for text in display.ax_.texts)
+    texts = [text for axes in display.figure_.axes for text in axes.texts]
+    words = " ".join(text.get_text() for text in texts)
     for row in found.rows:
         if row.part in ("before QRS", "QRS", "after QRS"):
             assert f"{row.part} {100 * row.rank1:.0f} %" in words

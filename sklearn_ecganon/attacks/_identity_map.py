@@ -215,7 +215,8 @@ def _parts(
     yield "rhythm", np.nan, np.nan, None
     if beats.n_leads > 1:
         for lead, name in enumerate(beats.lead_names[0]):
-            yield f"lead {name}", first, last, beat_features(beats.beats[:, [lead]])
+            part = name if name.lower().startswith("lead") else f"lead {name}"
+            yield part, first, last, beat_features(beats.beats[:, [lead]])
 
 
 def _row(

@@ -109,15 +109,6 @@ class IdentityMapDisplay:
         )
         for row in parts:
             ax.hlines(100 * row.rank1, row.start, row.stop, color=TEXT, linewidth=2)
-            ax.annotate(
-                f"{row.part} {100 * row.rank1:.0f} %",
-                ((row.start + row.stop) / 2, 100 * row.rank1),
-                xytext=(0, 3),
-                textcoords="offset points",
-                ha="center",
-                fontsize="small",
-                color=TEXT,
-            )
         ax.axhline(
             100 * identity.chance,
             color=TEXT,
@@ -150,6 +141,19 @@ class IdentityMapDisplay:
         low, height = identity.mean_beat.min(), np.ptp(identity.mean_beat)
         beat.set_ylim(low - 0.1 * height, low + 1.7 * height)
         beat.set_ylabel("mean beat (mV)", color=ORIGINAL)
+        for row in parts:
+            # The axes of the beat are in front; texts stand on white before bars and curve.
+            beat.annotate(
+                f"{row.part} {100 * row.rank1:.0f} %",
+                ((row.start + row.stop) / 2, 100 * row.rank1),
+                xycoords=ax.transData,
+                xytext=(0, 4),
+                textcoords="offset points",
+                ha="center",
+                fontsize="small",
+                color=TEXT,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1},
+            )
         for axes in (ax, beat):
             axes.spines["top"].set_visible(False)
         handles = [*ax.get_legend_handles_labels()[0], *beat.get_legend_handles_labels()[0]]
