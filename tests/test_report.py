@@ -235,8 +235,8 @@ def test_annotations_count_where_they_are_all_beats(bunch, released):
 
 
 class TestVerdict:
-    def decided(self, result, rank1, n_subjects, **changes):
-        """Return the decision about another number of people and another rank-1."""
+    def changed(self, result, rank1, n_subjects, **changes):
+        """Return the result with another number of people and another rank-1."""
         rows = tuple(
             row._replace(rank1=1.0 if row.knowledge == "original" else rank1)
             for row in result.evaluation.rows
@@ -248,7 +248,10 @@ class TestVerdict:
             n_probe_subjects=n_subjects,
             weak=changes.pop("weak", False),
         )
-        return replace(result, evaluation=evaluation, **changes).decision
+        return replace(result, evaluation=evaluation, **changes)
+
+    def decided(self, *arguments, **changes):
+        return self.changed(*arguments, **changes).decision
 
     def test_three_outcomes(self, result):
         assert self.decided(result, 0.0, 100).outcome == BELOW
@@ -287,6 +290,31 @@ class TestVerdict:
         decision = self.decided(result, 0.0, 20)
         assert decision.upper == pytest.approx(1 - 0.05 ** (1 / 20))
         assert self.decided(result, 1.0, 20).upper == 1
+
+    def test_what_to_do_about_a_high_risk_is_not_what_was_done(self, result):
+        at_most = {"provenance": {"manifest": {"strength": 1.0}}, "contract": "diagnostic"}
+        steps = self.changed(result, 0.5, 100, max_risk=0.4, **at_most).next_steps
+        words = " ".join(steps)
+        assert "under an agreement" in words
+        assert "Raise the strength" not in words
+        assert "Choose the diagnostic contract" not in words
+        steps = self.changed(result, 0.5, 100, contract="measurement").next_steps
+        assert steps[0].startswith("Raise the strength")
+        assert steps[1].startswith("Choose the diagnostic contract")
+
+    def test_a_floor_above_the_limit_and_linked_recordings_have_steps_of_their_own(
+        self, result
+    ):
+        above = self.changed(result, 0.5, 100)
+        rows = tuple(
+            row._replace(rank1=0.8) if row.evidence == "linked" else row
+            for row in above.evaluation.rows
+        )
+        floors = tuple(row._replace(rank1=0.3) for row in above.evaluation.floor_rows)
+        evaluation = replace(above.evaluation, rows=rows, floor_rows=floors)
+        words = " ".join(replace(above, evaluation=evaluation).next_steps)
+        assert "keeps recognizes 30.0 % of the people by itself" in words
+        assert "from a single recording, the attacks recognize at most 50.0 %" in words
 
     def test_copies_of_five_people(self):
         bunch = make_ecg_records(n_subjects=5, n_sessions=2, duration=15.0, random_state=3)

@@ -127,10 +127,7 @@ def next_steps(result: Any) -> list[str]:
             "them, or find out why they were not."
         )
     if decision.outcome == ABOVE:
-        steps.append(
-            "Raise the strength, choose the diagnostic contract, or share the recordings "
-            "under an agreement instead of openly. Then audit again."
-        )
+        steps += _steps_to_less_risk(result)
         if result.exposed:
             steps.append(
                 "Look at the most exposed releases first. Leaving them out lowers the risk "
@@ -167,6 +164,39 @@ def next_steps(result: Any) -> list[str]:
         "Show this page to your data protection officer. Whether data still counts as "
         "personal is a legal question, which no figure answers by itself."
     )
+    return steps
+
+
+def _steps_to_less_risk(result: Any) -> list[str]:
+    """Return what can lower the risk of this release, and not what was done already."""
+    worst, floor = result.evaluation.worst, result.evaluation.floor
+    manifest = result.provenance.get("manifest") or {}
+    steps = []
+    if manifest.get("strength", 0.0) < 1:
+        steps.append("Raise the strength, and audit again.")
+    if result.contract != "diagnostic":
+        steps.append("Choose the diagnostic contract if nobody measures intervals.")
+    if floor is not None and floor.rank1 > result.max_risk:
+        steps.append(
+            f"What the {result.contract} contract keeps recognizes {_percent(floor.rank1)} of "
+            "the people by itself, whatever the strength. Release only findings that several "
+            "people share: ecganon anonymize --k 5."
+        )
+    of_one = max(
+        (
+            row.rank1
+            for row in result.evaluation.rows
+            if row.knowledge != "original" and row.evidence != "linked"
+        ),
+        default=worst.rank1,
+    )
+    if of_one < worst.rank1:
+        steps.append(
+            "Release one recording of each person, or do not state which recordings are of one "
+            "person: from a single recording, the attacks recognize at most "
+            f"{_percent(of_one)}."
+        )
+    steps.append("Share the recordings under an agreement instead of openly.")
     return steps
 
 
