@@ -17,11 +17,18 @@ from sklearn_ecganon.images import FakeTest
 SIDE = 64
 # Pixels of the Gaussian that is subtracted for fine detail.
 FINE = 2.0
-MEMBERSHIP = ("membership, pixels", "membership, fine detail", "membership, places")
+MEMBERSHIP = (
+    "membership, pixels",
+    "membership, fine detail",
+    "membership, places",
+    "membership, moved places",
+)
 # Different generated images without which folds may miss a side.
 FEWEST = 12
 # Side of the places, in pixels, that are compared one by one.
 PLACE = 16
+# Places of an attacker who also looks beside them: side, Gaussian of fine detail, largest shift.
+MOVES = ((4, 1.0, 0), (8, 1.0, 0), (8, 1.0, 2), (12, 2.0, 4), (16, 1.0, 4), (32, 4.0, 3))
 
 
 def two_sample(
@@ -71,8 +78,9 @@ def nearness(
     -------
     figures : dict of str to float
         Median correlation of a release, and of another person, with the nearest training
-        image; AUC of the membership of images, by whole images, by their fine detail, and
-        by the fine detail of the place that agrees best.
+        image; AUC of the membership of images, by whole images, by their fine detail, by
+        the fine detail of the place that agrees best, and the largest AUC of attackers who
+        compare places of several sizes and look for each of them in its neighborhood, too.
     """
     other = np.unique(patients[~train])
     shared = np.random.default_rng(seed).permutation(other)[: len(other) // 2]
@@ -87,9 +95,15 @@ def nearness(
         figures[name] = float(np.median(_highest(_whole(new), _whole(old))))
     is_member = np.concatenate([np.ones(train.sum()), np.zeros(outside.sum())])
     asked = np.concatenate([images[train], images[outside]])
-    for name, features in zip(MEMBERSHIP, (_whole, _fine, _places), strict=True):
+    *unmoved, moved = MEMBERSHIP
+    for name, features in zip(unmoved, (_whole, _fine, _places), strict=True):
         score = _highest(features(asked), features(released[in_release]))
         figures[name] = float(roc_auc_score(is_member, score))
+    figures[moved] = max(
+        float(roc_auc_score(is_member, score))
+        for move in MOVES
+        for score in _moved_places(asked, released[in_release], *move)
+    )
     return figures
 
 
@@ -108,14 +122,41 @@ def _fine(images: NDArray) -> NDArray[np.float64]:
 
 def _places(images: NDArray) -> NDArray[np.float64]:
     """Return the fine detail of each place: (n, n_places, n_pixels)."""
-    fine = torch.from_numpy(_without_coarse(images))[:, None]
-    places = F.unfold(fine, PLACE, stride=PLACE).transpose(1, 2).numpy()
-    return _unit(places.reshape(-1, PLACE**2)).reshape(places.shape)
+    return _cut(_without_coarse(images), PLACE)
 
 
-def _without_coarse(images: NDArray) -> NDArray:
+def _cut(images: NDArray, side: int) -> NDArray[np.float64]:
+    """Return each place of images, centered and of length 1: (n, n_places, n_pixels)."""
+    rows = torch.from_numpy(np.ascontiguousarray(images))[:, None]
+    places = F.unfold(rows, side, stride=side).transpose(1, 2).numpy()
+    return _unit(places.reshape(-1, side**2)).reshape(places.shape)
+
+
+def _moved_places(
+    asked: NDArray, release: NDArray, side: int, fine: float, reach: int
+) -> list[NDArray[np.float64]]:
+    """Return three scores of each image: how well its places agree with those of a release.
+
+    The place that agrees best with any release; the mean of all places, each with the release
+    that it agrees with best; and the mean of all places with the best release.
+    """
+    left = _cut(_without_coarse(asked, fine), side).astype(np.float32)
+    other = _without_coarse(release, fine)
+    best = np.full((left.shape[1], len(asked), len(release)), -1, dtype=np.float32)
+    for shift in np.ndindex(2 * reach + 1, 2 * reach + 1):
+        moved = np.roll(other, np.subtract(shift, reach), axis=(1, 2))
+        right = _cut(moved, side).astype(np.float32)
+        for agreement, one, two in zip(
+            best, left.swapaxes(0, 1), right.swapaxes(0, 1), strict=True
+        ):
+            np.maximum(agreement, one @ two.T, out=agreement)
+    highest = best.max(axis=2)
+    return [highest.max(axis=0), highest.mean(axis=0), best.mean(axis=0).max(axis=1)]
+
+
+def _without_coarse(images: NDArray, fine: float = FINE) -> NDArray:
     small = shrink(images, min(SIDE, images.shape[1]))
-    return small - gaussian_filter(small, (0, FINE, FINE))
+    return small - gaussian_filter(small, (0, fine, fine))
 
 
 def _unit(images: NDArray) -> NDArray[np.float64]:

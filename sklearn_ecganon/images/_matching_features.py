@@ -121,33 +121,67 @@ def local_agreement(fixed: Tensor, moved: Tensor, patch: int, step: int, reach: 
     reach : int
         Largest shift of the patches of the second image, in either direction.
     """
+    side, n_shifts = fixed.shape[-1], 2 * reach + 1
+    fixed, wide = fixed[:, 0], F.pad(moved, (reach,) * 4, mode="reflect")[:, 0]
+    # Means of patches are products with these matrices, the second one for all shifts at once.
+    still = _patch_means(side, side, patch, step, 0)
+    all_shifts = torch.cat(
+        [_patch_means(side, side + 2 * reach, patch, step, i) for i in range(n_shifts)]
+    )
 
-    def pool(x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, patch, step)
+    def of_shifts(images: Tensor) -> Tensor:
+        means = all_shifts @ images @ all_shifts.T
+        length = len(still)
+        blocks = means.reshape(len(images), n_shifts, length, n_shifts, length)
+        return blocks.transpose(2, 3).reshape(len(images), n_shifts**2, length, length)
 
-    height, width = fixed.shape[2:]
-    mean = pool(fixed)
-    variance = (pool(fixed**2) - mean**2).clamp_min(1e-6)
-    wide = F.pad(moved, (reach,) * 4, mode="reflect")
-    shifted = []
-    for down in range(2 * reach + 1):
-        for across in range(2 * reach + 1):
-            other = wide[:, :, down : down + height, across : across + width]
-            other_mean = pool(other)
-            other_variance = (pool(other**2) - other_mean**2).clamp_min(1e-6)
-            covariance = pool(fixed * other) - mean * other_mean
-            shifted.append(covariance / (variance * other_variance).sqrt())
-    return torch.cat(shifted, dim=1)
+    mean, other_mean = still @ fixed @ still.T, of_shifts(wide)
+    variance = (still @ fixed**2 @ still.T - mean**2).clamp_min(1e-6)
+    other_variance = (of_shifts(wide**2) - other_mean**2).clamp_min(1e-6)
+    products = torch.stack(
+        [
+            still @ (fixed * wide[:, i : i + side, j : j + side]) @ still.T
+            for i in range(n_shifts)
+            for j in range(n_shifts)
+        ],
+        dim=1,
+    )
+    covariance = products - mean[:, None] * other_mean
+    return covariance / (variance[:, None] * other_variance).sqrt()
+
+
+def _patch_means(side: int, width: int, patch: int, step: int, shift: int) -> Tensor:
+    """Return a matrix (n_patches, width) that averages each patch of a line."""
+    starts = torch.arange(0, side - patch + 1, step) + shift
+    place = torch.arange(width)
+    inside = (place >= starts[:, None]) & (place < starts[:, None] + patch)
+    return inside.float() / patch
 
 
 def _features(left: list[Tensor], right: list[Tensor]) -> NDArray[np.float64]:
-    scale = left[0].shape[-1] / REFERENCE
+    """Return features, the mean of moving the right image and of moving the left one."""
     maps, agreement = align(left[1], right[1])
-    moved, moved_fine = move(right[0], maps), move(right[2], maps)
-    columns = [agreement[:, None], (maps - torch.eye(2, 3))[:, :, :2].flatten(1).abs().sqrt()]
+    both = [
+        _directed_features(left, right, maps),
+        _directed_features(right, left, _inverse(maps)),
+    ]
+    columns = [agreement[:, None], (both[0] + both[1]) / 2]
+    return torch.cat(columns, dim=1).double().numpy()
+
+
+def _inverse(maps: Tensor) -> Tensor:
+    """Return the affine maps that undo others."""
+    back = torch.linalg.inv(maps[:, :, :2])
+    return torch.cat([back, -back @ maps[:, :, 2:]], dim=2)
+
+
+def _directed_features(fixed: list[Tensor], moving: list[Tensor], maps: Tensor) -> Tensor:
+    scale = fixed[0].shape[-1] / REFERENCE
+    moved, moved_fine = move(moving[0], maps), move(moving[2], maps)
+    columns = [(maps - torch.eye(2, 3))[:, :, :2].flatten(1).abs().sqrt()]
     for patch, step in PATCHES:
         columns += _patch_columns(
-            left[2],
+            fixed[2],
             moved_fine,
             max(2, round(patch * scale)),
             max(1, round(step * scale)),
@@ -155,11 +189,11 @@ def _features(left: list[Tensor], right: list[Tensor]) -> NDArray[np.float64]:
         )
     for size in WHOLE:
         small, other, other_moved = (
-            F.adaptive_avg_pool2d(x, min(size, left[0].shape[-1]))
-            for x in (left[0], right[0], moved)
+            F.adaptive_avg_pool2d(x, min(size, fixed[0].shape[-1]))
+            for x in (fixed[0], moving[0], moved)
         )
         columns += [_correlation(small, x)[:, None] for x in (other, other_moved)]
-    return torch.cat(columns, dim=1).double().numpy()
+    return torch.cat(columns, dim=1)
 
 
 def _patch_columns(

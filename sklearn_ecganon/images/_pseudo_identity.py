@@ -58,6 +58,10 @@ class PseudoIdentityImageAnonymizer(BaseImageTransformer):
     sharpness : float, default=3.0
         How clearly a single patient dominates at each place. At 0 all have the same weight
         everywhere, which shows several outlines at once.
+    warp : float, default=1/28
+        Standard deviation of the smooth displacement of each image before it is combined,
+        as a fraction of its side. At 0, places of real images are copied pixel by pixel,
+        and show whose images `fit` has seen.
     protect : None, "lungs", array-like, callable, or object with ``predict``, default=None
         What `transform` must not change, as in :class:`FlowFieldPerturbation`. The region
         shows the finding, and the person: measure how much.
@@ -139,6 +143,7 @@ class PseudoIdentityImageAnonymizer(BaseImageTransformer):
         "n_neighbors": [Interval(Integral, 2, None, closed="left")],
         "n_others": [Interval(Integral, 2, None, closed="left")],
         "sharpness": [Interval(Real, 0, 10, closed="both")],
+        "warp": [Interval(Real, 0, 1, closed="both")],
         "protect": ["array-like", callable, HasMethods("predict"), str, None],
     }
 
@@ -150,6 +155,7 @@ class PseudoIdentityImageAnonymizer(BaseImageTransformer):
         n_neighbors: int = 24,
         n_others: int = 5,
         sharpness: float = 3.0,
+        warp: float = 1 / 28,
         protect: ArrayLike | Callable[..., ArrayLike] | Any = None,
         image_shape: tuple[int, int] | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -159,6 +165,7 @@ class PseudoIdentityImageAnonymizer(BaseImageTransformer):
         self.n_neighbors = n_neighbors
         self.n_others = n_others
         self.sharpness = sharpness
+        self.warp = warp
         self.protect = protect
         self.image_shape = image_shape
         self.random_state = random_state
@@ -261,6 +268,7 @@ class PseudoIdentityImageAnonymizer(BaseImageTransformer):
                     self.n_neighbors,
                     self.n_others,
                     self.sharpness,
+                    self.warp,
                     rng,
                 )
             )

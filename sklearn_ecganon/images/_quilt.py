@@ -5,14 +5,20 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
 # Pixels a side at which images are compared to find people who are alike.
 COARSE = 12
-# Points a side that weights are drawn at, with a margin, and the Gaussian that smooths them.
-# They are interpolated to the size of an image.
-GRID, MARGIN, SMOOTHING = 16, 6, 2.5
+# Points a side that smooth functions of the place are drawn at, with a margin, and the Gaussians
+# that smooth weights and displacements. They are interpolated to the size of an image.
+GRID, MARGIN = 16, 8
+WEIGHT_SMOOTHING, WARP_SMOOTHING = 2.5, 3.5
+# Width of the bins of spatial frequency, in half-periods a side.
+BIN = 4
+# Largest factor by which a spatial frequency is amplified or weakened.
+LARGEST_GAIN = 2.0
 # Synthetic people at a time.
 CHUNK = 64
 
@@ -24,6 +30,7 @@ def quilted_people(
     n_neighbors: int,
     n_others: int,
     sharpness: float,
+    warp: float,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Return synthetic images of one class.
@@ -40,6 +47,9 @@ def quilted_people(
         Patients who resemble the drawn one, and how many of them are combined.
     sharpness : float
         0 gives all of them the same weight everywhere.
+    warp : float
+        Standard deviation of the smooth displacement of each image that is combined, as a
+        fraction of the side.
     rng : numpy.random.Generator
         Draws everything.
 
@@ -54,14 +64,18 @@ def quilted_people(
     for start in range(0, n_people, CHUNK):
         rows = slice(start, start + CHUNK)
         leads = leaders[rows]
-        weights = _weights(len(leads), n_others, images.shape[1:], sharpness, rng)
-        for person, lead, weight in zip(people[rows], leads, weights, strict=True):
+        shape, size = (len(leads), n_others), images.shape[1:]
+        weights = np.exp(sharpness * _smooth_fields(shape, size, WEIGHT_SMOOTHING, rng))
+        moves = _smooth_fields((*shape, 2), size, WARP_SMOOTHING, rng)
+        for person, lead, weight, move in zip(people[rows], leads, weights, moves, strict=True):
             similar = _similar(features, patients, lead, n_neighbors)
             others = rng.permutation(similar)[:n_others]
             mean = images[similar].mean(axis=0)
             weight = weight[: len(others)]
             weight = weight / np.sqrt((weight**2).sum(axis=0))
-            person[:] = mean + (weight * (images[others] - mean)).sum(axis=0)
+            warped = _displaced(images[others], warp * move[: len(others)])
+            person[:] = mean + (weight * (warped - mean)).sum(axis=0)
+    people = _with_spectrum(people, images)
     return np.clip(people, images.min(), images.max())
 
 
@@ -89,19 +103,53 @@ def _similar(
     return order[first[:n_neighbors]]
 
 
-def _weights(
-    n_people: int,
-    n_others: int,
-    size: tuple[int, ...],
-    sharpness: float,
-    rng: np.random.Generator,
+def _smooth_fields(
+    shape: tuple[int, ...], size: tuple[int, ...], smoothing: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return smooth positive weights (n_people, n_others, h, w)."""
+    """Return smooth random functions of the place (*shape, h, w), of unit variance."""
     side = GRID + 2 * MARGIN
-    drawn = rng.standard_normal((n_people, n_others, side, side))
-    smooth = gaussian_filter(drawn, (0, 0, SMOOTHING, SMOOTHING))
+    drawn = rng.standard_normal((*shape, side, side))
+    smooth = gaussian_filter(drawn, (0,) * len(shape) + (smoothing, smoothing))
     smooth = smooth[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
-    smooth /= smooth.std(axis=(1, 2, 3), keepdims=True)
-    points = torch.from_numpy(smooth.astype(np.float32))
-    fields = F.interpolate(points, size=size, mode="bilinear", align_corners=True)
-    return torch.exp(sharpness * fields).numpy()
+    smooth /= smooth.std(axis=tuple(range(1, smooth.ndim)), keepdims=True)
+    points = torch.from_numpy(smooth.astype(np.float32)).reshape(shape[0], -1, GRID, GRID)
+    fields = F.interpolate(points, size=size, mode="bicubic", align_corners=True)
+    return fields.reshape(*shape, *size).numpy()
+
+
+def _displaced(images: NDArray[np.float32], fields: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return images (n, h, w), each moved by a field (n, 2, h, w) of fractions of the side."""
+    n, height, width = images.shape
+    still = F.affine_grid(torch.eye(2, 3)[None], [1, 1, height, width], align_corners=False)
+    # The whole image is two units wide.
+    grid = still + 2 * torch.from_numpy(fields).movedim(1, -1)
+    rows = torch.from_numpy(images)[:, None]
+    moved = F.grid_sample(
+        rows, grid, mode="bicubic", padding_mode="border", align_corners=False
+    )
+    return moved[:, 0].numpy()
+
+
+def _with_spectrum(
+    people: NDArray[np.float32], images: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return synthetic images with the power of real ones at each spatial frequency.
+
+    Where images were moved by fractions of a pixel they have lost fine detail, and where
+    parts of several ones meet there are more edges.
+    """
+    height, width = images.shape[1:]
+    across, down = np.meshgrid(np.arange(width) / width, np.arange(height) / height)
+    frequency = np.hypot(across, down) * min(height, width)
+    bins = (frequency / BIN).astype(np.intp).ravel()
+    mean = people.mean(axis=0)
+    transformed = dctn(people - mean, axes=(1, 2), norm="ortho")
+    powers = [
+        np.bincount(bins, (rows**2).mean(axis=0).ravel()) / np.bincount(bins)
+        for rows in (transformed, dctn(images - images.mean(axis=0), axes=(1, 2), norm="ortho"))
+    ]
+    gains = np.sqrt(powers[1] / np.maximum(powers[0], np.finfo(np.float32).tiny))
+    gains = np.clip(gains, 1 / LARGEST_GAIN, LARGEST_GAIN)
+    centers = BIN * (np.arange(len(gains)) + 0.5)
+    gain = np.interp(frequency, centers, gains).astype(np.float32)
+    return mean + idctn(gain * transformed, axes=(1, 2), norm="ortho")

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from sklearn.base import clone
 
 from sklearn_ecganon.images import PseudoIdentityImageAnonymizer, verification_pairs
@@ -112,15 +113,41 @@ def test_a_synthetic_person_has_the_variance_of_real_ones_and_is_none_of_them():
     rng = np.random.default_rng(0)
     images = rng.standard_normal((60, *SIZE)).astype(np.float32)
     patients = np.repeat(np.arange(30), 2)
-    people = quilted_people(images, patients, 100, 20, 5, 3.0, np.random.default_rng(1))
+    people = quilted_people(images, patients, 100, 20, 5, 3.0, 0.0, np.random.default_rng(1))
     # Variance about the mean of the neighbors, and that of the mean itself.
     assert people.std() == pytest.approx(1.0, abs=0.1)
     nearest = [max(correlation(images, np.broadcast_to(p, images.shape))) for p in people]
     assert max(nearest) < 0.97
-    plain = quilted_people(images, patients, 100, 20, 5, 0.0, np.random.default_rng(1))
+    plain = quilted_people(images, patients, 100, 20, 5, 0.0, 0.0, np.random.default_rng(1))
     nearest = [max(correlation(images, np.broadcast_to(p, images.shape))) for p in plain]
     # Five images of the same weight: one over the root of five.
     assert np.mean(nearest) == pytest.approx(0.45, abs=0.08)
+
+
+def places(images, side=6):
+    """Each place of images, centered and of length 1: (n_images, n_places, n_pixels)."""
+    windows = np.lib.stride_tricks.sliding_window_view(images, (side, side), axis=(1, 2))
+    rows = windows[:, ::side, ::side].reshape(len(images), -1, side**2)
+    rows = rows - rows.mean(axis=2, keepdims=True)
+    return rows / np.linalg.norm(rows, axis=2, keepdims=True)
+
+
+def test_a_warp_hides_who_gave_a_place_and_keeps_the_power_of_each_frequency():
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((60, 48, 48))
+    images = gaussian_filter(images, (0, 1, 1)).astype(np.float32)
+    copied, power = [], []
+    for warp in (0.0, 1 / 28):
+        people = quilted_people(
+            images, np.arange(60), 100, 20, 5, 3.0, warp, np.random.default_rng(1)
+        )
+        agreement = np.einsum("pis,ois->poi", places(people), places(images))
+        copied.append(np.median(agreement.max(axis=1)))
+        power.append([np.mean((x - gaussian_filter(x, (0, 1, 1))) ** 2) for x in (people, images)])
+    assert copied[0] > 0.9
+    assert copied[1] < copied[0] - 0.1
+    fine, real = power[1]
+    assert fine == pytest.approx(real, rel=0.15)
 
 
 def test_the_model_holds_no_training_image(archive, model):
