@@ -27,7 +27,7 @@ MEMBERSHIP = (
 FEWEST = 12
 # Side of the places, in pixels, that are compared one by one.
 PLACE = 16
-# Places of an attacker who also looks beside them: side, Gaussian of fine detail, largest shift.
+# An attacker who also looks beside each place: side, Gaussian of fine detail, largest shift.
 MOVES = ((4, 1.0, 0), (8, 1.0, 0), (8, 1.0, 2), (12, 2.0, 4), (16, 1.0, 4), (32, 4.0, 3))
 
 

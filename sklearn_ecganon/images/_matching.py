@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
+from torch import Tensor
 
 from sklearn_ecganon.images._matching_features import bands, pair_features
 from sklearn_ecganon.images._pair_verifier import PairVerifier
@@ -29,9 +30,10 @@ class MatchingVerifier(PairVerifier, BaseEstimator):
     The second image is moved onto the first one by an affine map. Patches of fine structure
     are then compared, each within a small search window. Ribs, vessels and outlines of one
     person agree nearly everywhere after a small and even movement; those of two people do
-    not. A logistic regression learns from known people which features separate both cases.
-    With a few hundred people it recognizes more of them than :class:`SiameseVerifier`,
-    because it has fewer weights to learn.
+    not. Some images agree well with any other, so that each is also compared with a cohort of
+    known people. A logistic regression learns from known people which features separate both
+    cases. With a few hundred people it recognizes more of them than
+    :class:`SiameseVerifier`, because it has fewer weights to learn.
 
     Parameters
     ----------
@@ -44,15 +46,19 @@ class MatchingVerifier(PairVerifier, BaseEstimator):
         Pairs of two people for each pair of one, in training.
     max_per_subject : int, default=10
         Largest number of genuine pairs of a person in training.
-    C : float, default=0.1
+    n_cohort : int, default=10
+        Known people with whom each image is compared, at most.
+    C : float, default=0.03
         Inverse of the regularization of the logistic regression.
     random_state : int, RandomState instance or None, default=None
-        Seeds the pairs that are learned from.
+        Seeds the pairs that are learned from, and the cohort.
 
     Attributes
     ----------
     model_ : Pipeline
         The logistic regression.
+    cohort_, released_cohort_ : ndarray of float32 of shape (n_cohort, h, w)
+        Images of the cohort, and the same as right sides of pairs show them.
     size_ : (int, int)
         Height and width of the images seen in `fit`.
     n_features_in_ : int
@@ -71,6 +77,9 @@ class MatchingVerifier(PairVerifier, BaseEstimator):
     cross-correlation of patches of two sizes at their best shift; the mean without a shift;
     how far patches were shifted, and how much neighbors differ in it; zoom and shear of
     the affine map; and the correlation of whole images of three sizes, before and after it.
+    All are the mean of moving the right image and of moving the left one. Beside them stands
+    what both images have on average in pairs with the cohort. The idea of a cohort is that
+    of score normalization in speaker verification.
 
     Examples
     --------
@@ -94,6 +103,7 @@ class MatchingVerifier(PairVerifier, BaseEstimator):
         "size": [Interval(Integral, 16, None, closed="left")],
         "n_impostors": [Interval(Integral, 1, None, closed="left")],
         "max_per_subject": [Interval(Integral, 1, None, closed="left")],
+        "n_cohort": [Interval(Integral, 2, None, closed="left")],
         "C": [Interval(Real, 0, None, closed="neither")],
         "random_state": ["random_state"],
     }
@@ -105,13 +115,15 @@ class MatchingVerifier(PairVerifier, BaseEstimator):
         size: int = 128,
         n_impostors: int = 4,
         max_per_subject: int = 10,
-        C: float = 0.1,
+        n_cohort: int = 10,
+        C: float = 0.03,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.image_shape = image_shape
         self.size = size
         self.n_impostors = n_impostors
         self.max_per_subject = max_per_subject
+        self.n_cohort = n_cohort
         self.C = C
         self.random_state = random_state
 
@@ -166,10 +178,16 @@ class MatchingVerifier(PairVerifier, BaseEstimator):
             impostors.append(pairs[~is_genuine])
         chosen = np.concatenate([genuine, *impostors])  # type: ignore[list-item]
         target = np.arange(len(chosen)) < len(chosen) - sum(map(len, impostors))
+        first_images = np.unique(subjects, return_index=True)[1]
+        cohort = rng.permutation(first_images)[: self.n_cohort]
+        self.cohort_ = images[cohort]
+        self.released_cohort_ = self.cohort_ if others is images else others[cohort]
+        # Nobody is compared with themselves.
+        is_other = subjects[:, None] != subjects[cohort]
         self.model_ = make_pipeline(
             StandardScaler(),
             LogisticRegression(C=self.C, class_weight="balanced", max_iter=2000),
-        ).fit(self._features(images, others, chosen), target)
+        ).fit(self._features(images, others, chosen, is_other), target)
         return self
 
     def _describe(self, X: ArrayLike) -> NDArray[np.float32]:
@@ -188,11 +206,26 @@ class MatchingVerifier(PairVerifier, BaseEstimator):
         left: NDArray[np.float32],
         right: NDArray[np.float32],
         pairs: NDArray[np.intp],
+        is_other: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.float64]:
+        """Return the agreement of each pair, and that of both images with the cohort.
+
+        `is_other` (n_images, n_cohort) is true where an image and one of the cohort show two
+        people; None if all do.
+        """
         with torch.no_grad(), single_thread():
             first = bands(left, self.size)
             second = first if right is left else bands(right, self.size)
-            return pair_features(first, second, pairs)
+            cohort = bands(self.cohort_, self.size)
+            of_pairs = pair_features(first, second, pairs)
+            if right is left and self.released_cohort_ is self.cohort_:
+                typical = _typical_features(first, cohort, pairs.ravel(), is_other)
+                typical = typical.reshape(len(pairs), 2, -1).sum(axis=1)
+            else:
+                released = bands(self.released_cohort_, self.size)
+                typical = _typical_features(first, released, pairs[:, 0], is_other)
+                typical += _typical_features(second, cohort, pairs[:, 1], is_other)
+        return np.hstack([of_pairs, typical])
 
     def _images(self, X: ArrayLike, *, reset: bool) -> NDArray[np.float32]:
         return check_images(
@@ -204,3 +237,23 @@ class MatchingVerifier(PairVerifier, BaseEstimator):
         tags.target_tags.required = True
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _typical_features(
+    images: tuple[Tensor, Tensor, Tensor],
+    cohort: tuple[Tensor, Tensor, Tensor],
+    chosen: NDArray[np.intp],
+    is_other: NDArray[np.bool_] | None,
+) -> NDArray[np.float64]:
+    """Return the mean features of chosen images and those of a cohort, an image a row."""
+    positions, inverse = np.unique(chosen, return_inverse=True)
+    n_cohort = len(cohort[0])
+    pairs = np.column_stack(
+        [np.repeat(positions, n_cohort), np.tile(np.arange(n_cohort), len(positions))]
+    )
+    weights = np.ones((len(positions), n_cohort))
+    if is_other is not None:
+        weights *= is_other[positions]
+    features = pair_features(images, cohort, pairs).reshape(len(positions), n_cohort, -1)
+    means = (weights[:, :, None] * features).sum(axis=1) / weights.sum(axis=1)[:, None]
+    return means[inverse]

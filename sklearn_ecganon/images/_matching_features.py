@@ -124,10 +124,10 @@ def local_agreement(fixed: Tensor, moved: Tensor, patch: int, step: int, reach: 
     side, n_shifts = fixed.shape[-1], 2 * reach + 1
     fixed, wide = fixed[:, 0], F.pad(moved, (reach,) * 4, mode="reflect")[:, 0]
     # Means of patches are products with these matrices, the second one for all shifts at once.
-    still = _patch_means(side, side, patch, step, 0)
+    still = _patch_means(side, side, patch, step, 0).to(fixed)
     all_shifts = torch.cat(
         [_patch_means(side, side + 2 * reach, patch, step, i) for i in range(n_shifts)]
-    )
+    ).to(fixed)
 
     def of_shifts(images: Tensor) -> Tensor:
         means = all_shifts @ images @ all_shifts.T

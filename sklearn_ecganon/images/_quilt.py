@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 # Pixels a side at which images are compared to find people who are alike.
 COARSE = 12
-# Points a side that smooth functions of the place are drawn at, with a margin, and the Gaussians
-# that smooth weights and displacements. They are interpolated to the size of an image.
+# Points a side that smooth functions of the place are drawn at, with a margin, and the
+# Gaussians that smooth weights and displacements. They are interpolated to an image's size.
 GRID, MARGIN = 16, 8
 WEIGHT_SMOOTHING, WARP_SMOOTHING = 2.5, 3.5
 # Width of the bins of spatial frequency, in half-periods a side.
@@ -119,7 +119,7 @@ def _smooth_fields(
 
 def _displaced(images: NDArray[np.float32], fields: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return images (n, h, w), each moved by a field (n, 2, h, w) of fractions of the side."""
-    n, height, width = images.shape
+    height, width = images.shape[1:]
     still = F.affine_grid(torch.eye(2, 3)[None], [1, 1, height, width], align_corners=False)
     # The whole image is two units wide.
     grid = still + 2 * torch.from_numpy(fields).movedim(1, -1)

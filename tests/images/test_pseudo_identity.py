@@ -143,7 +143,9 @@ def test_a_warp_hides_who_gave_a_place_and_keeps_the_power_of_each_frequency():
         )
         agreement = np.einsum("pis,ois->poi", places(people), places(images))
         copied.append(np.median(agreement.max(axis=1)))
-        power.append([np.mean((x - gaussian_filter(x, (0, 1, 1))) ** 2) for x in (people, images)])
+        power.append(
+            [np.mean((x - gaussian_filter(x, (0, 1, 1))) ** 2) for x in (people, images)]
+        )
     assert copied[0] > 0.9
     assert copied[1] < copied[0] - 0.1
     fine, real = power[1]

@@ -19,7 +19,14 @@ from sklearn_ecganon.images import (
     verification_pairs,
     verify_release,
 )
-from sklearn_ecganon.images._matching_features import align, bands, local_agreement, move
+from sklearn_ecganon.images._matching import _typical_features
+from sklearn_ecganon.images._matching_features import (
+    align,
+    bands,
+    local_agreement,
+    move,
+    pair_features,
+)
 from sklearn_ecganon.images._pair_verifier import verification_row
 from sklearn_ecganon.metrics import cmc_curve, rank_k
 from sklearn_ecganon.networks import PairLoss, another_visit, standardized
@@ -353,6 +360,28 @@ def test_patches_agree_where_they_are_moved_to():
     inner = agreement[0, :, 1:3, 1:3]
     assert (inner.argmax(dim=0) == 3 * 5 + 0).all()
     torch.testing.assert_close(inner.amax(dim=0), torch.ones_like(inner[0]))
+
+
+def test_each_image_is_compared_with_a_cohort_of_others(moved_people):
+    X, y = moved_people
+    X, y = X[:18].astype(np.float32), y[:18]
+    verifier = MatchingVerifier(size=32, n_cohort=4, random_state=0).fit(X, y, 1 - X)
+    assert verifier.cohort_.shape == (4, 32, 32)
+    np.testing.assert_array_equal(verifier.released_cohort_, 1 - verifier.cohort_)
+    owners = [y[(image == X).all(axis=(1, 2))].item() for image in verifier.cohort_]
+    assert len(set(owners)) == 4
+    assert len(MatchingVerifier(size=32, n_cohort=50).fit(X, y).cohort_) == 6
+    # The mean of the features of an image with the members who are other people.
+    structure, cohort = bands(X, 32), bands(verifier.cohort_, 32)
+    is_other = y[:, None] != owners
+    chosen = np.flatnonzero(~is_other.all(axis=1))[[0, 0]]
+    typical = _typical_features(structure, cohort, chosen, is_other)
+    others = np.flatnonzero(is_other[chosen[0]])
+    assert len(others) == 3
+    pairs = np.column_stack([np.repeat(chosen[0], 3), others])
+    expected = pair_features(structure, cohort, pairs).mean(axis=0)
+    # The alignment multiplies the rounding of float32.
+    np.testing.assert_allclose(typical, np.tile(expected, (2, 1)), atol=0.02)
 
 
 def test_images_without_content_match_nothing(matching):
