@@ -70,4 +70,4 @@ def correlations(
 
 def _standardize(rows: NDArray) -> NDArray:
     rows = rows - rows.mean(axis=1, keepdims=True)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -2,6 +2,7 @@
 
     python -m benchmarks.images.verification auc [--device cuda] [--size 128] [--seeds 5]
         [--attackers siamese matching]
+    python -m benchmarks.images.verification map [--size 64]
     python -m benchmarks.images.verification speed [--device cuda] [--rounds 3]
 
 ``auc``: NIH ChestX-ray14, a thousand images, split into folds by patient. A verifier learns
@@ -9,6 +10,10 @@ from all folds but one and is tested on the patients of that one: genuine and im
 the same view and sex, ten of a patient at most. Settings of `MatchingVerifier` were chosen by
 cross-validation among the patients of folds 1 and 2, so that fold 0 alone is untouched. The
 correlation of 32 x 32 pixels on the same pairs stands beside it.
+
+``map``: where the person is. The attackers are trained and tested on parts of images: inside
+the lungs, outside of them, the border of the image, all but the border, and what is coarser or
+finer than a Gaussian of 1/32 of the side. What is not shown has the mean of the image.
 
 ``speed``: images a second through skorch against a plain PyTorch loop over the same module,
 with the same optimizer and schedule.
@@ -22,6 +27,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
@@ -33,8 +40,12 @@ from sklearn_ecganon.images import (
     SiameseVerifier,
     UNetSegmenter,
     load_nih_chest_xrays,
+    segment_lungs,
     verification_pairs,
 )
+
+# Width of the border of an image, as a fraction of its side.
+BORDER = 1 / 8
 
 
 def measure_auc(arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -101,6 +112,68 @@ def measure_auc(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
+def measure_map(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Print and return the AUC of attackers who see parts of images, in the first fold."""
+    bunch = load_images(load_nih_chest_xrays, arguments)
+    match = np.column_stack([bunch.view, bunch.sex])
+    folds = GroupKFold(arguments.folds, shuffle=True, random_state=0)
+    known, new = next(folds.split(bunch.images, groups=bunch.subject))
+    pairs, is_genuine = verification_pairs(bunch.subject[new], match=match[new], random_state=0)
+    results, rows = Results(arguments.out), []
+    for part, images in parts_of(bunch.images, arguments.size).items():
+
+        def attack(attacker: str, images: NDArray = images) -> dict[str, float]:
+            if attacker == "pixels":
+                score = correlations(images[new], pairs)
+                return {"auc": float(roc_auc_score(is_genuine, score))}
+            settings: dict[str, Any] = {}
+            if attacker == "matching":
+                verifier: Any = MatchingVerifier(size=images.shape[1], random_state=0)
+                settings["match"] = match[known]
+            else:
+                verifier = SiameseVerifier(
+                    max_epochs=arguments.epochs, device=arguments.device, random_state=0
+                )
+            verifier.fit(images[known], bunch.subject[known], **settings)
+            row = verifier.evaluate(images[new], bunch.subject[new], match=match[new])
+            return {"auc": row.auc}
+
+        key = {"what": "map", "part": part, "size": arguments.size, "epochs": arguments.epochs}
+        row: dict[str, Any] = {"part": part}
+        for attacker in (*arguments.attackers, "pixels"):
+            measured = results.measure(
+                key | {"attacker": attacker},
+                lambda attacker=attacker, attack=attack: attack(attacker),
+            )
+            row[attacker] = measured["auc"]
+        rows.append(row)
+    columns = list(rows[0])
+    print(table(columns, [[row[name] for name in columns] for row in rows]))
+    return rows
+
+
+def parts_of(images: NDArray, size: int) -> dict[str, NDArray]:
+    """Return images of a size of which only a part is shown, by the name of the part."""
+    lungs = segment_lungs(images)
+    images = shrink(images, min(size, images.shape[1]))
+    side = images.shape[1]
+    lungs = shrink(lungs.astype(np.float32), side) > 0.5
+    border = np.ones(images.shape, dtype=bool)
+    inner = slice(round(BORDER * side), side - round(BORDER * side))
+    border[:, inner, inner] = False
+    means = images.mean(axis=(1, 2), keepdims=True)
+    coarse = gaussian_filter(images, (0, side / 32, side / 32))
+    return {
+        "whole image": images,
+        "lungs": np.where(lungs, images, means),
+        "all but the lungs": np.where(lungs, means, images),
+        "border": np.where(border, images, means),
+        "all but the border": np.where(border, means, images),
+        "coarse structure": coarse,
+        "fine structure": images - coarse,
+    }
+
+
 def measure_speed(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Print and return the ratios of a verifier and of a segmenter to a plain loop."""
     rng = np.random.default_rng(arguments.seed)
@@ -155,7 +228,8 @@ def measure_speed(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser = make_parser(__doc__)
-    parser.add_argument("what", choices=["auc", "speed", "all"], nargs="?", default="all")
+    choices = ["auc", "map", "speed", "all"]
+    parser.add_argument("what", choices=choices, nargs="?", default="all")
     parser.add_argument("--attackers", nargs="+", default=["siamese", "matching"])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--size", type=int, default=128, help="pixels of a side")
@@ -172,7 +246,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
         arguments.size, arguments.epochs, arguments.folds, arguments.seeds = 32, 1, 2, 1
         arguments.rounds, arguments.images = 1, 32
     print_header(arguments)
-    parts = {"auc": measure_auc, "speed": measure_speed}
+    parts = {"auc": measure_auc, "map": measure_map, "speed": measure_speed}
     chosen = parts if arguments.what == "all" else [arguments.what]
     return [row for name in chosen for row in parts[name](arguments)]
 
