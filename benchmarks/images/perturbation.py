@@ -80,7 +80,15 @@ NAMES = {
 }
 # Attackers of whom the worst counts.
 MATCHING = ("matching, ignorant", "matching, informed")
-WORST = ("ignorant", "as published", "informed", *MATCHING, "pixels, 32", "pixels, 16")
+WORST = (
+    "ignorant",
+    "as published",
+    "informed",
+    *MATCHING,
+    "linked",
+    "pixels, 32",
+    "pixels, 16",
+)
 # Verifiers of the published protocol, which is here for comparison.
 N_PUBLISHED = 3
 BATCH = 64
@@ -88,6 +96,7 @@ HEADER = (
     "method",
     "retrained network",
     "retrained matching",
+    "linked",
     "pixels",
     "worst",
     "fall",
@@ -188,13 +197,20 @@ class Task:
         self.matching = MatchingVerifier(size=self.X.shape[1], random_state=0)
         self.matching_ignorant = self.match_places(self.X)
         [self.matching_before] = self.verify([self.matching_ignorant], self.X)
+        self.linked_before = max(
+            self.verify(verifiers, self.X, "linked").mean()
+            for verifiers in (self.ignorant, [self.matching_ignorant])
+        )
         # What a pseudo-identity has to show: the finding, and the view if it is known.
         first = self.match[:, 0] if self.match.ndim == 2 else self.match
         self.labels = np.char.add(np.char.add(self.finding.astype(str), " "), first.astype(str))
 
-    def verify(self, verifiers: Sequence[Any], released: NDArray) -> NDArray:
+    def verify(
+        self, verifiers: Sequence[Any], released: NDArray, evidence: str = "single"
+    ) -> NDArray:
         """Return the AUC of each verifier for originals and releases of new patients."""
-        sides = {"released": released[self.test], "match": self.match[self.test]}
+        sides: dict[str, Any] = {"released": released[self.test], "evidence": evidence}
+        sides["match"] = self.match[self.test]
         return np.array(
             [v.evaluate(self.X[self.test], self.y[self.test], **sides).auc for v in verifiers]
         )
@@ -226,6 +242,7 @@ class Task:
         """Return the figures of the originals."""
         figures = {"verifier": self.before.mean(), "SD": spread(self.before)}
         figures["matching"] = self.matching_before
+        figures["linked"] = self.linked_before
         figures |= self.compare_pixels(self.X) | {"finding": self.classify(self.X)}
         if self.arguments.quality:
             train = np.flatnonzero(~self.test)[: self.test.sum()]
@@ -277,7 +294,14 @@ class Task:
             figures[f"{knowledge}, fall"] = fall
         right = self.X.copy()
         right[train] = other
-        matching = self.matching_ignorant, self.match_places(right)
+        matching = [self.matching_ignorant, self.match_places(right)]
+        figures["linked"] = max(
+            max(
+                self.verify(verifiers, released, "linked").mean()
+                for verifiers in attacks.values()
+            ),
+            self.verify(matching, released, "linked").max(),
+        )
         figures |= dict(zip(MATCHING, map(float, self.verify(matching, released)), strict=True))
         figures |= self.compare_pixels(released)
         figures |= {
@@ -402,7 +426,7 @@ def picture(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         released = [row for row in of_data if "method" in row["key"]]
         print(
             f"{name}: on originals, network {original['verifier']:.3f}, matching "
-            f"{original['matching']:.3f}; two-sample {original.get('two-sample', np.nan):.3f}"
+            f"{original['matching']:.3f}, linked {original['linked']:.3f}; two-sample {original.get('two-sample', np.nan):.3f}"
         )
         print(table(HEADER, [_line(original, row) for row in released]))
         ax.plot(
@@ -450,6 +474,7 @@ def _line(original: dict[str, Any], row: dict[str, Any]) -> list[str]:
         f"{NAMES[key['method']]}, {settings}",
         f"{row['informed']:.3f} +- {row['informed, SD']:.3f}",
         f"{row[MATCHING[1]]:.3f}",
+        f"{row['linked']:.3f}",
         f"{row['pixels, 32']:.3f}",
         f"{worst:.3f}",
         f"{fall:.0%}",
@@ -460,7 +485,7 @@ def _line(original: dict[str, Any], row: dict[str, Any]) -> list[str]:
 
 def _recognized(original: dict[str, Any]) -> float:
     """Return the AUC of the strongest attacker on originals."""
-    return max(original["verifier"], original["matching"])
+    return max(original["verifier"], original["matching"], original["linked"])
 
 
 def speed(arguments: argparse.Namespace) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from sklearn_ecganon.images._pairs import check_people, verification_pairs
+from sklearn_ecganon.images._pairs import check_people, linked_pairs, verification_pairs
+
+EVIDENCE = ("single", "linked")
 
 
 class VerificationRow(NamedTuple):
@@ -31,6 +34,9 @@ class VerificationRow(NamedTuple):
         What the attacker was trained on and compares, as in :func:`verify_release`.
     seed : int or None
         Seed of the verifier.
+    evidence : {"single", "linked"}
+        Whether one original is compared with an image, or all originals of the person that
+        show the same values of `match`.
     """
 
     auc: float
@@ -40,6 +46,7 @@ class VerificationRow(NamedTuple):
     attacker: str = "siamese"
     knowledge: str = "original"
     seed: int | None = None
+    evidence: str = "single"
 
 
 class PairVerifier:
@@ -84,6 +91,7 @@ class PairVerifier:
         released: ArrayLike | None = None,
         match: ArrayLike | None = None,
         max_per_subject: int | None = 10,
+        evidence: str = "single",
         random_state: int | np.random.RandomState | None = 0,
     ) -> VerificationRow:
         """Compare pairs of images of people who were not in `fit`.
@@ -101,6 +109,10 @@ class PairVerifier:
             As in :func:`verification_pairs`.
         max_per_subject : int or None, default=10
             As in :func:`verification_pairs`.
+        evidence : {"single", "linked"}, default="single"
+            ``"linked"``: an attacker who has several images of a person compares all of them
+            that have the same values of `match` with the right side, and takes the mean of
+            the scores.
         random_state : int, RandomState instance or None, default=0
             As in :func:`verification_pairs`.
 
@@ -112,18 +124,45 @@ class PairVerifier:
         Raises
         ------
         ValueError
-            If no pairs can be formed of these people.
+            If no pairs can be formed of these people, or `evidence` is unknown.
         """
         check_is_fitted(self)
-        pairs, is_genuine = verification_pairs(
-            y, match=match, max_per_subject=max_per_subject, random_state=random_state
-        )
+        if evidence not in EVIDENCE:
+            raise ValueError(f"evidence is {evidence!r}; give one of {', '.join(EVIDENCE)}.")
+        pairs = {"max_per_subject": max_per_subject, "random_state": random_state}
+        return self._evaluate(X, y, released, match, (evidence,), **pairs)[0]
+
+    def _evaluate(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        released: ArrayLike | None,
+        match: ArrayLike | None,
+        evidence: Sequence[str] = EVIDENCE,
+        **settings: Any,
+    ) -> list[VerificationRow]:
+        """Return a row for each evidence; `settings` are those of `verification_pairs`."""
+        pairs, is_genuine = verification_pairs(y, match=match, **settings)
         left = self._describe(X)
         check_consistent_length(left, y)
         right = left if released is None else self._describe(released)
         check_consistent_length(left, right)
-        row = verification_row(self._compare(left, right, pairs), pairs, is_genuine, y)
-        return row._replace(attacker=self.attacker)
+        compared = {"single": (pairs, np.arange(len(pairs)))}
+        if "linked" in evidence:
+            compared["linked"] = linked_pairs(pairs, y, match)
+        # Many comparisons occur in several pairs.
+        every = np.concatenate([compared[kind][0] for kind in evidence])
+        different, inverse = np.unique(every, axis=0, return_inverse=True)
+        scores = self._compare(left, right, different)[inverse.ravel()]
+        rows, start = [], 0
+        for kind in evidence:
+            owner = compared[kind][1]
+            of_kind = scores[start : start + len(owner)]
+            start += len(owner)
+            means = np.bincount(owner, of_kind) / np.bincount(owner)
+            row = verification_row(means, pairs, is_genuine, y)
+            rows.append(row._replace(attacker=self.attacker, evidence=kind))
+        return rows
 
     def _training_data(
         self, X: ArrayLike, y: ArrayLike, released: ArrayLike | None

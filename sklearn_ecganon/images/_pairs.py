@@ -105,6 +105,38 @@ def verification_pairs(
     return pairs, np.arange(len(pairs)) < matched.sum()
 
 
+def linked_pairs(
+    pairs: NDArray[np.intp], subject: ArrayLike, match: ArrayLike | None
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return pairs of all images of the left person with the right image, and whose they are.
+
+    Parameters
+    ----------
+    pairs : ndarray of int of shape (n_pairs, 2)
+        Positions in `subject`.
+    subject, match : array-like
+        As in `verification_pairs`.
+
+    Returns
+    -------
+    linked : ndarray of int of shape (n_linked, 2)
+        For each pair, its right image with each image of the left person that has the same
+        value of `match` as the left image, and is not the right image.
+    owner : ndarray of int of shape (n_linked,)
+        The pair that each belongs to.
+    """
+    subjects = _codes(subject)
+    keys = np.zeros(len(subjects), dtype=np.intp) if match is None else _codes(match)
+    linked, owner = [], []
+    for number, (left, right) in enumerate(pairs):
+        alike = (subjects == subjects[left]) & (keys == keys[left])
+        alike[right] = False
+        images = np.flatnonzero(alike)
+        linked.append(np.column_stack([images, np.full(len(images), right)]))
+        owner.append(np.full(len(images), number))
+    return np.concatenate(linked), np.concatenate(owner)
+
+
 def check_people(subjects: NDArray[np.intp]) -> None:
     """Refuse people without any genuine pair or any impostor pair."""
     n_images = np.bincount(subjects)

@@ -37,8 +37,8 @@ class VerificationResult:
     Parameters
     ----------
     rows : tuple of VerificationRow
-        One for each verifier and level of knowledge, and those of the correlation of
-        pixels.
+        One for each verifier, level of knowledge and evidence, and those of the correlation
+        of pixels.
     n_train, n_test : int
         People that verifiers learned from, and others on whom they were evaluated.
     """
@@ -57,7 +57,9 @@ class VerificationResult:
         """Names of the attackers, without repetition."""
         return tuple(dict.fromkeys(row.attacker for row in self.rows))
 
-    def auc(self, knowledge: str, attacker: str = "siamese") -> NDArray[np.float64]:
+    def auc(
+        self, knowledge: str, attacker: str = "siamese", evidence: str = "single"
+    ) -> NDArray[np.float64]:
         """Return the AUC of each verifier at a level of knowledge.
 
         Parameters
@@ -66,6 +68,8 @@ class VerificationResult:
             The level.
         attacker : {"siamese", "matching", "pixels"}, default="siamese"
             Which attacker.
+        evidence : {"single", "linked"}, default="single"
+            One original of a person, or all of them.
 
         Returns
         -------
@@ -73,20 +77,18 @@ class VerificationResult:
             In the order of the seeds; empty if there was no such attack.
         """
         return np.array(
-            [r.auc for r in self.rows if (r.attacker, r.knowledge) == (attacker, knowledge)]
+            [r.auc for r in self.rows if _attack(r) == (attacker, knowledge, evidence)]
         )
 
     @property
-    def worst(self) -> tuple[str, str, float]:
-        """Attacker, knowledge and mean AUC of the strongest attack on the release."""
-        attacks = dict.fromkeys(
-            (r.attacker, r.knowledge) for r in self.rows if r.knowledge != "original"
-        )
+    def worst(self) -> tuple[str, str, str, float]:
+        """Attacker, knowledge, evidence and mean AUC of the strongest attack on the release."""
+        attacks = dict.fromkeys(_attack(r) for r in self.rows if r.knowledge != "original")
         means = [
-            (attacker, knowledge, float(self.auc(knowledge, attacker).mean()))
-            for attacker, knowledge in attacks
+            (attacker, knowledge, evidence, self._mean(attacker, knowledge, evidence))
+            for attacker, knowledge, evidence in attacks
         ]
-        return max(means, key=lambda attack: attack[2])
+        return max(means, key=lambda attack: attack[-1])
 
     @property
     def fall(self) -> float:
@@ -94,20 +96,23 @@ class VerificationResult:
 
         NaN where no attack on originals does better than guessing.
         """
-        pixels = float(self.auc("original", "pixels").mean())
+        pixels = self._mean("pixels", "original", "single")
         before = max(self._best_verifier, pixels) - 0.5
-        return float(1 - (self.worst[2] - 0.5) / before) if before > 0 else np.nan
+        return float(1 - (self.worst[-1] - 0.5) / before) if before > 0 else np.nan
 
     @property
     def privacy(self) -> float:
         """1 where the strongest attack does no better than guessing, 0 where it is certain."""
-        return float(np.clip(2 - 2 * self.worst[2], 0, 1))
+        return float(np.clip(2 - 2 * self.worst[-1], 0, 1))
 
     @property
     def _best_verifier(self) -> float:
         """Mean AUC on originals of the strongest verifier."""
-        names = [name for name in self.attackers if name != "pixels"]
-        return max(float(self.auc("original", name).mean()) for name in names)
+        attacks = dict.fromkeys(_attack(r) for r in self.rows if r.knowledge == "original")
+        return max(self._mean(*attack) for attack in attacks if attack[0] != "pixels")
+
+    def _mean(self, attacker: str, knowledge: str, evidence: str) -> float:
+        return float(self.auc(knowledge, attacker, evidence).mean())
 
     def to_records(self) -> list[dict[str, Any]]:
         """Return the rows as dictionaries.
@@ -124,20 +129,23 @@ class VerificationResult:
         lines = [
             f"verification: trained on {self.n_train} people, evaluated on {self.n_test} "
             f"others, {first.n_subjects} of them with {first.n_pairs // 2} genuine pairs",
-            f"{'attacker':<10}{'knowledge':<15}{'AUC, mean (SD)':<18}{'EER':<8}verifiers",
+            f"{'attacker':<10}{'knowledge':<15}{'originals':<11}{'AUC, mean (SD)':<18}"
+            f"{'EER':<8}verifiers",
         ]
-        for attack in dict.fromkeys((r.attacker, r.knowledge) for r in self.rows):
-            rows = [r for r in self.rows if (r.attacker, r.knowledge) == attack]
+        for attack in dict.fromkeys(_attack(r) for r in self.rows):
+            rows = [r for r in self.rows if _attack(r) == attack]
             auc = np.array([r.auc for r in rows])
             spread = f" ({auc.std(ddof=1):.3f})" if len(auc) > 1 else ""
             lines.append(
-                f"{attack[0]:<10}{attack[1]:<15}{f'{auc.mean():.3f}{spread}':<18}"
+                f"{attack[0]:<10}{attack[1]:<15}{attack[2]:<11}"
+                f"{f'{auc.mean():.3f}{spread}':<18}"
                 f"{np.mean([r.eer for r in rows]):<8.3f}{len(rows)}"
             )
-        attacker, knowledge, mean = self.worst
+        attacker, knowledge, evidence, mean = self.worst
         lines.append(
-            f"worst: AUC {mean:.3f} by {attacker}, {knowledge}; {1 - self.fall:.0%} of the AUC "
-            f"above guessing on originals is left; privacy {self.privacy:.2f}"
+            f"worst: AUC {mean:.3f} by {attacker}, {knowledge}, {evidence}; "
+            f"{1 - self.fall:.0%} of the AUC above guessing on originals is left; "
+            f"privacy {self.privacy:.2f}"
         )
         if self.weak:
             lines.append(
@@ -167,6 +175,9 @@ def verify_release(
       software before it compares.
     - ``semi-informed``: they train on pairs of an original and a released image, from
       scratch. This is the figure to report, unless another one is higher.
+
+    Each compares a released image with one original of a person (``single``), and with all
+    of them that have the same values of `match` (``linked``).
 
     Parameters
     ----------
@@ -280,8 +291,8 @@ def verify_release(
                 ("lazy-informed", naive, right, right),
                 ("semi-informed", informed, left, right),
             ):
-                row = fitted.evaluate(one, people, released=other, **settings)
-                rows.append(row._replace(knowledge=knowledge, seed=seed))
+                for row in fitted._evaluate(one, people, other, **settings):
+                    rows.append(row._replace(knowledge=knowledge, seed=seed))
     result = VerificationResult(tuple(rows), len(np.unique(y[~test])), len(np.unique(people)))
     if result.weak:
         warnings.warn(
@@ -292,6 +303,10 @@ def verify_release(
             stacklevel=2,
         )
     return result
+
+
+def _attack(row: VerificationRow) -> tuple[str, str, str]:
+    return row.attacker, row.knowledge, row.evidence
 
 
 def _check_sides(
