@@ -426,7 +426,8 @@ def picture(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         released = [row for row in of_data if "method" in row["key"]]
         print(
             f"{name}: on originals, network {original['verifier']:.3f}, matching "
-            f"{original['matching']:.3f}, linked {original['linked']:.3f}; two-sample {original.get('two-sample', np.nan):.3f}"
+            f"{original['matching']:.3f}, linked {original['linked']:.3f}; "
+            f"two-sample {original.get('two-sample', np.nan):.3f}"
         )
         print(table(HEADER, [_line(original, row) for row in released]))
         ax.plot(
