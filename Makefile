@@ -55,8 +55,9 @@ test-gpu: install
 	$(BIN)/pytest -m gpu
 
 # The lowest versions that pyproject.toml allows, in an environment of their own. Old versions warn
-# about each other, which is no error here. Without a GPU,
-# let pip find a CPU build of torch: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
+# about each other, which is no error here. On Linux, PyPI has the old torch only with 3 GB of CUDA
+# libraries. Without a GPU, let pip find a CPU build:
+# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 test-minimum:
 	mkdir -p build
 	$(PYTHON) -m tools.minimum_versions > build/minimum.txt

@@ -326,13 +326,14 @@ def draw_picture(boards: list[Leaderboard], path: Path) -> None:
             ax.set_title(f"{TITLES[board.name]}, {contract} contract", loc="left")
             ax.set_xlabel("utility: fraction of the contract that is kept")
         row[0].set_ylabel("worst attacker, rank-1 in %")
+    several = any(len(of_method) > 1 for board in boards for of_method in board.rows.values())
     legend = {}
     for ax in axes[:, 0]:
         legend |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     figure.legend(
         legend.values(),
         legend.keys(),
-        title="larger: more strength",
+        title="larger: more strength" if several else None,
         loc="outside right center",
         frameon=False,
         alignment="left",
