@@ -235,7 +235,7 @@ def measure_speed(record: ECGRecord) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser = make_parser(__doc__)
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--nets", type=Path, help="the folder of the nets, one for each fold")
     arguments = parser.parse_args(argv)
     if arguments.quick:

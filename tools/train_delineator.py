@@ -1,6 +1,6 @@
 """Train the weights of the delineator that come with the package.
 
-    OMP_NUM_THREADS=1 python -m tools.train_delineator --out FILE [--epochs 30]
+    OMP_NUM_THREADS=1 python -m tools.train_delineator --out FILE [--epochs 60]
 
 The script trains on all records of LUDB, disturbed with the wander and the muscle noise of the
 MIT-BIH Noise Stress Test Database. `benchmarks.delineation` measures the same training in
@@ -22,7 +22,7 @@ from sklearn_ecganon.delineation import Delineator, train_delineator
 
 def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser = make_parser(__doc__)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=60)
     arguments = parser.parse_args(argv)
     if arguments.out is None:
         parser.error("give --out, the safetensors file to write")

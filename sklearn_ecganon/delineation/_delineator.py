@@ -65,7 +65,7 @@ class Delineator:
     waves.
 
     Deviations from [1]_: the net works at 250 Hz instead of 500 Hz, and mostly at 125 Hz;
-    it has 0.24 million weights; edges lie between samples; leads exchange probabilities.
+    it has 61,000 weights; edges lie between samples; leads exchange probabilities.
     NeuroKit is called with its defaults, after its ``ecg_clean``.
 
     References

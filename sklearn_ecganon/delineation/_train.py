@@ -21,7 +21,7 @@ def train_delineator(
     *,
     wander: ArrayLike,
     muscle: ArrayLike,
-    max_epochs: int = 30,
+    max_epochs: int = 60,
     random_state: int = 0,
     verbose: int = 0,
 ) -> NDArray[np.float64]:
@@ -41,7 +41,7 @@ def train_delineator(
     muscle : array-like of shape (n_samples,) or (n_samples, n_channels)
         A recording of muscle noise at 250 Hz, at least 6 s. Each channel is scaled to unit
         variance.
-    max_epochs : int, default=30
+    max_epochs : int, default=60
         Passes over the leads.
     random_state : int, default=0
         Seeds the weights, the order and the disturbances.

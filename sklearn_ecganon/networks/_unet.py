@@ -23,14 +23,14 @@ class UNet1d(nn.Module):
     ----------
     n_classes : int
         Number of logits for each sample.
-    widths : sequence of int, default=(16, 32, 48, 64, 64)
+    widths : sequence of int, default=(8, 16, 24, 32, 32)
         Channels at each resolution, from the finest (half the input's rate) on.
     kernel : int, default=7
         Kernel size of the convolutions, an odd number of samples.
     """
 
     def __init__(
-        self, n_classes: int, widths: Sequence[int] = (16, 32, 48, 64, 64), kernel: int = 7
+        self, n_classes: int, widths: Sequence[int] = (8, 16, 24, 32, 32), kernel: int = 7
     ) -> None:
         super().__init__()
         self.stride = 2 ** len(widths)
