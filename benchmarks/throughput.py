@@ -1,9 +1,11 @@
 """Measure the time of anonymizing arrays of 12-lead recordings, and what larger archives cost.
 
     OMP_NUM_THREADS=1 python -m benchmarks.throughput [--sizes 75 150 300] [--n-jobs 1 2]
+        [--protocol ludb]
 
-The recordings are those of PTB-XL at 100 Hz that the data folder holds, 10 s each, in one array
-for ``anonymize``; a larger array holds them several times. The script prints the wall time of
+The recordings are those of PTB-XL at 100 Hz that the data folder holds, or with ``--protocol
+ludb`` those of LUDB at 500 Hz, 10 s each, in one array for ``anonymize``; a larger array holds
+them several times. The script prints the wall time of
 each size and number of workers. A line through the times of one worker separates the cost of a
 recording from that of a call, which shows whether the time grows linearly. The last table
 multiplies the cost of a recording.
@@ -19,9 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks._results import QUICK, Results, make_parser, print_header, table
-from sklearn_ecganon import anonymize, make_ecg_records, records_to_array
-from sklearn_ecganon.datasets import get_data_home, load_ptbxl
+from benchmarks._results import Results, load, make_parser, print_header, table
+from sklearn_ecganon import anonymize, records_to_array
 
 #: PTB-XL as a whole, and MIMIC-IV-ECG.
 ARCHIVES = {"PTB-XL": 21_799, "MIMIC-IV-ECG": 800_000}
@@ -29,15 +30,13 @@ ARCHIVES = {"PTB-XL": 21_799, "MIMIC-IV-ECG": 800_000}
 
 def load_array(arguments: Any) -> tuple[NDArray[np.float64], float, tuple[str, ...]]:
     """Return the recordings, their sampling rate in Hz and the names of their leads."""
-    if arguments.quick:
-        records = make_ecg_records(**QUICK, n_leads=12, n_sessions=1, random_state=0).data
-    else:
-        records = load_ptbxl(get_data_home(arguments.data_home) / "ptbxl-300").data
+    records = load(arguments.protocol, arguments, n_leads=12, n_sessions=1).records
     return records_to_array(records), records[0].sampling_rate, records[0].lead_names
 
 
 def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser = make_parser(__doc__ or "")
+    parser.add_argument("--protocol", default="ptbxl-300", choices=("ptbxl-300", "ludb"))
     parser.add_argument("--sizes", type=int, nargs="+", default=[75, 150, 300])
     parser.add_argument("--n-jobs", type=int, nargs="+", default=[1, 2])
     arguments = parser.parse_args(argv)
