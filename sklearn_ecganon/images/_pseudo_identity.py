@@ -36,8 +36,8 @@ class PseudoIdentityImageAnonymizer(BaseImageTransformer):
     """Replace the person in an image by a synthetic person of the same finding.
 
     The synthetic people are generated in `fit`, from images of real ones: each is sewn
-    together from places of several images of different patients who have the same label and
-    resemble each other. A release draws one of them, keyed by a secret salt. At full
+    together from places of several warped images of different patients who have the same
+    label and resemble each other. A release draws one of them, keyed by a secret salt. At full
     strength nothing of the original is left but its label and, if asked for, a protected
     region. Nothing is trained, and no GPU is needed.
 
@@ -101,11 +101,12 @@ class PseudoIdentityImageAnonymizer(BaseImageTransformer):
     Notes
     -----
     A method of this package. A synthetic image is
-    ``m + sum_k w_k * (x_k - m)``, where `x_k` are `n_others` images, one a patient, out of
-    the `n_neighbors` patients whose coarse images (12 x 12 pixels) resemble that of a
+    ``m + sum_k w_k * (x_k - m)``, where `x_k` are `n_others` images, one a patient, each
+    moved by a smooth random field, out of the `n_neighbors` patients whose coarse images (12 x 12 pixels) resemble that of a
     randomly drawn patient most, and `m` is the mean of those. The weights are smooth random
     functions of the place, and ``sum_k w_k**2 = 1`` everywhere, so that synthetic images
-    have the variance of real ones.
+    have the variance of real ones. At last the power of each spatial frequency is made that
+    of real images, because moving by fractions of a pixel removes fine detail.
 
     **What it keeps.** The label, as accurately as the images of people with this label show
     it. Anything else in the image is lost: other findings, devices, the side of an opacity.
