@@ -1,7 +1,7 @@
 """Measure synthetic people in place of those in X-rays, by attackers that learn nothing.
 
     OMP_NUM_THREADS=1 python -m benchmarks.images.pseudo_identity [--data nih kermany]
-        [--strengths 0.25 0.5 0.75 1] [--lungs] [--size 64] [--picture PNG]
+        [--strengths 0.25 0.5 0.75 1] [--lungs] [--warp 0] [--size 64] [--picture PNG]
 
 The anonymizer learns from two thirds of the patients and releases images of the others. The
 table shows whether the correlation of pixels still recognizes patients, how similar a release
@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser.add_argument("--data", nargs="+", default=list(TITLES)[:2])
     parser.add_argument("--strengths", nargs="+", type=float, default=[0.25, 0.5, 0.75, 1.0])
     parser.add_argument("--lungs", action="store_true")
+    parser.add_argument("--warp", type=float, default=PseudoIdentityImageAnonymizer().warp)
     parser.add_argument("--size", type=int, default=64, help="pixels of a side, at most")
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--n-images", type=int, help="only so many")
@@ -61,8 +62,12 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
             for strength in arguments.strengths:
                 key = {"data": name, "size": arguments.size, "seed": arguments.seed}
                 key |= {"strength": strength, "protect": protect, "n_images": len(X)}
+                key |= {"warp": arguments.warp}
                 model = PseudoIdentityImageAnonymizer(
-                    strength, protect=protect, random_state=arguments.seed
+                    strength,
+                    warp=arguments.warp,
+                    protect=protect,
+                    random_state=arguments.seed,
                 )
                 row = results.measure(
                     key,
