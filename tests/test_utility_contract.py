@@ -256,7 +256,7 @@ class TestUtilityScorer:
             scorer.evaluate(labeled, noisy.set_params(strength=s).transform(labeled))["utility"]
             for s in (0.0, 0.5, 1.0)
         ]
-        assert utilities[0] == 1 > utilities[1] > utilities[2] > 0
+        assert utilities[0] == 1 >= utilities[1] > utilities[2] > 0
 
     def test_a_flat_release_keeps_its_annotations_only(self, labeled):
         flat = labeled.with_beats(np.zeros_like(labeled.beats))
