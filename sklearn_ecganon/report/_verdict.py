@@ -179,8 +179,8 @@ def _steps_to_less_risk(result: Any) -> list[str]:
     if floor is not None and floor.rank1 > result.max_risk:
         steps.append(
             f"What the {result.contract} contract keeps recognizes {_percent(floor.rank1)} of "
-            "the people by itself, whatever the strength. Release only findings that several "
-            "people share: ecganon anonymize --k 5."
+            "the people by itself, whatever the strength. Release only findings that more "
+            "people share: ecganon anonymize with a higher --k."
         )
     of_one = max(
         (
