@@ -853,7 +853,9 @@ def check_bars(records):
     for i, (record, back) in enumerate(zip(records, stitched, strict=True)):
         reached = window_samples(beats[i], 0, record)
         np.testing.assert_array_equal(back.signal[reached], record.signal[reached])
-        assert np.isfinite(back.signal).all()
+        # Only what is no analyzable ECG is missing: 70 s in record 207, nothing elsewhere.
+        missing = np.isnan(back.signal).any(axis=1).sum() / rate
+        assert missing < (80 if record.name == "207" else 1e-9)
     again = segmenter.transform(stitched)
     assert gross_f1(peaks_of(again), peaks_of(beats), 0.05 * rate) >= 0.99
 
@@ -863,6 +865,8 @@ def test_bars_on_a_few_mitdb_records():
 
 
 @pytest.mark.slow
+# Ventricular flutter of record 207 is no analyzable ECG.
+@pytest.mark.filterwarnings("ignore:record '.*are not an analyzable ECG")
 def test_bars_on_mitdb():
     records = mitdb()
     assert len(records) == 48
