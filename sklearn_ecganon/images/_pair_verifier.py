@@ -129,8 +129,8 @@ class PairVerifier:
         check_is_fitted(self)
         if evidence not in EVIDENCE:
             raise ValueError(f"evidence is {evidence!r}; give one of {', '.join(EVIDENCE)}.")
-        pairs = {"max_per_subject": max_per_subject, "random_state": random_state}
-        return self._evaluate(X, y, released, match, (evidence,), **pairs)[0]
+        settings = {"max_per_subject": max_per_subject, "random_state": random_state}
+        return self._evaluate(X, y, released, match, (evidence,), **settings)[0]
 
     def _evaluate(
         self,

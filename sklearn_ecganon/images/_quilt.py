@@ -108,8 +108,8 @@ def _smooth_fields(
 ) -> NDArray[np.float32]:
     """Return smooth random functions of the place (*shape, h, w), of unit variance."""
     side = GRID + 2 * MARGIN
-    drawn = rng.standard_normal((*shape, side, side))
-    smooth = gaussian_filter(drawn, (0,) * len(shape) + (smoothing, smoothing))
+    noise = rng.standard_normal((*shape, side, side))
+    smooth = gaussian_filter(noise, (0,) * len(shape) + (smoothing, smoothing))
     smooth = smooth[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
     smooth /= smooth.std(axis=tuple(range(1, smooth.ndim)), keepdims=True)
     points = torch.from_numpy(smooth.astype(np.float32)).reshape(shape[0], -1, GRID, GRID)

@@ -176,8 +176,8 @@ def verify_release(
     - ``semi-informed``: they train on pairs of an original and a released image, from
       scratch. This is the figure to report, unless another one is higher.
 
-    Each compares a released image with one original of a person (``single``), and with all
-    of them that have the same values of `match` (``linked``).
+    Each attacker compares a released image with one original of a person (``single``), and
+    with all originals of this person that have the same values of `match` (``linked``).
 
     Parameters
     ----------
