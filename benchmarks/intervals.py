@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser.add_argument("--nets", type=Path, help="the folder of the nets, one for each fold")
     parser.add_argument("--window", type=float, default=800.0, help="of a beat, in ms")
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=60)
     arguments = parser.parse_args(argv)
     if arguments.quick:
         arguments.folds, arguments.epochs = 2, 1

@@ -17,8 +17,8 @@ from sklearn_ecganon.core import BaseAnonymizer
 from sklearn_ecganon.records import ArrayLayout, BeatSet, as_recordings
 from sklearn_ecganon.segmentation import QRSSegmenter
 
-#: Recordings of one task. It is the same for every `n_jobs`, and so is the result.
-_CHUNK = 8
+#: Recordings of one task. Each task costs a copy of the model, which has 8 MB.
+_CHUNK = 32
 
 
 @validate_params(

@@ -27,6 +27,13 @@ LR, WEIGHT_DECAY = 4e-3, 0.02
 UNKNOWN_EDGE_MS = 150.0
 # Name of each noise, the n of its probability 1 / n, and its largest amplitude.
 NOISE = (("wander", 2, 0.15), ("muscle", 2, 0.08))
+# One in so many examples loses its P waves; others keep only a part of the amplitude.
+NO_P, SMALL_P, SMALLEST_P = 10, 5, 0.4
+# A line that replaces a P wave starts and ends this many samples outside of its edges.
+P_MARGIN = 2
+# Half of the examples without P waves get fibrillatory waves. Their largest amplitude is in mV,
+# their frequencies are in Hz (240 to 600 per minute).
+FIBRILLATION_MV, FIBRILLATION_HZ = 0.08, (4.0, 10.0)
 
 
 def as_noise(values: ArrayLike, name: str) -> Tensor:
@@ -113,6 +120,7 @@ class Examples:
         """Return signals (n, LENGTH), targets (n, 4, LENGTH) and loss weights (n, LENGTH)."""
         n = len(which)
         x, y, counts, inside = self._stretched(which, rng)
+        x, y = self._change_some_p_waves(x, y, rng)
         x = (
             x
             * torch.exp(0.25 * torch.randn(n, 1, generator=rng))
@@ -154,6 +162,42 @@ class Examples:
 
         x, y = sample(self.rows), sample(self.targets)
         return x, y, (sample(self.counts) > 0.99).float() * inside, inside
+
+    @staticmethod
+    def _change_some_p_waves(
+        x: Tensor, y: Tensor, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Remove the P waves of some examples, as in fibrillation, and make others smaller.
+
+        Few of the annotated records have no P waves. Without these examples the net expects
+        one before each QRS complex.
+        """
+        n, index = len(x), torch.arange(LENGTH)
+        lies_in_p = F.max_pool1d(y[:, :1], 2 * P_MARGIN + 1, 1, P_MARGIN)[:, 0] > 0
+        left = torch.where(lies_in_p, -1, index).cummax(dim=1).values.clamp(min=0)
+        right = torch.where(lies_in_p, LENGTH, index).flip(1).cummin(dim=1).values.flip(1)
+        right = right.clamp(max=LENGTH - 1)
+        weight = (index - left) / (right - left).clamp(min=1)
+        line = torch.lerp(x.gather(1, left), x.gather(1, right), weight)
+        smaller = _one_in(SMALL_P, n, rng) * _uniform(0, 1 - SMALLEST_P, n, rng)
+        removed = _one_in(NO_P, n, rng) > 0
+        without = line + Examples._fibrillatory_waves(n, rng)
+        x = torch.where(removed, without, torch.lerp(x, line, smaller))
+        none = torch.stack([torch.zeros_like(x), y[:, 1], y[:, 2], y[:, 3] + y[:, 0]], dim=1)
+        return x, torch.where(removed[..., None], none, y)
+
+    @staticmethod
+    def _fibrillatory_waves(n: int, rng: torch.Generator) -> Tensor:
+        """Return waves of slowly changing frequency and amplitude; half of the rows are 0."""
+        time = torch.arange(LENGTH) / NET_RATE
+        slow = _uniform(0.1, 0.6, n, rng) * time + _uniform(0, 1, n, rng)
+        drift = torch.sin(2 * np.pi * slow)
+        turns = _uniform(*FIBRILLATION_HZ, n, rng) * time + _uniform(0, 1, n, rng)
+        phase = 2 * np.pi * turns + drift
+        # The second harmonic makes the waves pointed, as those of flutter are.
+        shape = phase.sin() + _uniform(0, 0.4, n, rng) * (2 * phase + 0.8).sin()
+        amplitude = _one_in(2, n, rng) * _uniform(0, FIBRILLATION_MV, n, rng)
+        return amplitude * (1 + 0.3 * drift) * shape
 
     @staticmethod
     def _replace_some_by_noise(
