@@ -462,6 +462,7 @@ def _line(original: dict[str, Any], row: dict[str, Any]) -> list[str]:
     key, worst = row["key"], max(row[name] for name in WORST)
     fall = (_recognized(original) - worst) / (_recognized(original) - 0.5)
     settings = " ".join(f"{k} {key[k]:g}" for k in ("degree", "weight", "strength") if k in key)
+    network, deviation = f"{row['informed']:.3f}", row["informed, SD"]
     quality = ["", "", "", ""]
     if "two-sample" in row:
         quality = [
@@ -473,12 +474,12 @@ def _line(original: dict[str, Any], row: dict[str, Any]) -> list[str]:
         ]
     return [
         f"{NAMES[key['method']]}, {settings}",
-        f"{row['informed']:.3f} +- {row['informed, SD']:.3f}",
+        network if np.isnan(deviation) else f"{network} +- {deviation:.3f}",
         f"{row[MATCHING[1]]:.3f}",
         f"{row['linked']:.3f}",
         f"{row['pixels, 32']:.3f}",
         f"{worst:.3f}",
-        f"{fall:.0%}",
+        f"{fall:.0%}".replace("-0%", "0%"),
         f"{original['finding']:.3f} -> {row['finding']:.3f}",
         *quality,
     ]
