@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
                 knowledge=["ignorant" if control is None else "semi-informed"],
                 min_original=0,  # a weak attacker is an answer here, not a reason to warn
             )
-            evaluation = scorer.identify(release)
+            evaluation = scorer.identify(release, random_state=arguments.seed)
             return {"ladder": [row.to_dict() for row in evaluation.rows]}
 
         controls = [None, *CONTROLS] if arguments.controls else [None]

@@ -181,7 +181,7 @@ class Leaderboard:
             originals = self.release("passthrough", "template", knowledge=["ignorant"])
             # The floor does not depend on the attackers: a fast and weak one suffices.
             scorer = ReidentificationScorer("template", contract=contract, min_original=0)
-            evaluation = scorer.identify(originals)
+            evaluation = scorer.identify(originals, random_state=self.arguments.seed)
             return {"ladder": [row.to_dict() for row in evaluation.floor_rows]}
 
         return floors
