@@ -21,8 +21,8 @@ from sklearn_ecganon.segmentation import QRSSegmenter
 # F1 over all. LUDB has its marks in a file for each lead, which the command leaves behind.
 DATABASES = {"mitdb": (48, 0.97), "ecgiddb": (310, 0.90), "ludb": (200, None)}
 RUN = 20  # samples at the same place
-# Samples anywhere. Slow slopes of filtered recordings coincide by themselves: runs of 20 samples
-# of a release of ECG-ID occur in originals of other people in 0.4 % of the leads, of 25 in 0.1 %.
+# Samples anywhere. Slow slopes of filtered recordings coincide by themselves: runs of 20 of a
+# release of ECG-ID occur in originals of other people in 0.4 % of the leads, of 25 in 0.1 %.
 ANYWHERE = 30
 # Fewer different values in a run happen by themselves in flat parts of coarse recordings.
 TELLING = 6
