@@ -290,6 +290,24 @@ def test_kinds_without_labels():
     assert (np.delete(beat_classes, [5, 9]) == NORMAL).all()
 
 
+def test_artifacts_are_no_ventricular_beats():
+    record = one_record(n_beats=20)
+    times = window_times(record.n_times, 250.0)
+    height, before = np.ptp(record.beats), np.full(20, 800.0)
+    wide = -height * np.exp(-(((times - 20) / 60) ** 2))
+    for name, artifact in {
+        "steep": record.beats[5] + 3 * height * times / 400,
+        "huge": 20 * wide,
+        "small": 0.1 * wide,
+    }.items():
+        windows = record.beats.copy()
+        windows[5], windows[12] = artifact, wide
+        before[5] = 500.0
+        beat_classes = find_beat_classes(windows, before, None, times)
+        assert beat_classes[5] != VENTRICULAR, name
+        assert beat_classes[12] == VENTRICULAR, name
+
+
 def test_times_go_to_the_standard_axis_and_back():
     mark = FiducialPoints(-170.0, -60.0, 80.0, 420.0)
     times = np.arange(-390.0, 690.0, 7.0)

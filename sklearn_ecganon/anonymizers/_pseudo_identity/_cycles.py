@@ -15,8 +15,11 @@ NORMAL, SUPRAVENTRICULAR, VENTRICULAR, FUSION, OTHER = range(5)
 # Without labels. A ventricular beat looks unlike the median one and also comes early or is
 # large; one whose QRS points the other way is ventricular whenever it comes. What comes early
 # but looks alike is supraventricular. Mains noise is averaged away, and an R peak may have
-# been found a little beside its place. On MIT-BIH: 91 % of V found, 96 % of those right.
+# been found a little beside its place. On MIT-BIH: 88 % of V found, 89 % of those right.
 LIKENESS, EARLY, LARGE = 0.8, 0.85, 1.4
+# What is much smaller or larger than the median QRS, or lies on a steep slope of the baseline,
+# is an artifact. Sizes are in median sizes, the slope in median heights within the window.
+SMALLEST, LARGEST, STEEPEST = 0.3, 6.0, 1.5
 QRS_MS, SMOOTH_MS, SHIFT_MS, SHIFT_STEP_MS = 120.0, 20.0, 40.0, 8.0
 
 
@@ -45,20 +48,31 @@ def find_beat_classes(
         return beat_classes
     if len(windows) == 1:  # a single beat cannot differ from the others
         return np.full(1, NORMAL)
-    likeness, size = _likeness(windows, times)
+    likeness, size, slope = _likeness(windows, times)
     known = before[np.isfinite(before)]
     early = before < EARLY * np.median(known) if len(known) else np.zeros(len(before), bool)
     unlike = (likeness < LIKENESS) & (early | (size > LARGE))
-    return np.where(
-        unlike | (likeness < 0), VENTRICULAR, np.where(early, SUPRAVENTRICULAR, NORMAL)
-    )
+    is_beat = (size > SMALLEST) & (size < LARGEST) & (slope < STEEPEST)
+    ventricular = (unlike | (likeness < 0)) & is_beat
+    return np.where(ventricular, VENTRICULAR, np.where(early, SUPRAVENTRICULAR, NORMAL))
 
 
-def _likeness(windows: NDArray, times: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
-    """Return correlation of each QRS with the median one, and its size over the median size."""
+def _likeness(
+    windows: NDArray, times: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Compare each QRS with the median one, without the slope of the baseline.
+
+    Returns correlation, size over the median size, and how far the baseline moves within the
+    window over the median height.
+    """
     step = times[1] - times[0] if len(times) > 1 else SMOOTH_MS
     near = np.flatnonzero(np.abs(times) <= QRS_MS + SHIFT_MS + SMOOTH_MS)
     windows, times = windows[..., near], times[near]
+    line = np.linspace(-0.5, 0.5, len(times))
+    rise = windows @ line / (line @ line)
+    windows = _centered(windows - rise[..., np.newaxis] * line)
+    height = np.median(np.ptp(windows, axis=-1).max(axis=1))
+    slope = np.abs(rise).max(axis=1) / max(height, 1e-12)
     windows = uniform_filter1d(windows, max(1, round(SMOOTH_MS / step)), axis=-1)
     inside = np.flatnonzero(np.abs(times) <= QRS_MS)
     median_qrs = _centered(median_beat(windows[..., inside]))
@@ -80,7 +94,7 @@ def _likeness(windows: NDArray, times: NDArray[np.float64]) -> tuple[NDArray, ND
     norm = np.sqrt(power.sum(axis=1).clip(0)) * np.linalg.norm(median_qrs)
     likeness = (product / np.maximum(norm, 1e-12)).max(axis=1)
     size = np.linalg.norm(_centered(windows[..., inside]), axis=(1, 2))
-    return likeness, size / max(np.median(size), 1e-12)
+    return likeness, size / max(np.median(size), 1e-12), slope
 
 
 def _centered(qrs: NDArray) -> NDArray:
