@@ -208,6 +208,8 @@ def test_tables_that_do_not_fit_are_refused():
         k_anonymous_profiles({"pr": [1, 1]}, ["a", "b"], 2, most_changed=1.5)
 
 
+# The leads of one record of PTB-XL disagree.
+@pytest.mark.filterwarnings("ignore::sklearn_ecganon.segmentation.SignalQualityWarning")
 @pytest.mark.slow
 @pytest.mark.parametrize("database", ["ecgid-same-day", "ludb", "ptbxl-300"])
 def test_real_databases_keep_most_categories(database, data_home):
