@@ -266,6 +266,8 @@ def _silence(beats, record):
     )
 
 
+# Record 207 has ventricular flutter.
+@pytest.mark.filterwarnings("ignore::sklearn_ecganon.segmentation.SignalQualityWarning")
 @pytest.mark.slow
 def test_models_trained_on_half_of_mitdb(data_home):
     records = load_protocol("mitdb-time", data_home=data_home).records
