@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.ectopy
 
-ECG-ID (lead I of healthy people, without a filter), LUDB and PTB-XL (12 leads): recordings in
+ECG-ID (lead I of volunteers, without a filter), LUDB and PTB-XL (12 leads): recordings in
 which a ventricular beat is seen. For PTB-XL they are divided by whether ventricular beats, or a
 pacemaker, are stated. MIT-BIH (48 recordings, both leads): ventricular beats against the
 annotations.
@@ -39,18 +39,17 @@ def recordings(name: str, arguments: Any) -> list[dict[str, Any]]:
     """Count the recordings of a protocol in which a ventricular beat is seen."""
     protocol = load(name, arguments)
     beats = QRSSegmenter(on_error="mask", **protocol.segmenter).fit_transform(protocol.records)
-    seen = np.array([ventricular(beats[i]).any() for i in range(len(beats))])
-    statements = getattr(protocol, "statements", None)
-    groups = {"all": np.ones(len(seen), bool)}
-    if name == "ptbxl-300" and statements is not None:
-        stated = np.array([bool(STATED & set(of_record)) for of_record in statements])
+    detected = np.array([ventricular(beats[i]).any() for i in range(len(beats))])
+    groups = {"all": np.ones(len(detected), bool)}
+    if protocol.name == "ptbxl-300":
+        stated = np.array([bool(STATED & set(names)) for names in protocol.statements])
         groups = {"stated": stated, "not stated": ~stated}
     return [
         {
             "data": name,
             "recordings": label,
             "n": int(group.sum()),
-            "seen": int(seen[group].sum()),
+            "with ventricular beats": int(detected[group].sum()),
         }
         for label, group in groups.items()
     ]
@@ -62,20 +61,18 @@ def annotated(arguments: Any) -> dict[str, Any]:
         records = make_ecg_records(2, n_sessions=1, arrhythmia="ectopic", random_state=0).data
     else:
         records = fetch_mitdb(data_home=arguments.data_home).data
-    found = claimed = right = 0
+    n_annotated = n_detected = n_correct = 0
     for record in records:
         beats = QRSSegmenter("annotated", refine=0).fit_transform([record])
-        ours, true = ventricular(beats), beats.labels == "V"
-        found, claimed, right = (
-            found + true.sum(),
-            claimed + ours.sum(),
-            right + (ours & true).sum(),
-        )
+        detected, expected = ventricular(beats), beats.labels == "V"
+        n_annotated += int(expected.sum())
+        n_detected += int(detected.sum())
+        n_correct += int((detected & expected).sum())
     return {
         "data": "mitdb",
-        "ventricular beats": int(found),
-        "seen": right / max(found, 1),
-        "right": right / max(claimed, 1),
+        "ventricular beats": n_annotated,
+        "sensitivity": n_correct / max(n_annotated, 1),
+        "precision": n_correct / max(n_detected, 1),
     }
 
 

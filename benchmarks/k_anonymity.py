@@ -128,7 +128,13 @@ def release_figures(name: str, k: int, arguments: Namespace) -> dict[str, Any]:
     model.fit(beats, protocol.subjects)
     release = Release.by(model, beats, protocol.subjects, sessions=protocol.sessions)
     attackers = ["lda"] if arguments.quick else ["lda", "trees", "rhythm", "intervals"]
-    worst = evaluate(release, attackers, evidence=("recording", "linked")).worst
+    evaluation = evaluate(
+        release,
+        attackers,
+        evidence=("recording", "linked"),
+        random_state=arguments.seed,
+    )
+    worst = evaluation.worst
     before, after = (
         measure(side, remember=False).categories()
         for side in (release.original, release.released)

@@ -295,9 +295,11 @@ def test_artifacts_are_no_ventricular_beats():
     times = window_times(record.n_times, 250.0)
     height, before = np.ptp(record.beats), np.full(20, 800.0)
     wide = -height * np.exp(-(((times - 20) / 60) ** 2))
+    symmetric = -height * np.exp(-((times / 60) ** 2))
     for name, artifact in {
-        "steep": record.beats[5] + 3 * height * times / 400,
-        "huge": 20 * wide,
+        "slope": record.beats[5] + 3 * height * times / 400,
+        "step": record.beats[5] + 2 * height * (times > 0),
+        "huge": 20 * symmetric,
         "small": 0.1 * wide,
     }.items():
         windows = record.beats.copy()

@@ -15,7 +15,7 @@ NORMAL, SUPRAVENTRICULAR, VENTRICULAR, FUSION, OTHER = range(5)
 # Without labels. A ventricular beat looks unlike the median one and also comes early or is
 # large; one whose QRS points the other way is ventricular whenever it comes. What comes early
 # but looks alike is supraventricular. Mains noise is averaged away, and an R peak may have
-# been found a little beside its place. On MIT-BIH: 88 % of V found, 89 % of those right.
+# been found a little beside its place. On MIT-BIH, V have a sensitivity of .88.
 LIKENESS, EARLY, LARGE = 0.8, 0.85, 1.4
 # What is much smaller or larger than the median QRS, or lies on a steep slope of the baseline,
 # is an artifact. Sizes are in median sizes, the slope in median heights within the window.
